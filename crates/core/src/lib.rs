@@ -5,4 +5,7 @@
 //! resources, tasks, and what async adds to them.
 #![forbid(unsafe_code)]
 
+pub mod plan;
+pub mod runtime;
+pub mod trap;
 pub mod types;

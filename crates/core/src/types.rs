@@ -76,14 +76,23 @@ index! {
 #[expect(missing_docs)]
 pub enum TypeDef {
     List(ValType),
-    FixedList { element: ValType, length: u32 },
-    Map { key: ValType, value: ValType },
+    FixedList {
+        element: ValType,
+        length: u32,
+    },
+    Map {
+        key: ValType,
+        value: ValType,
+    },
     Record(Box<[Field]>),
     Tuple(Box<[ValType]>),
     Variant(Box<[Case]>),
     Enum(Box<[Box<str>]>),
     Option(ValType),
-    Result { ok: Option<ValType>, err: Option<ValType> },
+    Result {
+        ok: Option<ValType>,
+        err: Option<ValType>,
+    },
     Flags(Box<[Box<str>]>),
     /// `stream<T>`, `stream` without an element type if `None`.
     Stream(Option<ValType>),
@@ -118,4 +127,13 @@ pub struct FuncType {
     pub result: Option<ValType>,
     /// Whether the type is `async`: its callee may block before it returns.
     pub async_: bool,
+}
+
+/// The types of a component.
+#[derive(Debug, Default)]
+pub struct Types {
+    /// Composite types.
+    pub defs: Vec<TypeDef>,
+    /// Function types.
+    pub funcs: Vec<FuncType>,
 }

@@ -59,13 +59,15 @@ pub enum ValType {
 pub type HostFn<D> = Box<dyn Fn(Cx<'_, D>, &mut [u64]) -> anyhow::Result<()> + Send + Sync>;
 
 /// A host function that may block.
-pub type BlockingHostFn<D> =
-    Box<dyn Fn(Cx<'_, D>, &mut [u64]) -> anyhow::Result<Flow<<D as IsolateData>::Block>> + Send + Sync>;
+pub type BlockingHostFn<D> = Box<
+    dyn Fn(Cx<'_, D>, &mut [u64]) -> anyhow::Result<Flow<<D as IsolateData>::Block>> + Send + Sync,
+>;
 
 /// What a parked stack does next, in the context of the host call it is blocked in: it may use the isolate, and ends that
 /// host call (with results in the slots, or an error) or blocks again.
-pub type Job<D> =
-    Box<dyn FnOnce(Cx<'_, D>, &mut [u64]) -> anyhow::Result<Flow<<D as IsolateData>::Block>> + Send>;
+pub type Job<D> = Box<
+    dyn FnOnce(Cx<'_, D>, &mut [u64]) -> anyhow::Result<Flow<<D as IsolateData>::Block>> + Send,
+>;
 
 /// The right to use an isolate.
 pub struct Cx<'a, D: IsolateData> {

@@ -1,0 +1,204 @@
+//! Resource types and handles, owned and borrowed.
+
+use super::{Handle, InstanceId, State, TaskId};
+use crate::trap::Trap;
+
+/// A resource type of a store. Fresh for each execution of a resource type definition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ResourceType(u32);
+
+/// What the store knows about a resource type.
+#[derive(Debug)]
+pub(super) struct Definition {
+    /// Who implements it; the host if `None`.
+    implementer: Option<InstanceId>,
+}
+
+/// A handle to a resource.
+#[derive(Debug)]
+pub struct ResourceHandle {
+    /// Its type.
+    pub ty: ResourceType,
+    /// The representation: a number that means something to the implementer.
+    pub rep: u32,
+    /// For a borrow, the task that it was lent to; `None` for an owned handle.
+    pub borrow_scope: Option<TaskId>,
+    /// How many borrows of it are alive.
+    pub num_lends: u32,
+}
+
+/// The handles that one call has borrowed from its caller, to be given back when it ends.
+#[derive(Debug, Default)]
+pub struct Lends(Vec<u32>);
+
+impl State {
+    /// Makes a resource type that `implementer` implements; the host if `None`.
+    pub fn add_resource_type(&mut self, implementer: Option<InstanceId>) -> ResourceType {
+        self.resource_types.push(Definition { implementer });
+        ResourceType(self.resource_types.len() as u32 - 1)
+    }
+
+    /// Who implements a resource type; the host if `None`.
+    pub fn implementer(&self, ty: ResourceType) -> Option<InstanceId> {
+        self.resource_types[ty.0 as usize].implementer
+    }
+
+    /// Adds an owned handle: `resource.new`, and the lowering of `own`.
+    ///
+    /// # Errors
+    /// [`Trap::Limit`].
+    pub fn lower_own(
+        &mut self,
+        instance: InstanceId,
+        ty: ResourceType,
+        rep: u32,
+    ) -> Result<u32, Trap> {
+        let handle = ResourceHandle {
+            ty,
+            rep,
+            borrow_scope: None,
+            num_lends: 0,
+        };
+        self.instance_mut(instance)
+            .handles
+            .add(Handle::Resource(handle))
+    }
+
+    /// Lowers `borrow` into a call that runs as `task`: a handle, or the representation itself if `instance` implements the type.
+    ///
+    /// # Errors
+    /// [`Trap::Limit`].
+    pub fn lower_borrow(
+        &mut self,
+        instance: InstanceId,
+        ty: ResourceType,
+        rep: u32,
+        task: TaskId,
+    ) -> Result<u32, Trap> {
+        if self.implementer(ty) == Some(instance) {
+            return Ok(rep);
+        }
+        let handle = ResourceHandle {
+            ty,
+            rep,
+            borrow_scope: Some(task),
+            num_lends: 0,
+        };
+        let index = self
+            .instance_mut(instance)
+            .handles
+            .add(Handle::Resource(handle))?;
+        self.tasks[task.0 as usize].num_borrows += 1;
+        Ok(index)
+    }
+
+    /// Lifts `own`: removes the handle and gives the representation.
+    ///
+    /// # Errors
+    /// Unknown index, wrong type, lent, not owned; in the specification's order.
+    pub fn lift_own(
+        &mut self,
+        instance: InstanceId,
+        ty: ResourceType,
+        index: u32,
+    ) -> Result<u32, Trap> {
+        let handle = self.resource(instance, ty, index)?;
+        if handle.num_lends != 0 {
+            return Err(Trap::ResourceLent { index });
+        }
+        if handle.borrow_scope.is_some() {
+            return Err(Trap::NotOwned { index });
+        }
+        let rep = handle.rep;
+        self.instance_mut(instance).handles.remove(index)?;
+        Ok(rep)
+    }
+
+    /// Lifts `borrow`: gives the representation and counts a lend until [`give_back`](Self::give_back).
+    ///
+    /// # Errors
+    /// Unknown index, wrong type.
+    pub fn lift_borrow(
+        &mut self,
+        instance: InstanceId,
+        ty: ResourceType,
+        index: u32,
+        lends: &mut Lends,
+    ) -> Result<u32, Trap> {
+        let handle = self.resource(instance, ty, index)?;
+        handle.num_lends += 1;
+        let rep = handle.rep;
+        lends.0.push(index);
+        Ok(rep)
+    }
+
+    /// Ends the lends of a call, and leaves the list empty for reuse.
+    pub fn give_back(&mut self, instance: InstanceId, lends: &mut Lends) {
+        for index in lends.0.drain(..) {
+            // A handle that is lent cannot be removed, so it is still there.
+            if let Ok(Handle::Resource(handle)) = self.instance_mut(instance).handles.get_mut(index)
+            {
+                handle.num_lends -= 1;
+            }
+        }
+    }
+
+    /// `resource.rep`: the representation behind a handle.
+    ///
+    /// # Errors
+    /// Unknown index, wrong type.
+    pub fn resource_rep(
+        &mut self,
+        instance: InstanceId,
+        ty: ResourceType,
+        index: u32,
+    ) -> Result<u32, Trap> {
+        Ok(self.resource(instance, ty, index)?.rep)
+    }
+
+    /// `resource.drop`, up to the destructor: removes the handle and gives the representation if it was owned.
+    ///
+    /// # Errors
+    /// Unknown index, wrong type, lent.
+    pub fn resource_drop(
+        &mut self,
+        instance: InstanceId,
+        ty: ResourceType,
+        index: u32,
+    ) -> Result<Option<u32>, Trap> {
+        let handle = self.resource(instance, ty, index)?;
+        if handle.num_lends != 0 {
+            return Err(Trap::ResourceLent { index });
+        }
+        let (rep, borrow_scope) = (handle.rep, handle.borrow_scope);
+        self.instance_mut(instance).handles.remove(index)?;
+        match borrow_scope {
+            None => Ok(Some(rep)),
+            Some(task) => {
+                self.tasks[task.0 as usize].num_borrows -= 1;
+                Ok(None)
+            }
+        }
+    }
+
+    fn resource(
+        &mut self,
+        instance: InstanceId,
+        ty: ResourceType,
+        index: u32,
+    ) -> Result<&mut ResourceHandle, Trap> {
+        match self.instance_mut(instance).handles.get_mut(index)? {
+            Handle::Resource(handle) => {
+                if handle.ty == ty {
+                    Ok(handle)
+                } else {
+                    Err(Trap::WrongHandle {
+                        index,
+                        expected: "a resource of another type",
+                        found: "resource",
+                    })
+                }
+            }
+        }
+    }
+}
