@@ -1,0 +1,168 @@
+//! What a guest was granted.
+
+use crate::clocks::{HostMonotonicClock, HostWallClock, MonotonicClock, WallClock};
+use crate::io::{DiscardOutput, EmptyInput, Input, Output, SharedInput, SharedOutput};
+use crate::random::{HostRandom, Random, SeededRandom};
+
+/// Everything a guest was granted: arguments, environment, standard streams, directories, network,
+/// clocks and randomness.
+pub struct WasiCtx {
+    pub(crate) args: Vec<String>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) stdin: SharedInput,
+    pub(crate) stdout: SharedOutput,
+    pub(crate) stderr: SharedOutput,
+    pub(crate) monotonic_clock: Box<dyn MonotonicClock>,
+    pub(crate) wall_clock: Box<dyn WallClock>,
+    pub(crate) random: Box<dyn Random>,
+    pub(crate) insecure_random: Box<dyn Random>,
+}
+
+impl WasiCtx {
+    /// Starts with nothing granted.
+    pub fn builder() -> WasiCtxBuilder {
+        WasiCtxBuilder::new()
+    }
+
+    /// The arguments; the first is the program's name by convention.
+    pub fn args(&self) -> &[String] {
+        &self.args
+    }
+
+    /// The environment variables, name and value.
+    pub fn env(&self) -> &[(String, String)] {
+        &self.env
+    }
+
+    /// The standard input. Clones read from the same place.
+    pub fn stdin(&self) -> SharedInput {
+        self.stdin.clone()
+    }
+
+    /// The standard output. Clones write to the same place.
+    pub fn stdout(&self) -> SharedOutput {
+        self.stdout.clone()
+    }
+
+    /// The standard error output. Clones write to the same place.
+    pub fn stderr(&self) -> SharedOutput {
+        self.stderr.clone()
+    }
+
+    /// The clock that only moves forwards.
+    pub fn monotonic_clock(&self) -> &dyn MonotonicClock {
+        &*self.monotonic_clock
+    }
+
+    /// The time of day.
+    pub fn wall_clock(&self) -> &dyn WallClock {
+        &*self.wall_clock
+    }
+
+    /// The cryptographically secure source of randomness.
+    pub fn random(&mut self) -> &mut dyn Random {
+        &mut *self.random
+    }
+
+    /// The source of randomness that promises nothing.
+    pub fn insecure_random(&mut self) -> &mut dyn Random {
+        &mut *self.insecure_random
+    }
+}
+
+/// Collects what a guest is granted. See [`WasiCtx::builder`].
+pub struct WasiCtxBuilder {
+    ctx: WasiCtx,
+}
+
+impl Default for WasiCtxBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl WasiCtxBuilder {
+    /// Nothing granted yet; the host's clocks and randomness.
+    pub fn new() -> Self {
+        Self {
+            ctx: WasiCtx {
+                args: Vec::new(),
+                env: Vec::new(),
+                stdin: SharedInput::new(EmptyInput),
+                stdout: SharedOutput::new(DiscardOutput),
+                stderr: SharedOutput::new(DiscardOutput),
+                monotonic_clock: Box::new(HostMonotonicClock::default()),
+                wall_clock: Box::new(HostWallClock),
+                random: Box::new(HostRandom),
+                insecure_random: Box::new(SeededRandom::from_host()),
+            },
+        }
+    }
+
+    /// Adds one argument.
+    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.ctx.args.push(arg.into());
+        self
+    }
+
+    /// Adds arguments.
+    pub fn args(mut self, args: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.ctx.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets an environment variable; the last setting of a name counts.
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let name = name.into();
+        self.ctx.env.retain(|(other, _)| *other != name);
+        self.ctx.env.push((name, value.into()));
+        self
+    }
+
+    /// Replaces the standard input.
+    pub fn stdin(mut self, input: impl Input) -> Self {
+        self.ctx.stdin = SharedInput::new(input);
+        self
+    }
+
+    /// Replaces the standard output.
+    pub fn stdout(mut self, output: impl Output) -> Self {
+        self.ctx.stdout = SharedOutput::new(output);
+        self
+    }
+
+    /// Replaces the standard error output.
+    pub fn stderr(mut self, output: impl Output) -> Self {
+        self.ctx.stderr = SharedOutput::new(output);
+        self
+    }
+
+    /// Replaces the clock that only moves forwards.
+    pub fn monotonic_clock(mut self, clock: impl MonotonicClock) -> Self {
+        self.ctx.monotonic_clock = Box::new(clock);
+        self
+    }
+
+    /// Replaces the time of day.
+    pub fn wall_clock(mut self, clock: impl WallClock) -> Self {
+        self.ctx.wall_clock = Box::new(clock);
+        self
+    }
+
+    /// Replaces the cryptographically secure source of randomness.
+    pub fn random(mut self, random: impl Random) -> Self {
+        self.ctx.random = Box::new(random);
+        self
+    }
+
+    /// Replaces the source of randomness that promises nothing.
+    pub fn insecure_random(mut self, random: impl Random) -> Self {
+        self.ctx.insecure_random = Box::new(random);
+        self
+    }
+
+    /// The finished context.
+    pub fn build(self) -> WasiCtx {
+        self.ctx
+    }
+}

@@ -1,0 +1,1 @@
+//! The sandboxed filesystem: directories that were granted, and what is below them.

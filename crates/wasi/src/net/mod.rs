@@ -1,0 +1,1 @@
+//! Sockets, name lookup, and the policy that allows them.

@@ -1,0 +1,1 @@
+//! WASI 0.2: the world `wasi:cli/command` for components.
