@@ -5,6 +5,7 @@
 //! resources, tasks, and what async adds to them.
 #![forbid(unsafe_code)]
 
+pub mod abi;
 pub mod plan;
 pub mod runtime;
 pub mod trap;

@@ -24,7 +24,7 @@ pub enum Trap {
         index: u32,
     },
     /// A handle is not of the kind or type that the operation takes.
-    #[error("handle index {index} used with the wrong type: expected {expected}, found {found}")]
+    #[error("handle index {index} used with the wrong type, expected {expected} but found {found}")]
     WrongHandle {
         /// The index.
         index: u32,
@@ -34,13 +34,13 @@ pub enum Trap {
         found: &'static str,
     },
     /// An owned resource was dropped or given away while a borrow of it was alive.
-    #[error("cannot remove owned resource (handle {index}) while borrowed")]
+    #[error("cannot remove owned resource while borrowed (handle index {index})")]
     ResourceLent {
         /// The handle's index.
         index: u32,
     },
     /// A borrowed handle was given where ownership is needed.
-    #[error("cannot lift own resource from a borrow (handle {index})")]
+    #[error("cannot lift own resource from a borrow (handle index {index})")]
     NotOwned {
         /// The handle's index.
         index: u32,
@@ -70,7 +70,9 @@ pub enum Trap {
         align: u32,
     },
     /// A value, list or string ends outside linear memory.
-    #[error("{what} out of bounds of memory: {length} bytes at {pointer:#x}, memory has {memory}")]
+    #[error(
+        "{what} content out-of-bounds: {what} pointer/length out of bounds of memory ({length} bytes at {pointer:#x}, memory has {memory})"
+    )]
     OutOfBounds {
         /// What was accessed.
         what: &'static str,
@@ -82,7 +84,7 @@ pub enum Trap {
         memory: u64,
     },
     /// `realloc` gave a block that is unaligned or ends outside memory.
-    #[error("realloc return: {0}")]
+    #[error("realloc return: {fault}: {0}", fault = realloc_fault(.0))]
     BadRealloc(Box<Trap>),
     /// A string or list is longer than the Canonical ABI allows.
     #[error("{what} too long: {length} bytes, at most {limit} are allowed")]
@@ -103,13 +105,13 @@ pub enum Trap {
         cases: u32,
     },
     /// A character is a surrogate or lies beyond U+10FFFF.
-    #[error("{0:#x} is not a Unicode scalar value")]
+    #[error("invalid `char` bit pattern: {0:#x} is not a Unicode scalar value")]
     InvalidChar(u32),
     /// A string is not valid in its encoding.
-    #[error("invalid {encoding} in string at byte {offset}")]
+    #[error("{fault} in string at byte {offset}")]
     InvalidString {
-        /// The encoding.
-        encoding: &'static str,
+        /// What is wrong, with the encoding's name.
+        fault: &'static str,
         /// The offset in the string, in bytes.
         offset: u64,
     },
@@ -121,4 +123,11 @@ pub enum Trap {
         /// What was wrong.
         reason: &'static str,
     },
+}
+
+fn realloc_fault(inner: &Trap) -> &'static str {
+    match inner {
+        Trap::Unaligned { .. } => "result not aligned",
+        _ => "beyond end of memory",
+    }
 }

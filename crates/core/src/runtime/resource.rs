@@ -194,8 +194,8 @@ impl State {
                 } else {
                     Err(Trap::WrongHandle {
                         index,
-                        expected: "a resource of another type",
-                        found: "resource",
+                        expected: "guest-defined resource",
+                        found: "a different guest-defined resource",
                     })
                 }
             }
