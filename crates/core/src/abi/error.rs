@@ -1,5 +1,6 @@
 //! A Rust type that does not fit a component's type.
 
+use super::TypeContext;
 use crate::types::ValType;
 
 /// A Rust type does not stand for the component type it was used with.
@@ -21,9 +22,9 @@ impl TypeMismatch {
         }
     }
 
-    /// A mismatch in the kind of type alone.
-    pub fn kind(expected: impl Into<String>, found: ValType) -> Self {
-        Self::new(expected, kind(found))
+    /// A mismatch with a type of the component, which the message writes out.
+    pub fn kind(expected: impl Into<String>, cx: &TypeContext<'_>, found: ValType) -> Self {
+        Self::new(expected, cx.types.display(found).to_string())
     }
 
     /// Says where: in which parameter, field or case.
@@ -43,39 +44,5 @@ impl std::fmt::Display for Path<'_> {
             write!(f, "{part}: ")?;
         }
         Ok(())
-    }
-}
-
-/// The name of a kind of type.
-pub(super) fn kind(ty: ValType) -> &'static str {
-    match ty {
-        ValType::Bool => "bool",
-        ValType::S8 => "s8",
-        ValType::U8 => "u8",
-        ValType::S16 => "s16",
-        ValType::U16 => "u16",
-        ValType::S32 => "s32",
-        ValType::U32 => "u32",
-        ValType::S64 => "s64",
-        ValType::U64 => "u64",
-        ValType::F32 => "f32",
-        ValType::F64 => "f64",
-        ValType::Char => "char",
-        ValType::String => "string",
-        ValType::ErrorContext => "error-context",
-        ValType::List(_) => "list",
-        ValType::FixedList(_) => "list of fixed length",
-        ValType::Map(_) => "map",
-        ValType::Record(_) => "record",
-        ValType::Tuple(_) => "tuple",
-        ValType::Variant(_) => "variant",
-        ValType::Enum(_) => "enum",
-        ValType::Option(_) => "option",
-        ValType::Result(_) => "result",
-        ValType::Flags(_) => "flags",
-        ValType::Own(_) => "own",
-        ValType::Borrow(_) => "borrow",
-        ValType::Stream(_) => "stream",
-        ValType::Future(_) => "future",
     }
 }

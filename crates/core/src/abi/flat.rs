@@ -5,15 +5,6 @@
 //!
 //! [flattening]: https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#flattening
 
-/// The flat parameters of a function at most, before they are passed through memory.
-pub const MAX_FLAT_PARAMS: usize = 16;
-/// The flat parameters of an async-lowered function at most.
-pub const MAX_FLAT_ASYNC_PARAMS: usize = 4;
-/// The flat results of a function at most, before they are passed through memory.
-pub const MAX_FLAT_RESULTS: usize = 1;
-/// The flat results of an async-lowered function: always through memory.
-pub const MAX_FLAT_ASYNC_RESULTS: usize = 0;
-
 /// Reads core values in order.
 #[derive(Clone, Copy, Debug)]
 pub struct FlatReader<'a> {

@@ -31,27 +31,35 @@ mod context;
 mod error;
 mod flat;
 pub mod layout;
+mod list;
+mod map;
 pub mod memory;
 mod params;
+pub mod parts;
 mod resource;
 mod scalar;
+mod strings;
 mod traits;
+mod tuple;
 mod val;
+pub mod variant;
 
+pub use crate::types::{
+    MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_ASYNC_RESULTS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS,
+};
 pub use context::{
     DEFAULT_LIFTED_BYTES, LiftBudget, LiftContext, LowerContext, LowerTarget, ResourceKind,
     TypeContext,
 };
 pub use error::TypeMismatch;
-pub use flat::{
-    FlatReader, FlatWriter, MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_ASYNC_RESULTS, MAX_FLAT_PARAMS,
-    MAX_FLAT_RESULTS,
-};
+pub use flat::{FlatReader, FlatWriter};
 pub use layout::{Layout, VariantLayout};
+pub use list::MAX_LIST_BYTE_LENGTH;
 pub use params::{LiftParams, LiftResult, LowerParams, LowerResult, ParamList, ResultList};
 pub use resource::{Resource, ResourceAny};
 pub use scalar::{
     CANONICAL_NAN32, CANONICAL_NAN64, canonicalize_nan32, canonicalize_nan64, convert_u32_to_char,
 };
+pub use strings::MAX_STRING_BYTE_LENGTH;
 pub use traits::{ComponentType, Lift, Lower};
 pub use val::{AsyncAny, Val};

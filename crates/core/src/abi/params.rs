@@ -135,10 +135,10 @@ pub(super) fn spilled_result(
 impl ResultList for () {
     const LAYOUT: Layout = Layout::EMPTY;
 
-    fn typecheck_result(func: &FuncType, _: &TypeContext<'_>) -> Result<(), TypeMismatch> {
+    fn typecheck_result(func: &FuncType, cx: &TypeContext<'_>) -> Result<(), TypeMismatch> {
         match func.result {
             None => Ok(()),
-            Some(found) => Err(TypeMismatch::kind("no result", found).within("result")),
+            Some(found) => Err(TypeMismatch::kind("no result", cx, found)),
         }
     }
 }

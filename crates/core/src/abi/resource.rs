@@ -63,7 +63,7 @@ impl<T: 'static> ComponentType for Resource<T> {
 
     fn typecheck(ty: ValType, cx: &TypeContext<'_>) -> Result<(), TypeMismatch> {
         let (ValType::Own(index) | ValType::Borrow(index)) = ty else {
-            return Err(TypeMismatch::kind("own or borrow", ty));
+            return Err(TypeMismatch::kind("own or borrow", cx, ty));
         };
         match cx.resource_kinds.get(index.index()) {
             Some(ResourceKind::Host(id)) if *id == TypeId::of::<T>() => Ok(()),
@@ -206,10 +206,10 @@ impl ResourceAny {
 impl ComponentType for ResourceAny {
     const LAYOUT: Layout = Layout::scalar(4);
 
-    fn typecheck(ty: ValType, _: &TypeContext<'_>) -> Result<(), TypeMismatch> {
+    fn typecheck(ty: ValType, cx: &TypeContext<'_>) -> Result<(), TypeMismatch> {
         match ty {
             ValType::Own(_) | ValType::Borrow(_) => Ok(()),
-            other => Err(TypeMismatch::kind("own or borrow", other)),
+            other => Err(TypeMismatch::kind("own or borrow", cx, other)),
         }
     }
 }
@@ -250,7 +250,9 @@ impl Lower for ResourceAny {
 fn resource_index(ty: ValType) -> anyhow::Result<crate::types::ResourceIdx> {
     match ty {
         ValType::Own(index) | ValType::Borrow(index) => Ok(index),
-        other => Err(TypeMismatch::kind("own or borrow", other).into()),
+        other => anyhow::bail!(
+            "a bug in Tidegate: a handle was used with the type {other:?}; please report it"
+        ),
     }
 }
 

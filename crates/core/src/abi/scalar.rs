@@ -46,10 +46,10 @@ macro_rules! component_type {
         impl ComponentType for $rust {
             const LAYOUT: Layout = Layout::scalar(size_of::<$rust>() as u32);
 
-            fn typecheck(ty: ValType, _: &TypeContext<'_>) -> Result<(), TypeMismatch> {
+            fn typecheck(ty: ValType, cx: &TypeContext<'_>) -> Result<(), TypeMismatch> {
                 match ty {
                     ValType::$ty => Ok(()),
-                    other => Err(TypeMismatch::kind($name, other)),
+                    other => Err(TypeMismatch::kind($name, cx, other)),
                 }
             }
         }
