@@ -96,7 +96,7 @@ pub enum ImportKind {
     Resource(ResourceIdx),
     /// A core module with at most these imports and at least these exports.
     Module(Box<CoreModuleType>),
-    /// An instance without any leaf of its own, which must exist all the same.
+    /// An instance that has no leaf of its own: nothing, or only types. It may be missing.
     EmptyInstance,
 }
 
@@ -177,8 +177,6 @@ pub enum Step {
         resource: ResourceIdx,
         /// Its destructor, a core function from the representation to nothing.
         dtor: Option<CoreDef>,
-        /// Its canonical async options, if the destructor was given with any.
-        dtor_options: Option<OptionsIdx>,
     },
 }
 
@@ -211,6 +209,8 @@ pub struct Lift {
     pub ty: FuncTypeIdx,
     /// Its options.
     pub options: OptionsIdx,
+    /// The core function's type, as the component-level type and the options have it.
+    pub core_type: CoreFuncType,
 }
 
 /// Canonical options, resolved.
@@ -286,7 +286,7 @@ pub enum Canon {
         async_: bool,
     },
     SubtaskDrop,
-    /// `element`: the stream's element type; `ty` the `stream` type itself.
+    /// In this and the following, `ty` is the `stream` or `future` type itself.
     StreamNew(ValType),
     StreamRead {
         ty: ValType,
@@ -336,17 +336,20 @@ pub enum Canon {
     WaitableSetWait {
         cancellable: bool,
         memory: CoreDef,
+        memory64: bool,
     },
     WaitableSetPoll {
         cancellable: bool,
         memory: CoreDef,
+        memory64: bool,
     },
     WaitableSetDrop,
     WaitableJoin,
     ThreadIndex,
-    /// `table`: the function table; `ty64`: whether its function takes an `i64`.
+    /// `table`: the function table; `table64`: whether its indices are `i64`; `ty64`: whether its functions take an `i64`.
     ThreadNewIndirect {
         table: CoreDef,
+        table64: bool,
         ty64: bool,
     },
     ThreadResumeLater,
@@ -386,6 +389,10 @@ pub enum Export {
     Resource(ResourceIdx),
     /// A value type.
     Type(ValType),
+    /// A function type.
+    FuncType(FuncTypeIdx),
+    /// The type of an instance or a component.
+    OpaqueType,
     /// An instance.
     Instance(Vec<(Box<str>, Export)>),
     /// A component; it can be named but not be used from outside.

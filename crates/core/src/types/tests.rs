@@ -80,7 +80,7 @@ fn random_type(types: &mut Types, random: &mut Random, depth: usize) -> ValType 
             ok: (random.below(2) == 0).then(|| random_type(types, random, depth - 1)),
             err: (random.below(2) == 0).then(|| random_type(types, random, depth - 1)),
         },
-        _ => TypeDef::Stream((random.below(2) == 0).then(|| ValType::U8)),
+        _ => TypeDef::Stream((random.below(2) == 0).then_some(ValType::U8)),
     };
     types
         .intern(def)
