@@ -27,6 +27,7 @@ macro_rules! for_each_tuple {
 }
 use for_each_tuple;
 
+mod async_values;
 mod context;
 mod error;
 mod flat;
@@ -62,4 +63,8 @@ pub use scalar::{
 };
 pub use strings::MAX_STRING_BYTE_LENGTH;
 pub use traits::{ComponentType, Lift, Lower};
-pub use val::{AsyncAny, Val};
+pub use val::{
+    AsyncAny, Val, lift_param_vals, lift_result_val, lift_val_flat, lift_val_list, lift_val_mem,
+    lower_param_vals, lower_result_val, lower_val_flat, lower_val_list, lower_val_mem,
+    typecheck_vals,
+};

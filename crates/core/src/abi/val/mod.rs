@@ -1,8 +1,20 @@
 //! Values whose type is known only at run time.
 
+mod lift;
+mod lists;
+mod lower;
+
+pub use lift::{lift_val_flat, lift_val_list, lift_val_mem};
+pub use lists::{
+    lift_param_vals, lift_result_val, lower_param_vals, lower_result_val, typecheck_vals,
+};
+pub use lower::{lower_val_flat, lower_val_list, lower_val_mem};
+
 use super::ResourceAny;
 
 /// A value of any component type.
+///
+/// Floats compare as in Rust: a NaN is not equal to itself.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs)]
 pub enum Val {
@@ -38,6 +50,40 @@ pub enum Val {
     Stream(AsyncAny),
     Future(AsyncAny),
     ErrorContext(AsyncAny),
+}
+
+impl Val {
+    /// The kind of value, for messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Val::Bool(_) => "bool",
+            Val::S8(_) => "s8",
+            Val::U8(_) => "u8",
+            Val::S16(_) => "s16",
+            Val::U16(_) => "u16",
+            Val::S32(_) => "s32",
+            Val::U32(_) => "u32",
+            Val::S64(_) => "s64",
+            Val::U64(_) => "u64",
+            Val::F32(_) => "f32",
+            Val::F64(_) => "f64",
+            Val::Char(_) => "char",
+            Val::String(_) => "string",
+            Val::List(_) => "list",
+            Val::Map(_) => "map",
+            Val::Record(_) => "record",
+            Val::Tuple(_) => "tuple",
+            Val::Variant(..) => "variant",
+            Val::Enum(_) => "enum",
+            Val::Option(_) => "option",
+            Val::Result(_) => "result",
+            Val::Flags(_) => "flags",
+            Val::Resource(_) => "resource",
+            Val::Stream(_) => "stream",
+            Val::Future(_) => "future",
+            Val::ErrorContext(_) => "error-context",
+        }
+    }
 }
 
 /// The readable end of a stream or future, or an error context: a handle in [`HOST`](crate::runtime::HOST)'s table.
