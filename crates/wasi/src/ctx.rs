@@ -1,7 +1,9 @@
 //! What a guest was granted.
 
 use crate::clocks::{HostMonotonicClock, HostWallClock, MonotonicClock, WallClock};
-use crate::io::{DiscardOutput, EmptyInput, Input, Output, SharedInput, SharedOutput};
+use crate::io::{
+    self, DiscardOutput, Drains, EmptyInput, Input, Output, SharedInput, SharedOutput,
+};
 use crate::random::{HostRandom, Random, SeededRandom};
 
 /// Everything a guest was granted: arguments, environment, standard streams, directories, network,
@@ -12,6 +14,7 @@ pub struct WasiCtx {
     pub(crate) stdin: SharedInput,
     pub(crate) stdout: SharedOutput,
     pub(crate) stderr: SharedOutput,
+    pub(crate) drains: Drains,
     pub(crate) monotonic_clock: Box<dyn MonotonicClock>,
     pub(crate) wall_clock: Box<dyn WallClock>,
     pub(crate) random: Box<dyn Random>,
@@ -49,6 +52,12 @@ impl WasiCtx {
         self.stderr.clone()
     }
 
+    /// What this guest wrote and its sinks have not taken yet. Take it before the run and wait for
+    /// [`Drains::finished`] after it, however it ended: then no output is lost.
+    pub fn drains(&self) -> Drains {
+        self.drains.clone()
+    }
+
     /// The clock that only moves forwards.
     pub fn monotonic_clock(&self) -> &dyn MonotonicClock {
         &*self.monotonic_clock
@@ -84,13 +93,16 @@ impl Default for WasiCtxBuilder {
 impl WasiCtxBuilder {
     /// Nothing granted yet; the host's clocks and randomness.
     pub fn new() -> Self {
+        let drains = Drains::default();
+        let discard = || SharedOutput::new(DiscardOutput).counted_by(&drains);
         Self {
             ctx: WasiCtx {
                 args: Vec::new(),
                 env: Vec::new(),
                 stdin: SharedInput::new(EmptyInput),
-                stdout: SharedOutput::new(DiscardOutput),
-                stderr: SharedOutput::new(DiscardOutput),
+                stdout: discard(),
+                stderr: discard(),
+                drains,
                 monotonic_clock: Box::new(HostMonotonicClock::default()),
                 wall_clock: Box::new(HostWallClock),
                 random: Box::new(HostRandom),
@@ -127,14 +139,41 @@ impl WasiCtxBuilder {
 
     /// Replaces the standard output.
     pub fn stdout(mut self, output: impl Output) -> Self {
-        self.ctx.stdout = SharedOutput::new(output);
+        self.ctx.stdout = SharedOutput::new(output).counted_by(&self.ctx.drains);
         self
     }
 
     /// Replaces the standard error output.
     pub fn stderr(mut self, output: impl Output) -> Self {
-        self.ctx.stderr = SharedOutput::new(output);
+        self.ctx.stderr = SharedOutput::new(output).counted_by(&self.ctx.drains);
         self
+    }
+
+    /// Gives the guest the standard input of this process.
+    pub fn inherit_stdin(self) -> Self {
+        self.stdin(io::stdin())
+    }
+
+    /// Gives the guest the standard output of this process.
+    pub fn inherit_stdout(self) -> Self {
+        self.stdout(io::stdout())
+    }
+
+    /// Gives the guest the standard error output of this process.
+    pub fn inherit_stderr(self) -> Self {
+        self.stderr(io::stderr())
+    }
+
+    /// Gives the guest all three standard streams of this process.
+    pub fn inherit_stdio(self) -> Self {
+        self.inherit_stdin().inherit_stdout().inherit_stderr()
+    }
+
+    /// Gives the guest the environment of this process, except variables that are not Unicode.
+    pub fn inherit_env(self) -> Self {
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .fold(self, |builder, (name, value)| builder.env(name, value))
     }
 
     /// Replaces the clock that only moves forwards.

@@ -94,15 +94,13 @@ pub trait Output: Send + 'static {
         Flush::Done
     }
 
+    /// No more will be written: tells the other side where that is possible. Dropping an output
+    /// closes it as well.
+    fn close(&mut self) {}
+
     /// Done once [`try_write`](Self::try_write) and [`try_flush`](Self::try_flush) would not answer
     /// `WouldBlock` and `Pending`. It may be early, never late, and may be dropped at any time.
     fn ready(&mut self) -> Readiness;
-
-    /// How many bytes it makes sense to hand over at once: the sink's own capacity, as a hint for
-    /// the permit of a stream.
-    fn appetite(&self) -> usize {
-        64 * 1024
-    }
 
     /// What is at the other end.
     fn kind(&self) -> Kind {
@@ -135,8 +133,8 @@ impl<O: Output + ?Sized> Output for Box<O> {
     fn ready(&mut self) -> Readiness {
         (**self).ready()
     }
-    fn appetite(&self) -> usize {
-        (**self).appetite()
+    fn close(&mut self) {
+        (**self).close();
     }
     fn kind(&self) -> Kind {
         (**self).kind()
@@ -170,39 +168,5 @@ impl Input for SharedInput {
     }
     fn try_skip(&mut self, len: u64) -> Read {
         self.lock().try_skip(len)
-    }
-}
-
-/// An [`Output`] that several holders write to, such as stdout: writes do not mix within what one
-/// of them had accepted at once.
-#[derive(Clone)]
-pub struct SharedOutput(Arc<Mutex<dyn Output>>);
-
-impl SharedOutput {
-    /// Shares `output`.
-    pub fn new(output: impl Output) -> Self {
-        Self(Arc::new(Mutex::new(output)))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, dyn Output + 'static> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Output for SharedOutput {
-    fn try_write(&mut self, bytes: &[u8]) -> Write {
-        self.lock().try_write(bytes)
-    }
-    fn try_flush(&mut self) -> Flush {
-        self.lock().try_flush()
-    }
-    fn ready(&mut self) -> Readiness {
-        self.lock().ready()
-    }
-    fn appetite(&self) -> usize {
-        self.lock().appetite()
-    }
-    fn kind(&self) -> Kind {
-        self.lock().kind()
     }
 }

@@ -6,10 +6,37 @@
 //! now. To wait, take the endpoint's [`Readiness`] and try again once it is done. The three WASI
 //! generations are faces of these two traits.
 
+mod adapter;
+mod counters;
+mod descriptor;
+mod drains;
 mod endpoint;
+mod input_stream;
+mod memory;
 mod null;
+mod output_state;
+mod output_stream;
+mod pipe;
+mod reactor;
 mod readiness;
+mod sink;
+mod stdio;
+mod stream_error;
+mod timer;
+mod window;
 
-pub use endpoint::{Flush, Input, Kind, Output, Read, SharedInput, SharedOutput, Write};
+pub use adapter::{AsyncInput, AsyncOutput};
+pub use counters::Counters;
+pub use drains::Drains;
+pub use endpoint::{Flush, Input, Kind, Output, Read, SharedInput, Write};
+pub use input_stream::{InputStream, READ_CHUNK};
+pub use memory::{BytesInput, Capture};
 pub use null::{DiscardOutput, EmptyInput};
-pub use readiness::{Readiness, ready_now, wait_any};
+pub use output_stream::OutputStream;
+pub use pipe::{PipeInput, PipeOutput, pipe};
+pub use readiness::{Readiness, is_ready_now, ready_now, wait_any};
+pub use sink::SharedOutput;
+pub use stdio::{FdInput, FdOutput, stderr, stdin, stdout};
+pub use stream_error::{BLOCKING_WRITE_LIMIT, Misuse, StreamError};
+pub use timer::{at, sleep};
+pub use window::{WINDOW_CEILING, WINDOW_FLOOR, WINDOW_START};
