@@ -1,6 +1,9 @@
 //! What a guest was granted.
 
+use std::path::Path;
+
 use crate::clocks::{HostMonotonicClock, HostWallClock, MonotonicClock, WallClock};
+use crate::fs::{Access, Preopen};
 use crate::io::{
     self, DiscardOutput, Drains, EmptyInput, Input, Output, SharedInput, SharedOutput,
 };
@@ -15,6 +18,7 @@ pub struct WasiCtx {
     pub(crate) stdout: SharedOutput,
     pub(crate) stderr: SharedOutput,
     pub(crate) drains: Drains,
+    pub(crate) preopens: Vec<Preopen>,
     pub(crate) monotonic_clock: Box<dyn MonotonicClock>,
     pub(crate) wall_clock: Box<dyn WallClock>,
     pub(crate) random: Box<dyn Random>,
@@ -56,6 +60,11 @@ impl WasiCtx {
     /// [`Drains::finished`] after it, however it ended: then no output is lost.
     pub fn drains(&self) -> Drains {
         self.drains.clone()
+    }
+
+    /// The directories the guest has from its start.
+    pub fn preopens(&self) -> &[Preopen] {
+        &self.preopens
     }
 
     /// The clock that only moves forwards.
@@ -103,6 +112,7 @@ impl WasiCtxBuilder {
                 stdout: discard(),
                 stderr: discard(),
                 drains,
+                preopens: Vec::new(),
                 monotonic_clock: Box::new(HostMonotonicClock::default()),
                 wall_clock: Box::new(HostWallClock),
                 random: Box::new(HostRandom),
@@ -174,6 +184,25 @@ impl WasiCtxBuilder {
         std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .fold(self, |builder, (name, value)| builder.env(name, value))
+    }
+
+    /// Grants the host's directory `path` under the guest's name `name`.
+    ///
+    /// # Errors
+    /// When `path` cannot be opened, or is no directory.
+    pub fn preopened_dir(
+        self,
+        path: impl AsRef<Path>,
+        name: impl Into<String>,
+        access: Access,
+    ) -> std::io::Result<Self> {
+        Preopen::open(path, name, access).map(|preopen| self.preopen(preopen))
+    }
+
+    /// Grants a directory that is open already.
+    pub fn preopen(mut self, preopen: Preopen) -> Self {
+        self.ctx.preopens.push(preopen);
+        self
     }
 
     /// Replaces the clock that only moves forwards.

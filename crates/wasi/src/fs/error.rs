@@ -184,3 +184,10 @@ impl From<io::Error> for ErrorCode {
         }
     }
 }
+
+/// For endpoints, whose errors are those of the standard library: `downcast` gives the code back.
+impl From<ErrorCode> for io::Error {
+    fn from(code: ErrorCode) -> Self {
+        Self::other(code)
+    }
+}

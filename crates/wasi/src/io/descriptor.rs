@@ -37,8 +37,8 @@ enum Manner {
     /// `RWF_NOWAIT`, for pipes. Kernels before 6.4 refuse it.
     #[cfg(target_os = "linux")]
     NoWait,
-    /// `O_NONBLOCK` on a description that this process opened anew, for terminals.
-    Reopened,
+    /// `O_NONBLOCK` on a description of our own: a terminal opened once more, a file of the guest's.
+    NonBlocking,
     /// `poll` says that a call will not wait, then the call is made. When another process takes the
     /// last byte in between, the call waits for the next one.
     PollFirst,
@@ -83,7 +83,7 @@ impl Descriptor {
             FileType::Fifo => (fd, Kind::Pipe, Manner::PollFirst),
             FileType::CharacterDevice if rustix::termios::isatty(&fd) => {
                 match reopen(fd.as_fd(), direction) {
-                    Ok(own) => (own, Kind::Terminal, Manner::Reopened),
+                    Ok(own) => (own, Kind::Terminal, Manner::NonBlocking),
                     Err(_) => (fd, Kind::Terminal, Manner::PollFirst),
                 }
             }
@@ -109,6 +109,16 @@ impl Descriptor {
             fd,
             kind: Kind::Socket,
             manner: Manner::Socket,
+            watch: OnceLock::new(),
+        }
+    }
+
+    /// Takes over a descriptor that is non-blocking already and shared with nobody who minds.
+    pub(crate) fn nonblocking(fd: Arc<OwnedFd>, kind: Kind) -> Self {
+        Self {
+            fd,
+            kind,
+            manner: Manner::NonBlocking,
             watch: OnceLock::new(),
         }
     }
@@ -145,7 +155,7 @@ impl Descriptor {
 
     fn read_once(&self, buf: &mut [u8]) -> rustix::io::Result<usize> {
         retry_interrupted(|| match self.manner {
-            Manner::Plain | Manner::Reopened => rustix::io::read(&self.fd, &mut *buf),
+            Manner::Plain | Manner::NonBlocking => rustix::io::read(&self.fd, &mut *buf),
             Manner::Socket => {
                 rustix::net::recv(&self.fd, &mut *buf, RecvFlags::DONTWAIT).map(|(_, count)| count)
             }
@@ -174,7 +184,7 @@ impl Descriptor {
 
     fn write_once(&self, bytes: &[u8]) -> rustix::io::Result<usize> {
         retry_interrupted(|| match self.manner {
-            Manner::Plain | Manner::Reopened => rustix::io::write(&self.fd, bytes),
+            Manner::Plain | Manner::NonBlocking => rustix::io::write(&self.fd, bytes),
             Manner::Socket => {
                 rustix::net::send(&self.fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
             }
@@ -258,8 +268,14 @@ impl Descriptor {
         self.watch
             .get_or_init(|| {
                 let _entered = reactor::handle().ok()?.enter();
-                let both = Interest::READABLE | Interest::WRITABLE;
-                AsyncFd::with_interest(Watched(Arc::clone(&self.fd)), both).ok()
+                let watch = |fd| {
+                    AsyncFd::with_interest(Watched(fd), Interest::READABLE | Interest::WRITABLE)
+                };
+                watch(Arc::clone(&self.fd))
+                    // The queue knows a descriptor by its number, and only once: another endpoint
+                    // may watch this one already.
+                    .or_else(|_| watch(Arc::new(self.fd.try_clone()?)))
+                    .ok()
             })
             .as_ref()
     }

@@ -11,6 +11,7 @@ mod counters;
 mod descriptor;
 mod drains;
 mod endpoint;
+mod file;
 mod input_stream;
 mod memory;
 mod null;
@@ -27,8 +28,10 @@ mod window;
 
 pub use adapter::{AsyncInput, AsyncOutput};
 pub use counters::Counters;
+pub(crate) use descriptor::{Descriptor, Direction};
 pub use drains::Drains;
 pub use endpoint::{Flush, Input, Kind, Output, Read, SharedInput, Write};
+pub use file::{FileInput, FileOutput, file_ready};
 pub use input_stream::{InputStream, READ_CHUNK};
 pub use memory::{BytesInput, Capture};
 pub use null::{DiscardOutput, EmptyInput};
