@@ -1,0 +1,457 @@
+//! The right to use an isolate, and the things in it.
+
+use crate::{
+    config::EngineKind,
+    error::EngineError,
+    isolate::IsolateData,
+    module::Module,
+    stack::{BlockingHostFn, HostFn},
+    types::{ExternType, FuncType, GlobalType, MemoryType, TableType},
+};
+
+/// A core instance in an isolate.
+#[derive(Clone, Copy, Debug)]
+pub struct Instance(pub(crate) InstanceInner);
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum InstanceInner {
+    Wasmtime(::wasmtime::Instance),
+    Wasmi(crate::wasmi::WasmiInstance),
+}
+
+/// A function in an isolate, guest's or host's.
+#[derive(Clone, Copy, Debug)]
+pub struct Func {
+    pub(crate) inner: FuncInner,
+    pub(crate) signature: Signature,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum FuncInner {
+    Wasmtime(::wasmtime::Func),
+    Wasmi(::wasmi::Func),
+}
+
+impl Func {
+    /// How many slots a call needs: the larger of the numbers of parameters and results.
+    pub fn slots(&self) -> usize {
+        usize::from(self.signature.params.max(self.signature.results))
+    }
+
+    /// How many parameters it takes.
+    pub fn params(&self) -> usize {
+        usize::from(self.signature.params)
+    }
+
+    /// How many results it gives.
+    pub fn results(&self) -> usize {
+        usize::from(self.signature.results)
+    }
+}
+
+/// A linear memory in an isolate.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory(pub(crate) MemoryInner);
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum MemoryInner {
+    Wasmtime(::wasmtime::Memory),
+    Wasmi(::wasmi::Memory),
+}
+
+/// A global in an isolate.
+#[derive(Clone, Copy, Debug)]
+pub struct Global(pub(crate) GlobalInner);
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum GlobalInner {
+    Wasmtime(::wasmtime::Global),
+    Wasmi(::wasmi::Global),
+}
+
+/// A table in an isolate.
+#[derive(Clone, Copy, Debug)]
+pub struct Table(pub(crate) TableInner);
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum TableInner {
+    Wasmtime(::wasmtime::Table),
+    Wasmi(::wasmi::Table),
+}
+
+/// An exception tag in an isolate.
+#[derive(Clone, Copy, Debug)]
+pub struct Tag(pub(crate) TagInner);
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum TagInner {
+    Wasmtime(::wasmtime::Tag),
+    Wasmi(crate::wasmi::WasmiTag),
+}
+
+/// Something that an instance exports or a module imports. Using it with another isolate than its own is an
+/// [`EngineError::Misuse`] where engines differ, and a panic of the engine otherwise.
+#[derive(Clone, Copy, Debug)]
+pub enum Extern {
+    /// A function.
+    Func(Func),
+    /// A linear memory.
+    Memory(Memory),
+    /// A global.
+    Global(Global),
+    /// A table.
+    Table(Table),
+    /// An exception tag.
+    Tag(Tag),
+}
+
+impl Extern {
+    /// What kind of thing this is, in the specification's word.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Func(_) => "func",
+            Self::Memory(_) => "memory",
+            Self::Global(_) => "global",
+            Self::Table(_) => "table",
+            Self::Tag(_) => "tag",
+        }
+    }
+}
+
+macro_rules! from {
+    ($($variant:ident),*) => {$(
+        impl From<$variant> for Extern {
+            fn from(value: $variant) -> Self {
+                Self::$variant(value)
+            }
+        }
+    )*};
+}
+from!(Func, Memory, Global, Table, Tag);
+
+/// How a function is called with words: two bits a value, so that calls need not look its type up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Signature {
+    pub(crate) params: u8,
+    pub(crate) results: u8,
+    /// Whether all values are numbers, and few enough.
+    pub(crate) callable: bool,
+    param_kinds: u64,
+    result_kinds: u64,
+}
+
+/// The kind of a value as a [`Signature`] keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Number {
+    I32,
+    I64,
+    F32,
+    F64,
+}
+
+impl Number {
+    /// The type, if it is a number.
+    pub(crate) fn of(ty: crate::ValType) -> Option<Self> {
+        Some(match ty {
+            crate::ValType::I32 => Self::I32,
+            crate::ValType::I64 => Self::I64,
+            crate::ValType::F32 => Self::F32,
+            crate::ValType::F64 => Self::F64,
+            _ => return None,
+        })
+    }
+
+    fn from_bits(bits: u64) -> Self {
+        match bits & 3 {
+            0 => Self::I32,
+            1 => Self::I64,
+            2 => Self::F32,
+            _ => Self::F64,
+        }
+    }
+
+    /// Whether a word of this kind has a zero high half.
+    pub(crate) fn is_narrow(self) -> bool {
+        matches!(self, Self::I32 | Self::F32)
+    }
+}
+
+impl Signature {
+    /// The most parameters and the most results of a function that is called from here: two bits each in a word. The
+    /// Canonical ABI needs 16 and 1.
+    pub(crate) const MAX: usize = 32;
+
+    pub(crate) fn new(
+        params: impl ExactSizeIterator<Item = crate::ValType>,
+        results: impl ExactSizeIterator<Item = crate::ValType>,
+    ) -> Self {
+        let unfit = Self {
+            params: 0,
+            results: 0,
+            callable: false,
+            param_kinds: 0,
+            result_kinds: 0,
+        };
+        let (param_count, result_count) = (params.len(), results.len());
+        if param_count > Self::MAX || result_count > Self::MAX {
+            return unfit;
+        }
+        let (Some(param_kinds), Some(result_kinds)) = (pack(params), pack(results)) else {
+            return unfit;
+        };
+        Self {
+            params: param_count as u8,
+            results: result_count as u8,
+            callable: true,
+            param_kinds,
+            result_kinds,
+        }
+    }
+
+    pub(crate) fn of(ty: &FuncType) -> Self {
+        Self::new(ty.params.iter().copied(), ty.results.iter().copied())
+    }
+
+    pub(crate) fn param(&self, index: usize) -> Number {
+        Number::from_bits(self.param_kinds >> (2 * index))
+    }
+
+    pub(crate) fn result(&self, index: usize) -> Number {
+        Number::from_bits(self.result_kinds >> (2 * index))
+    }
+
+    pub(crate) fn slots(&self) -> usize {
+        usize::from(self.params.max(self.results))
+    }
+
+    /// Checks that a function can be called from here with this many slots.
+    pub(crate) fn check(&self, slots: usize) -> Result<(), EngineError> {
+        if !self.callable {
+            return Err(EngineError::Unsupported(format!(
+                "a function with references, vectors, or more than {} parameters or results cannot be called by the host",
+                Self::MAX
+            )));
+        }
+        if slots < self.slots() {
+            return Err(EngineError::Misuse(
+                "fewer slots than the function has parameters or results",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn pack(types: impl Iterator<Item = crate::ValType>) -> Option<u64> {
+    let mut kinds = 0;
+    for (index, ty) in types.enumerate() {
+        kinds |= (Number::of(ty)? as u64) << (2 * index);
+    }
+    Some(kinds)
+}
+
+/// The right to use an isolate: from outside ([`Isolate::cx`](crate::Isolate::cx)), or from inside a host function or a job.
+///
+/// # Panics
+/// Handles ([`Func`], [`Memory`], …) belong to the isolate they came from. Engines panic when handed those of another.
+pub struct Cx<'a, D: IsolateData> {
+    pub(crate) inner: CxInner<'a, D>,
+}
+
+pub(crate) enum CxInner<'a, D: IsolateData> {
+    Wasmtime(crate::wasmtime::WasmtimeCx<'a, D>),
+    Wasmi(crate::wasmi::WasmiCx<'a, D>),
+}
+
+/// Hands a call on to the adapter.
+macro_rules! adapter {
+    ($self:expr, $cx:ident => $body:expr) => {
+        match $self {
+            CxInner::Wasmtime($cx) => $body,
+            CxInner::Wasmi($cx) => $body,
+        }
+    };
+}
+
+impl<D: IsolateData> Cx<'_, D> {
+    /// The same right for a shorter time.
+    #[inline]
+    pub fn reborrow(&mut self) -> Cx<'_, D> {
+        adapter!(&mut self.inner, cx => cx.reborrow())
+    }
+
+    /// Which engine runs the isolate.
+    pub fn kind(&self) -> EngineKind {
+        match &self.inner {
+            CxInner::Wasmtime(_) => EngineKind::Wasmtime,
+            CxInner::Wasmi(_) => EngineKind::Wasmi,
+        }
+    }
+
+    /// The data of the isolate's user.
+    #[inline]
+    pub fn data(&self) -> &D {
+        adapter!(&self.inner, cx => cx.data())
+    }
+
+    /// The data of the isolate's user.
+    #[inline]
+    pub fn data_mut(&mut self) -> &mut D {
+        adapter!(&mut self.inner, cx => cx.data_mut())
+    }
+
+    /// Whether a blocking host function called right now could block: there is a stack to park, and no plain call in between.
+    pub fn can_block(&self) -> bool {
+        adapter!(&self.inner, cx => cx.can_block())
+    }
+
+    /// Instantiates a module and runs its start function. `imports` are in the order of [`Module::imports`].
+    ///
+    /// # Errors
+    /// [`EngineError::Link`] where an import does not fit, [`EngineError::Limit`], a [`Trap`](crate::Trap) (a segment out of
+    /// bounds, or in the start function), or whatever a host function called by the start function gave. What was
+    /// instantiated until then stays in the isolate, out of reach.
+    pub fn instantiate(&mut self, module: &Module, imports: &[Extern]) -> anyhow::Result<Instance> {
+        adapter!(&mut self.inner, cx => cx.instantiate(module, imports))
+    }
+
+    /// An export of an instance.
+    pub fn export(&mut self, instance: Instance, name: &str) -> Option<Extern> {
+        adapter!(&mut self.inner, cx => cx.export(instance, name))
+    }
+
+    /// A host function that never blocks. It lives as long as the isolate.
+    ///
+    /// # Errors
+    /// [`EngineError::Unsupported`] for types that do not cross the interface.
+    pub fn host_func(&mut self, ty: FuncType, func: HostFn<D>) -> anyhow::Result<Func> {
+        adapter!(&mut self.inner, cx => cx.host_func(ty, func))
+    }
+
+    /// A host function that may block. It costs no more than one that never does, as long as it does not.
+    ///
+    /// # Errors
+    /// [`EngineError::Unsupported`] for types that do not cross the interface.
+    pub fn blocking_host_func(
+        &mut self,
+        ty: FuncType,
+        func: BlockingHostFn<D>,
+    ) -> anyhow::Result<Func> {
+        adapter!(&mut self.inner, cx => cx.blocking_host_func(ty, func))
+    }
+
+    /// Calls a function. Parameters go in at the front of `slots`, results come out there; there are at least
+    /// [`Func::slots`]. Never suspends.
+    ///
+    /// # Errors
+    /// A [`Trap`](crate::Trap); an error of a host function, as it was, with a [`Backtrace`](crate::Backtrace) as context;
+    /// [`EngineError::CannotBlock`] where a blocking host function wants to block; [`EngineError::Unsupported`] for functions
+    /// of types that do not cross the interface.
+    #[inline]
+    pub fn call(&mut self, func: Func, slots: &mut [u64]) -> anyhow::Result<()> {
+        adapter!(&mut self.inner, cx => cx.call(func, slots))
+    }
+
+    /// The type of a function.
+    pub fn func_type(&self, func: Func) -> FuncType {
+        adapter!(&self.inner, cx => cx.func_type(func))
+    }
+
+    /// The type of anything.
+    pub fn extern_type(&self, item: &Extern) -> ExternType {
+        match *item {
+            Extern::Func(func) => ExternType::Func(self.func_type(func)),
+            Extern::Memory(memory) => ExternType::Memory(self.memory_type(memory)),
+            Extern::Global(global) => ExternType::Global(self.global_type(global)),
+            Extern::Table(table) => ExternType::Table(self.table_type(table)),
+            Extern::Tag(tag) => ExternType::Tag(adapter!(&self.inner, cx => cx.tag_type(tag))),
+        }
+    }
+
+    /// The bytes of a memory, as large as it is now.
+    #[inline]
+    pub fn memory(&self, memory: Memory) -> &[u8] {
+        adapter!(&self.inner, cx => cx.memory(memory))
+    }
+
+    /// The bytes of a memory, as large as it is now.
+    #[inline]
+    pub fn memory_mut(&mut self, memory: Memory) -> &mut [u8] {
+        self.memory_and_data_mut(memory).0
+    }
+
+    /// The bytes of a memory together with the user's data.
+    #[inline]
+    pub fn memory_and_data_mut(&mut self, memory: Memory) -> (&mut [u8], &mut D) {
+        adapter!(&mut self.inner, cx => cx.memory_and_data_mut(memory))
+    }
+
+    /// The type of a memory.
+    pub fn memory_type(&self, memory: Memory) -> MemoryType {
+        adapter!(&self.inner, cx => cx.memory_type(memory))
+    }
+
+    /// Whether a memory is addressed with `i64`.
+    pub fn memory_is64(&self, memory: Memory) -> bool {
+        self.memory_type(memory).memory64
+    }
+
+    /// The size of a memory in pages.
+    pub fn memory_size(&self, memory: Memory) -> u64 {
+        adapter!(&self.inner, cx => cx.memory_size(memory))
+    }
+
+    /// Grows a memory by so many pages and gives its former size, or `None` if its maximum or a limit forbids it.
+    pub fn memory_grow(&mut self, memory: Memory, pages: u64) -> Option<u64> {
+        adapter!(&mut self.inner, cx => cx.memory_grow(memory, pages))
+    }
+
+    /// Copies bytes from one memory to another, or within one where they may overlap.
+    ///
+    /// # Errors
+    /// A [`Trap`](crate::Trap) of [`MemoryOutOfBounds`](crate::TrapCode::MemoryOutOfBounds); nothing is copied then.
+    pub fn copy(
+        &mut self,
+        target: Memory,
+        target_offset: u64,
+        source: Memory,
+        source_offset: u64,
+        len: u64,
+    ) -> anyhow::Result<()> {
+        adapter!(&mut self.inner, cx => cx.copy((target, target_offset), (source, source_offset), len))
+    }
+
+    /// The type of a global.
+    pub fn global_type(&self, global: Global) -> GlobalType {
+        adapter!(&self.inner, cx => cx.global_type(global))
+    }
+
+    /// What a global holds.
+    ///
+    /// # Errors
+    /// [`EngineError::Unsupported`] if that is not a number.
+    pub fn global_get(&mut self, global: Global) -> anyhow::Result<u64> {
+        adapter!(&mut self.inner, cx => cx.global_get(global))
+    }
+
+    /// Sets a global.
+    ///
+    /// # Errors
+    /// [`EngineError::Unsupported`] if it does not hold a number; [`EngineError::Misuse`] if it is immutable.
+    pub fn global_set(&mut self, global: Global, value: u64) -> anyhow::Result<()> {
+        adapter!(&mut self.inner, cx => cx.global_set(global, value))
+    }
+
+    /// The type of a table.
+    pub fn table_type(&self, table: Table) -> TableType {
+        adapter!(&self.inner, cx => cx.table_type(table))
+    }
+
+    /// The function at an index of a table of functions, or `None` for a null element.
+    ///
+    /// # Errors
+    /// A [`Trap`](crate::Trap) of [`TableOutOfBounds`](crate::TrapCode::TableOutOfBounds); [`EngineError::Unsupported`] if
+    /// the elements are no functions.
+    pub fn table_func(&mut self, table: Table, index: u64) -> anyhow::Result<Option<Func>> {
+        adapter!(&mut self.inner, cx => cx.table_func(table, index))
+    }
+}

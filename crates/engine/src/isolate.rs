@@ -1,0 +1,128 @@
+//! An engine store and what it carries.
+
+use crate::{
+    config::{Engine, EngineInner, EngineKind},
+    cx::Cx,
+    error::EngineError,
+    limits::Limits,
+};
+
+/// What an isolate carries for its user.
+pub trait IsolateData: Send + 'static {
+    /// What a blocking host function hands to whoever runs the stack.
+    type Block: Send + 'static;
+}
+
+/// An engine store: core instances, memories, tables and host functions, and its user's data. Everything in it goes when it
+/// is dropped.
+pub struct Isolate<D: IsolateData> {
+    pub(crate) inner: IsolateInner<D>,
+}
+
+pub(crate) enum IsolateInner<D: IsolateData> {
+    Wasmtime(crate::wasmtime::WasmtimeIsolate<D>),
+    Wasmi(crate::wasmi::WasmiIsolate<D>),
+}
+
+impl<D: IsolateData> Isolate<D> {
+    /// An empty isolate.
+    ///
+    /// # Errors
+    /// The engine cannot give a store.
+    pub fn new(engine: &Engine, data: D, limits: Limits) -> Result<Self, EngineError> {
+        let inner = match &engine.inner {
+            EngineInner::Wasmtime(inner) => IsolateInner::Wasmtime(
+                crate::wasmtime::WasmtimeIsolate::new(inner, &engine.config, data, limits)?,
+            ),
+            EngineInner::Wasmi(inner) => IsolateInner::Wasmi(crate::wasmi::WasmiIsolate::new(
+                inner,
+                &engine.config,
+                data,
+                limits,
+            )),
+        };
+        Ok(Self { inner })
+    }
+
+    /// Which engine runs it.
+    pub fn kind(&self) -> EngineKind {
+        match &self.inner {
+            IsolateInner::Wasmtime(_) => EngineKind::Wasmtime,
+            IsolateInner::Wasmi(_) => EngineKind::Wasmi,
+        }
+    }
+
+    /// Its user's data.
+    pub fn data(&self) -> &D {
+        match &self.inner {
+            IsolateInner::Wasmtime(isolate) => isolate.data(),
+            IsolateInner::Wasmi(isolate) => isolate.data(),
+        }
+    }
+
+    /// Its user's data.
+    pub fn data_mut(&mut self) -> &mut D {
+        match &mut self.inner {
+            IsolateInner::Wasmtime(isolate) => isolate.data_mut(),
+            IsolateInner::Wasmi(isolate) => isolate.data_mut(),
+        }
+    }
+
+    /// Ends the isolate and gives its user's data back.
+    pub fn into_data(self) -> D {
+        match self.inner {
+            IsolateInner::Wasmtime(isolate) => isolate.into_data(),
+            IsolateInner::Wasmi(isolate) => isolate.into_data(),
+        }
+    }
+
+    /// The right to use it, from outside.
+    pub fn cx(&mut self) -> Cx<'_, D> {
+        match &mut self.inner {
+            IsolateInner::Wasmtime(isolate) => isolate.cx(),
+            IsolateInner::Wasmi(isolate) => isolate.cx(),
+        }
+    }
+
+    /// Whether it holds blocking host functions.
+    ///
+    /// Plain calls ([`Cx::call`]) of such an isolate work as ever, and cost no more; a blocking host function reached by one
+    /// that wants to block is an [`EngineError::CannotBlock`]. So whether an entry needs a [`Stack`](crate::Stack) of its own
+    /// is its user's choice.
+    pub fn is_suspendable(&self) -> bool {
+        match &self.inner {
+            IsolateInner::Wasmtime(isolate) => isolate.is_suspendable(),
+            IsolateInner::Wasmi(isolate) => isolate.is_suspendable(),
+        }
+    }
+
+    /// Makes exceptions work between the modules of this isolate. To be called before the first instantiation, if any module
+    /// that will be instantiated here [uses exceptions](crate::Module::uses_exceptions).
+    ///
+    /// wasmtime always has them. wasmi has no exceptions: modules are translated to plain code that checks after each call
+    /// whether one is on its way, which every module of the isolate must then do, not just those that throw or catch.
+    pub fn enable_exceptions(&mut self) {
+        match &mut self.inner {
+            IsolateInner::Wasmtime(_) => {}
+            IsolateInner::Wasmi(isolate) => isolate.enable_exceptions(),
+        }
+    }
+
+    /// How long a stack may compute before it yields ([`Step::Yielded`](crate::Step::Yielded)), in ticks of
+    /// [`Engine::increment_epoch`]; `None` for ever. Needs
+    /// [`EngineConfig::epoch_interruption`](crate::EngineConfig::epoch_interruption).
+    ///
+    /// Code reached by a plain call does not yield: it goes on, and the stack below it yields once it is back.
+    ///
+    /// # Errors
+    /// [`EngineError::Misuse`] if the engine was set up without interruption.
+    pub fn set_time_slice(
+        &mut self,
+        ticks: Option<std::num::NonZeroU64>,
+    ) -> Result<(), EngineError> {
+        match &mut self.inner {
+            IsolateInner::Wasmtime(isolate) => isolate.set_time_slice(ticks),
+            IsolateInner::Wasmi(isolate) => isolate.set_time_slice(ticks),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! How much an isolate may take.
+
+/// Limits of one isolate, over everything instantiated in it.
+///
+/// A guest that grows a memory or table beyond them is told so as the specification has it (`memory.grow` gives -1); an
+/// instantiation beyond them is an error that names the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of all linear memories together. Default: 4 GiB.
+    pub memory_bytes: u64,
+    /// Elements of all tables together. Default: 1,000,000 (8 bytes each).
+    pub table_elements: u64,
+    /// Core instances. Default: 1,000.
+    pub instances: u32,
+    /// Linear memories. Default: 1,000.
+    pub memories: u32,
+    /// Tables. Default: 1,000.
+    pub tables: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 4 << 30,
+            table_elements: 1_000_000,
+            instances: 1_000,
+            memories: 1_000,
+            tables: 1_000,
+        }
+    }
+}
+
+/// A limit was hit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("limit of {limit} exceeded: {asked} asked for, {allowed} allowed")]
+pub struct LimitExceeded {
+    /// Which one, in the words of [`Limits`]: "memory bytes", "table elements", "instances", "memories" or "tables".
+    pub limit: &'static str,
+    /// What there would have been in all.
+    pub asked: u64,
+    /// What is allowed.
+    pub allowed: u64,
+}
+
+/// Counts what an isolate has taken.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    limits: Limits,
+    used: Usage,
+    /// The last refusal, to explain a failed instantiation.
+    refused: Option<LimitExceeded>,
+}
+
+#[derive(Debug, Default)]
+struct Usage {
+    memory_bytes: u64,
+    table_elements: u64,
+    instances: u32,
+    memories: u32,
+    tables: u32,
+}
+
+impl Limiter {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            used: Usage::default(),
+            refused: None,
+        }
+    }
+
+    /// Takes what a module defines, or nothing.
+    pub(crate) fn instantiate(&mut self, memories: u32, tables: u32) -> Result<(), LimitExceeded> {
+        self.refused = None;
+        let instances = count(self.used.instances, 1, self.limits.instances, "instances")?;
+        let memories = count(
+            self.used.memories,
+            memories,
+            self.limits.memories,
+            "memories",
+        )?;
+        let tables = count(self.used.tables, tables, self.limits.tables, "tables")?;
+        self.used.instances = instances;
+        self.used.memories = memories;
+        self.used.tables = tables;
+        Ok(())
+    }
+
+    /// Why the last growth was refused, if it was.
+    pub(crate) fn take_refusal(&mut self) -> Option<LimitExceeded> {
+        self.refused.take()
+    }
+
+    /// Whether a memory may grow. Growth that the memory's own maximum forbids is refused without being counted. Growth that
+    /// the system then cannot carry out stays counted: engines do not tell it apart from growth that was never asked here,
+    /// and giving back too much would let a guest past its limit.
+    pub(crate) fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> bool {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return false;
+        }
+        let added = desired.saturating_sub(current) as u64;
+        let asked = self.used.memory_bytes.saturating_add(added);
+        if asked > self.limits.memory_bytes {
+            self.refused = Some(LimitExceeded {
+                limit: "memory bytes",
+                asked,
+                allowed: self.limits.memory_bytes,
+            });
+            return false;
+        }
+        self.used.memory_bytes = asked;
+        true
+    }
+
+    /// The same for a table.
+    pub(crate) fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> bool {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return false;
+        }
+        let added = desired.saturating_sub(current) as u64;
+        let asked = self.used.table_elements.saturating_add(added);
+        if asked > self.limits.table_elements {
+            self.refused = Some(LimitExceeded {
+                limit: "table elements",
+                asked,
+                allowed: self.limits.table_elements,
+            });
+            return false;
+        }
+        self.used.table_elements = asked;
+        true
+    }
+}
+
+fn count(used: u32, added: u32, allowed: u32, limit: &'static str) -> Result<u32, LimitExceeded> {
+    match used.checked_add(added) {
+        Some(asked) if asked <= allowed => Ok(asked),
+        asked => Err(LimitExceeded {
+            limit,
+            asked: asked.map_or(u64::from(u32::MAX), u64::from),
+            allowed: u64::from(allowed),
+        }),
+    }
+}

@@ -1,0 +1,291 @@
+//! The right to use a store.
+
+use wasmi::{AsContext, AsContextMut, Nullable, StoreContextMut};
+
+use super::{convert, host, isolate::StoreData};
+use crate::{
+    cx::{
+        Cx, CxInner, Extern, Func, FuncInner, Global, GlobalInner, Instance, InstanceInner, Memory,
+        MemoryInner, Number, Table, TableInner, Tag, TagInner,
+    },
+    error::EngineError,
+    isolate::IsolateData,
+    module::{Module, ModuleInner},
+    native_stack,
+    stack::{BlockingHostFn, HostFn},
+    trap::{Trap, TrapCode},
+    types::{FuncType, GlobalType, MemoryType, TableType},
+};
+
+pub(crate) struct WasmiCx<'a, D: IsolateData>(pub(super) StoreContextMut<'a, StoreData<D>>);
+
+/// An instance.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WasmiInstance {
+    pub(super) inner: wasmi::Instance,
+}
+
+/// A tag: an index into the store's tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WasmiTag {
+    pub(super) index: u32,
+}
+
+const FOREIGN: EngineError = EngineError::Misuse("something of another engine");
+
+/// Native stack that the interpreter itself takes for an entry, in bytes.
+const INTERPRETER_FRAMES: usize = 64 << 10;
+
+/// Takes the wasmi variant of a handle, or panics: handles of another isolate are the caller's error.
+macro_rules! own {
+    ($inner:ident, $handle:expr) => {
+        match $handle {
+            $inner::Wasmi(inner) => inner,
+            $inner::Wasmtime(_) => panic!("{FOREIGN}"),
+        }
+    };
+}
+
+impl<D: IsolateData> WasmiCx<'_, D> {
+    #[inline]
+    pub(crate) fn reborrow(&mut self) -> Cx<'_, D> {
+        Cx {
+            inner: CxInner::Wasmi(WasmiCx(self.0.as_context_mut())),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn data(&self) -> &D {
+        &self.0.data().user
+    }
+
+    #[inline]
+    pub(crate) fn data_mut(&mut self) -> &mut D {
+        &mut self.0.data_mut().user
+    }
+
+    pub(crate) fn can_block(&self) -> bool {
+        self.0.data().may_block
+    }
+
+    pub(crate) fn call(&mut self, func: Func, slots: &mut [u64]) -> anyhow::Result<()> {
+        func.signature.check(slots.len())?;
+        let FuncInner::Wasmi(raw) = func.inner else {
+            return Err(FOREIGN.into());
+        };
+        self.plain(|cx| host::call(cx.0.as_context_mut(), raw, &func.signature, slots))?
+            .map_err(convert::from_engine)
+    }
+
+    /// Enters the guest in a way that cannot be suspended: neither by a blocking host function nor by its time slice.
+    fn plain<R>(&mut self, enter: impl FnOnce(&mut Self) -> R) -> Result<R, Trap> {
+        let data = self.0.data_mut();
+        let _native = native_stack::enter(data.native_stack, INTERPRETER_FRAMES)?;
+        let may_block = std::mem::replace(&mut data.may_block, false);
+        let fuel = match data.metered {
+            true => self.0.get_fuel().ok(),
+            false => None,
+        };
+        if fuel.is_some() {
+            self.set_fuel(u64::MAX);
+        }
+        let result = enter(self);
+        if let Some(fuel) = fuel {
+            self.set_fuel(fuel);
+        }
+        self.0.data_mut().may_block = may_block;
+        Ok(result)
+    }
+
+    pub(super) fn set_fuel(&mut self, fuel: u64) {
+        // Fails only on engines that do not meter, for which it is not called.
+        let _ = self.0.set_fuel(fuel);
+    }
+
+    pub(crate) fn instantiate(
+        &mut self,
+        module: &Module,
+        imports: &[Extern],
+    ) -> anyhow::Result<Instance> {
+        let (instance, start) = self.instantiate_unstarted(module, imports)?;
+        if let Some(start) = start {
+            self.call(start, &mut [])?;
+        }
+        Ok(instance)
+    }
+
+    /// Instantiates a module up to its start function, which is given back for the caller to run.
+    pub(super) fn instantiate_unstarted(
+        &mut self,
+        module: &Module,
+        imports: &[Extern],
+    ) -> anyhow::Result<(Instance, Option<Func>)> {
+        let ModuleInner::Wasmi(inner) = &module.inner else {
+            return Err(FOREIGN.into());
+        };
+        self.0
+            .data_mut()
+            .limiter
+            .instantiate(module.info.memories, module.info.tables)?;
+        let imports = imports
+            .iter()
+            .map(|import| match *import {
+                Extern::Func(Func {
+                    inner: FuncInner::Wasmi(func),
+                    ..
+                }) => Ok(func.into()),
+                Extern::Memory(Memory(MemoryInner::Wasmi(memory))) => Ok(memory.into()),
+                Extern::Global(Global(GlobalInner::Wasmi(global))) => Ok(global.into()),
+                Extern::Table(Table(TableInner::Wasmi(table))) => Ok(table.into()),
+                _ => Err(FOREIGN),
+            })
+            .collect::<Result<Vec<wasmi::Extern>, _>>()?;
+        let result = self.plain(|cx| wasmi::Instance::new(&mut cx.0, &inner.module, &imports))?;
+        let instance = match result {
+            Ok(instance) => instance,
+            Err(error) => {
+                return Err(match self.0.data_mut().limiter.take_refusal() {
+                    Some(limit) => EngineError::Limit(limit).into(),
+                    None => convert::instantiation_failed(error),
+                });
+            }
+        };
+        let start = inner
+            .start
+            .as_deref()
+            .and_then(|name| instance.get_func(&self.0, name))
+            .map(|func| self.func(func));
+        let instance = WasmiInstance { inner: instance };
+        Ok((Instance(InstanceInner::Wasmi(instance)), start))
+    }
+
+    pub(crate) fn export(&mut self, instance: Instance, name: &str) -> Option<Extern> {
+        let instance = own!(InstanceInner, instance.0);
+        Some(match instance.inner.get_export(&self.0, name)? {
+            wasmi::Extern::Func(func) => Extern::Func(self.func(func)),
+            wasmi::Extern::Memory(memory) => Extern::Memory(Memory(MemoryInner::Wasmi(memory))),
+            wasmi::Extern::Global(global) => Extern::Global(Global(GlobalInner::Wasmi(global))),
+            wasmi::Extern::Table(table) => Extern::Table(Table(TableInner::Wasmi(table))),
+        })
+    }
+
+    fn func(&self, func: wasmi::Func) -> Func {
+        Func {
+            inner: FuncInner::Wasmi(func),
+            signature: convert::signature(&func.ty(&self.0)),
+        }
+    }
+
+    pub(crate) fn host_func(&mut self, ty: FuncType, func: HostFn<D>) -> anyhow::Result<Func> {
+        let func = host::host_func(self.0.as_context_mut(), &ty, func)?;
+        Ok(self.func(func))
+    }
+
+    pub(crate) fn blocking_host_func(
+        &mut self,
+        ty: FuncType,
+        func: BlockingHostFn<D>,
+    ) -> anyhow::Result<Func> {
+        let func = host::blocking_host_func(self.0.as_context_mut(), &ty, func)?;
+        Ok(self.func(func))
+    }
+
+    pub(crate) fn func_type(&self, func: Func) -> FuncType {
+        convert::func_type(&own!(FuncInner, func.inner).ty(&self.0))
+    }
+
+    pub(crate) fn tag_type(&self, tag: Tag) -> FuncType {
+        let tag = own!(TagInner, tag.0);
+        self.0.data().tags[tag.index as usize].clone()
+    }
+
+    #[inline]
+    pub(crate) fn memory(&self, memory: Memory) -> &[u8] {
+        own!(MemoryInner, memory.0).data(self.0.as_context())
+    }
+
+    #[inline]
+    pub(crate) fn memory_and_data_mut(&mut self, memory: Memory) -> (&mut [u8], &mut D) {
+        let (bytes, data) = own!(MemoryInner, memory.0).data_and_store_mut(self.0.as_context_mut());
+        (bytes, &mut data.user)
+    }
+
+    pub(crate) fn memory_type(&self, memory: Memory) -> MemoryType {
+        convert::memory_type(&own!(MemoryInner, memory.0).ty(&self.0))
+    }
+
+    pub(crate) fn memory_size(&self, memory: Memory) -> u64 {
+        own!(MemoryInner, memory.0).size(&self.0)
+    }
+
+    pub(crate) fn memory_grow(&mut self, memory: Memory, pages: u64) -> Option<u64> {
+        own!(MemoryInner, memory.0).grow(&mut self.0, pages).ok()
+    }
+
+    pub(crate) fn copy(
+        &mut self,
+        (target, target_offset): (Memory, u64),
+        (source, source_offset): (Memory, u64),
+        len: u64,
+    ) -> anyhow::Result<()> {
+        let (target, source) = (own!(MemoryInner, target.0), own!(MemoryInner, source.0));
+        let from = range(source.data(&self.0), source_offset, len)?;
+        let (from, len) = (from.as_ptr(), from.len());
+        let to = target.data_mut(&mut self.0);
+        let at = range(to, target_offset, len as u64)?.as_ptr().addr() - to.as_ptr().addr();
+        let to = &mut to[at..at + len];
+        // SAFETY: both ranges were checked against their memories, nothing has run in between that could move or shrink
+        // either, and `copy` allows them to overlap.
+        unsafe { std::ptr::copy(from, to.as_mut_ptr(), len) };
+        Ok(())
+    }
+
+    pub(crate) fn global_type(&self, global: Global) -> GlobalType {
+        convert::global_type(&own!(GlobalInner, global.0).ty(&self.0))
+    }
+
+    pub(crate) fn global_get(&mut self, global: Global) -> anyhow::Result<u64> {
+        let value = own!(GlobalInner, global.0).get(&self.0);
+        convert::from_val(&value).ok_or_else(not_a_number)
+    }
+
+    pub(crate) fn global_set(&mut self, global: Global, value: u64) -> anyhow::Result<()> {
+        let ty = self.global_type(global);
+        if !ty.mutable {
+            return Err(EngineError::Misuse("the global is immutable").into());
+        }
+        let kind = Number::of(ty.content).ok_or_else(not_a_number)?;
+        own!(GlobalInner, global.0)
+            .set(&mut self.0, convert::to_val(kind, value))
+            .map_err(anyhow::Error::msg)
+    }
+
+    pub(crate) fn table_type(&self, table: Table) -> TableType {
+        convert::table_type(&own!(TableInner, table.0).ty(&self.0))
+    }
+
+    pub(crate) fn table_func(&mut self, table: Table, index: u64) -> anyhow::Result<Option<Func>> {
+        match own!(TableInner, table.0).get(&self.0, index) {
+            None => Err(Trap::new(TrapCode::TableOutOfBounds).into()),
+            Some(wasmi::Ref::Func(Nullable::Val(func))) => Ok(Some(self.func(func))),
+            Some(wasmi::Ref::Func(Nullable::Null)) => Ok(None),
+            Some(_) => {
+                Err(EngineError::Unsupported("the table does not hold functions".into()).into())
+            }
+        }
+    }
+}
+
+fn not_a_number() -> anyhow::Error {
+    EngineError::Unsupported("the global does not hold a number".into()).into()
+}
+
+/// A range of a memory.
+fn range(memory: &[u8], offset: u64, len: u64) -> Result<&[u8], Trap> {
+    let bounds = || {
+        let start = usize::try_from(offset).ok()?;
+        let end = start.checked_add(usize::try_from(len).ok()?)?;
+        memory.get(start..end)
+    };
+    bounds().ok_or(Trap::new(TrapCode::MemoryOutOfBounds))
+}

@@ -1,0 +1,140 @@
+//! Calls into guests and out of them, as words.
+
+use wasmi::{AsContextMut, Caller, StoreContextMut, Val};
+
+use super::{
+    convert::{self, Signal},
+    cx::WasmiCx,
+    isolate::{Blocked, HostCall, StoreData},
+};
+use crate::{
+    cx::{Cx, CxInner, Signature},
+    error::EngineError,
+    isolate::IsolateData,
+    stack::{BlockingHostFn, Flow, HostFn},
+    types::FuncType,
+};
+
+/// Values that a call passes without an allocation.
+const FEW: usize = 8;
+
+/// Calls a guest function. Parameters are at the front of `slots` and results come there.
+pub(super) fn call<D: IsolateData>(
+    store: StoreContextMut<'_, StoreData<D>>,
+    func: wasmi::Func,
+    signature: &Signature,
+    slots: &mut [u64],
+) -> Result<(), wasmi::Error> {
+    let (params, results) = (
+        usize::from(signature.params),
+        usize::from(signature.results),
+    );
+    let mut few = [const { Val::I32(0) }; FEW];
+    let mut many;
+    let values = if params + results <= FEW {
+        &mut few[..params + results]
+    } else {
+        many = vec![Val::I32(0); params + results];
+        &mut many[..]
+    };
+    let (inputs, outputs) = values.split_at_mut(params);
+    for (index, input) in inputs.iter_mut().enumerate() {
+        *input = convert::to_val(signature.param(index), slots[index]);
+    }
+    func.call(store, inputs, outputs)?;
+    from_vals(outputs, slots);
+    Ok(())
+}
+
+/// Words from values, all of which are numbers.
+pub(super) fn from_vals(values: &[Val], slots: &mut [u64]) {
+    for (slot, value) in slots.iter_mut().zip(values) {
+        *slot = convert::from_val(value).unwrap_or(0);
+    }
+}
+
+#[inline]
+fn cx<'a, D: IsolateData>(caller: &'a mut Caller<'_, StoreData<D>>) -> Cx<'a, D> {
+    Cx {
+        inner: CxInner::Wasmi(WasmiCx(caller.as_context_mut())),
+    }
+}
+
+/// Runs a host function with the words of its parameters, and gives those of its results to the engine.
+fn host_call(
+    signature: Signature,
+    params: &[Val],
+    results: &mut [Val],
+    call: impl FnOnce(&mut [u64]) -> Result<(), wasmi::Error>,
+) -> Result<(), wasmi::Error> {
+    let mut slots = [0u64; Signature::MAX];
+    from_vals(params, &mut slots);
+    call(&mut slots[..signature.slots()])?;
+    for (index, result) in results.iter_mut().enumerate() {
+        *result = convert::to_val(signature.result(index), slots[index]);
+    }
+    Ok(())
+}
+
+pub(super) fn host_func<D: IsolateData>(
+    store: StoreContextMut<'_, StoreData<D>>,
+    ty: &FuncType,
+    func: HostFn<D>,
+) -> Result<wasmi::Func, EngineError> {
+    let signature = checked(ty)?;
+    let engine_ty = convert::engine_func_type(ty)?;
+    Ok(wasmi::Func::new(
+        store,
+        engine_ty,
+        move |mut caller: Caller<'_, StoreData<D>>, params: &[Val], results: &mut [Val]| {
+            host_call(signature, params, results, |slots| {
+                func(cx(&mut caller), slots).map_err(convert::to_engine)
+            })
+        },
+    ))
+}
+
+pub(super) fn blocking_host_func<D: IsolateData>(
+    mut store: StoreContextMut<'_, StoreData<D>>,
+    ty: &FuncType,
+    func: BlockingHostFn<D>,
+) -> Result<wasmi::Func, EngineError> {
+    let signature = checked(ty)?;
+    let engine_ty = convert::engine_func_type(ty)?;
+    store.data_mut().suspendable = true;
+    Ok(wasmi::Func::new(
+        store,
+        engine_ty,
+        move |mut caller: Caller<'_, StoreData<D>>, params: &[Val], results: &mut [Val]| {
+            host_call(signature, params, results, |slots| {
+                let payload = match func(cx(&mut caller), slots).map_err(convert::to_engine)? {
+                    Flow::Return => return Ok(()),
+                    Flow::Block(payload) => payload,
+                };
+                let data = caller.data_mut();
+                if !data.may_block {
+                    return Err(convert::to_engine(EngineError::CannotBlock.into()));
+                }
+                data.blocked = Some(Blocked {
+                    payload,
+                    host_call: HostCall {
+                        signature,
+                        slots: slots.to_vec(),
+                    },
+                });
+                Err(wasmi::Error::host(Signal::Blocked))
+            })
+        },
+    ))
+}
+
+fn checked(ty: &FuncType) -> Result<Signature, EngineError> {
+    let signature = Signature::of(ty);
+    if !signature.callable {
+        return Err(EngineError::Unsupported(format!(
+            "a host function cannot have references, vectors, or more than {} parameters or results",
+            Signature::MAX
+        )));
+    }
+    Ok(signature)
+}

@@ -1,0 +1,157 @@
+//! The store and what it carries beside the user's data.
+
+use std::{
+    num::NonZeroU64,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use wasmi::{AsContextMut, Store};
+
+use super::{cx::WasmiCx, engine::WasmiEngine};
+use crate::{
+    config::EngineConfig,
+    cx::{Cx, CxInner, Signature},
+    error::EngineError,
+    isolate::IsolateData,
+    limits::{Limiter, Limits},
+    types::FuncType,
+};
+
+/// Fuel between two looks at the clock: about a tenth of a millisecond.
+pub(super) const FUEL: u64 = 20_000;
+
+pub(crate) struct WasmiIsolate<D: IsolateData> {
+    pub(super) store: Store<StoreData<D>>,
+}
+
+/// What a store carries.
+pub(super) struct StoreData<D: IsolateData> {
+    pub(super) user: D,
+    pub(super) limiter: Limiter,
+    /// Whether the innermost entry into this store is that of a stack, which can be suspended. Every plain entry clears it
+    /// for its duration.
+    pub(super) may_block: bool,
+    pub(super) suspendable: bool,
+    /// Left behind by a blocking host function that has just signalled [`Blocked`](super::convert::Signal::Blocked).
+    pub(super) blocked: Option<Blocked<D>>,
+    /// The types of tags.
+    pub(super) tags: Vec<FuncType>,
+    pub(super) time_slice: Option<NonZeroU64>,
+    pub(super) metered: bool,
+    epoch: Arc<AtomicU64>,
+    pub(super) native_stack: usize,
+}
+
+/// A host call that blocks.
+pub(super) struct Blocked<D: IsolateData> {
+    pub(super) payload: D::Block,
+    pub(super) host_call: HostCall,
+}
+
+/// The slots of a blocked host call.
+pub(super) struct HostCall {
+    pub(super) signature: Signature,
+    pub(super) slots: Vec<u64>,
+}
+
+impl<D: IsolateData> StoreData<D> {
+    pub(super) fn now(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+}
+
+impl<D: IsolateData> WasmiIsolate<D> {
+    pub(crate) fn new(
+        engine: &WasmiEngine,
+        config: &EngineConfig,
+        user: D,
+        limits: Limits,
+    ) -> Self {
+        let data = StoreData {
+            user,
+            limiter: Limiter::new(limits),
+            may_block: false,
+            suspendable: false,
+            blocked: None,
+            tags: Vec::new(),
+            time_slice: None,
+            metered: engine.metered,
+            epoch: engine.epoch.clone(),
+            native_stack: config.native_stack,
+        };
+        let mut store = Store::new(&engine.engine, data);
+        store.limiter(|data| &mut data.limiter);
+        Self { store }
+    }
+
+    pub(crate) fn data(&self) -> &D {
+        &self.store.data().user
+    }
+
+    pub(crate) fn data_mut(&mut self) -> &mut D {
+        &mut self.store.data_mut().user
+    }
+
+    pub(crate) fn into_data(self) -> D {
+        self.store.into_data().user
+    }
+
+    pub(crate) fn cx(&mut self) -> Cx<'_, D> {
+        Cx {
+            inner: CxInner::Wasmi(WasmiCx(self.store.as_context_mut())),
+        }
+    }
+
+    pub(crate) fn is_suspendable(&self) -> bool {
+        self.store.data().suspendable
+    }
+
+    pub(crate) fn enable_exceptions(&mut self) {}
+
+    pub(crate) fn set_time_slice(&mut self, ticks: Option<NonZeroU64>) -> Result<(), EngineError> {
+        let data = self.store.data_mut();
+        if !data.metered {
+            return Err(EngineError::Misuse(
+                "time slices need an engine set up with epoch interruption",
+            ));
+        }
+        data.time_slice = ticks;
+        Ok(())
+    }
+}
+
+impl wasmi::ResourceLimiter for Limiter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool, wasmi_core::LimiterError> {
+        Ok(Self::memory_growing(self, current, desired, maximum))
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool, wasmi_core::LimiterError> {
+        Ok(Self::table_growing(self, current, desired, maximum))
+    }
+
+    // Counted by `Limiter::instantiate`, which can name the limit.
+    fn instances(&self) -> usize {
+        usize::MAX
+    }
+
+    fn memories(&self) -> usize {
+        usize::MAX
+    }
+
+    fn tables(&self) -> usize {
+        usize::MAX
+    }
+}

@@ -1,0 +1,310 @@
+//! The right to use a store.
+
+use std::{
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use wasmtime::{AsContext, AsContextMut, StoreContextMut, Val};
+
+use super::{convert, host, isolate::StoreData};
+use crate::{
+    cx::{
+        Cx, CxInner, Extern, Func, FuncInner, Global, GlobalInner, Instance, InstanceInner, Memory,
+        MemoryInner, Table, TableInner, Tag, TagInner,
+    },
+    error::EngineError,
+    isolate::IsolateData,
+    module::{Module, ModuleInner},
+    native_stack,
+    stack::{BlockingHostFn, HostFn},
+    trap::{Trap, TrapCode},
+    types::{FuncType, GlobalType, MemoryType, TableType},
+};
+
+pub(crate) struct WasmtimeCx<'a, D: IsolateData>(pub(super) StoreContextMut<'a, StoreData<D>>);
+
+const FOREIGN: EngineError = EngineError::Misuse("something of another engine");
+
+/// Takes the wasmtime variant of a handle, or panics: handles of another isolate are the caller's error.
+macro_rules! own {
+    ($inner:ident, $handle:expr) => {
+        match $handle {
+            $inner::Wasmtime(inner) => inner,
+            $inner::Wasmi(_) => panic!("{FOREIGN}"),
+        }
+    };
+}
+
+impl<D: IsolateData> WasmtimeCx<'_, D> {
+    #[inline]
+    pub(crate) fn reborrow(&mut self) -> Cx<'_, D> {
+        Cx {
+            inner: CxInner::Wasmtime(WasmtimeCx(self.0.as_context_mut())),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn data(&self) -> &D {
+        &self.0.data().user
+    }
+
+    #[inline]
+    pub(crate) fn data_mut(&mut self) -> &mut D {
+        &mut self.0.data_mut().user
+    }
+
+    pub(crate) fn can_block(&self) -> bool {
+        self.0.data().may_block
+    }
+
+    #[inline]
+    pub(crate) fn call(&mut self, func: Func, slots: &mut [u64]) -> anyhow::Result<()> {
+        func.signature.check(slots.len())?;
+        let FuncInner::Wasmtime(raw) = func.inner else {
+            return Err(FOREIGN.into());
+        };
+        let data = self.0.data_mut();
+        let _native = native_stack::enter(data.native_stack, data.max_wasm_stack)?;
+        let may_block = std::mem::replace(&mut data.may_block, false);
+        // SAFETY: a function's signature was made from its type, and `check` has compared it with the slots. The engine
+        // panics if the function belongs to another store.
+        let result =
+            unsafe { host::call_raw(self.0.as_context_mut(), raw, &func.signature, slots) };
+        self.0.data_mut().may_block = may_block;
+        result.map_err(convert::from_engine)
+    }
+
+    pub(crate) fn instantiate(
+        &mut self,
+        module: &Module,
+        imports: &[Extern],
+    ) -> anyhow::Result<Instance> {
+        let (inner, imports) = self.prepare(module, imports)?;
+        let data = self.0.data_mut();
+        let _native = native_stack::enter(data.native_stack, data.max_wasm_stack)?;
+        let may_block = std::mem::replace(&mut data.may_block, false);
+        let result = if data.park.is_none() {
+            wasmtime::Instance::new(self.0.as_context_mut(), inner, &imports)
+        } else {
+            self.instantiate_ready(inner, &imports)
+        };
+        self.0.data_mut().may_block = may_block;
+        self.finish(result)
+    }
+
+    /// In a store that has an asynchronous function the engine instantiates asynchronously only. As nothing may block here,
+    /// the instance is there at once.
+    fn instantiate_ready(
+        &mut self,
+        module: &wasmtime::Module,
+        imports: &[wasmtime::Extern],
+    ) -> wasmtime::Result<wasmtime::Instance> {
+        let _native = native_stack::switch();
+        let instance = pin!(wasmtime::Instance::new_async(
+            self.0.as_context_mut(),
+            module,
+            imports
+        ));
+        match instance.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(result) => result,
+            Poll::Pending => Err(convert::to_engine(EngineError::CannotBlock.into())),
+        }
+    }
+
+    /// Counts what a module takes, and gives the engine's form of it and of its imports.
+    pub(super) fn prepare<'m>(
+        &mut self,
+        module: &'m Module,
+        imports: &[Extern],
+    ) -> Result<(&'m wasmtime::Module, Vec<wasmtime::Extern>), EngineError> {
+        let ModuleInner::Wasmtime(inner) = &module.inner else {
+            return Err(FOREIGN);
+        };
+        self.0
+            .data_mut()
+            .limiter
+            .instantiate(module.info.memories, module.info.tables)?;
+        let imports = imports
+            .iter()
+            .map(|import| match *import {
+                Extern::Func(Func {
+                    inner: FuncInner::Wasmtime(func),
+                    ..
+                }) => Ok(func.into()),
+                Extern::Memory(Memory(MemoryInner::Wasmtime(memory))) => Ok(memory.into()),
+                Extern::Global(Global(GlobalInner::Wasmtime(global))) => Ok(global.into()),
+                Extern::Table(Table(TableInner::Wasmtime(table))) => Ok(table.into()),
+                Extern::Tag(Tag(TagInner::Wasmtime(tag))) => Ok(tag.into()),
+                _ => Err(FOREIGN),
+            })
+            .collect::<Result<_, _>>()?;
+        Ok((inner, imports))
+    }
+
+    /// Says why an instantiation failed.
+    pub(super) fn finish(
+        &mut self,
+        result: wasmtime::Result<wasmtime::Instance>,
+    ) -> anyhow::Result<Instance> {
+        let error = match result {
+            Ok(instance) => return Ok(Instance(InstanceInner::Wasmtime(instance))),
+            Err(error) => error,
+        };
+        if convert::is_from_code(&error) {
+            return Err(convert::from_engine(error));
+        }
+        if let Some(limit) = self.0.data_mut().limiter.take_refusal() {
+            return Err(EngineError::Limit(limit).into());
+        }
+        if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+            return Err(convert::from_engine(error));
+        }
+        Err(EngineError::Link(format!("{error:#}")).into())
+    }
+
+    pub(crate) fn export(&mut self, instance: Instance, name: &str) -> Option<Extern> {
+        let instance = own!(InstanceInner, instance.0);
+        Some(match instance.get_export(&mut self.0, name)? {
+            wasmtime::Extern::Func(func) => Extern::Func(self.func(func)),
+            wasmtime::Extern::Memory(memory) => {
+                Extern::Memory(Memory(MemoryInner::Wasmtime(memory)))
+            }
+            wasmtime::Extern::Global(global) => {
+                Extern::Global(Global(GlobalInner::Wasmtime(global)))
+            }
+            wasmtime::Extern::Table(table) => Extern::Table(Table(TableInner::Wasmtime(table))),
+            wasmtime::Extern::Tag(tag) => Extern::Tag(Tag(TagInner::Wasmtime(tag))),
+            wasmtime::Extern::SharedMemory(_) => return None,
+        })
+    }
+
+    fn func(&self, func: wasmtime::Func) -> Func {
+        Func {
+            inner: FuncInner::Wasmtime(func),
+            signature: convert::signature(&func.ty(&self.0)),
+        }
+    }
+
+    pub(crate) fn host_func(&mut self, ty: FuncType, func: HostFn<D>) -> anyhow::Result<Func> {
+        let func = host::host_func(self.0.as_context_mut(), &ty, func)?;
+        Ok(self.func(func))
+    }
+
+    pub(crate) fn blocking_host_func(
+        &mut self,
+        ty: FuncType,
+        func: BlockingHostFn<D>,
+    ) -> anyhow::Result<Func> {
+        let func = host::blocking_host_func(self.0.as_context_mut(), &ty, func)?;
+        Ok(self.func(func))
+    }
+
+    pub(crate) fn func_type(&self, func: Func) -> FuncType {
+        convert::func_type(&own!(FuncInner, func.inner).ty(&self.0))
+    }
+
+    pub(crate) fn tag_type(&self, tag: Tag) -> FuncType {
+        convert::func_type(own!(TagInner, tag.0).ty(&self.0).ty())
+    }
+
+    #[inline]
+    pub(crate) fn memory(&self, memory: Memory) -> &[u8] {
+        own!(MemoryInner, memory.0).data(self.0.as_context())
+    }
+
+    #[inline]
+    pub(crate) fn memory_and_data_mut(&mut self, memory: Memory) -> (&mut [u8], &mut D) {
+        let (bytes, data) = own!(MemoryInner, memory.0).data_and_store_mut(self.0.as_context_mut());
+        (bytes, &mut data.user)
+    }
+
+    pub(crate) fn memory_type(&self, memory: Memory) -> MemoryType {
+        convert::memory_type(&own!(MemoryInner, memory.0).ty(&self.0))
+    }
+
+    pub(crate) fn memory_size(&self, memory: Memory) -> u64 {
+        own!(MemoryInner, memory.0).size(&self.0)
+    }
+
+    pub(crate) fn memory_grow(&mut self, memory: Memory, pages: u64) -> Option<u64> {
+        own!(MemoryInner, memory.0).grow(&mut self.0, pages).ok()
+    }
+
+    pub(crate) fn copy(
+        &mut self,
+        (target, target_offset): (Memory, u64),
+        (source, source_offset): (Memory, u64),
+        len: u64,
+    ) -> anyhow::Result<()> {
+        let (target, source) = (own!(MemoryInner, target.0), own!(MemoryInner, source.0));
+        let from = range(source.data(&self.0), source_offset, len)?;
+        let (from, len) = (from.as_ptr(), from.len());
+        let to = target.data_mut(&mut self.0);
+        let at = range(to, target_offset, len as u64)?.as_ptr().addr() - to.as_ptr().addr();
+        let to = &mut to[at..at + len];
+        // SAFETY: both ranges were checked against their memories, nothing has run in between that could move or shrink
+        // either, and `copy` allows them to overlap.
+        unsafe { std::ptr::copy(from, to.as_mut_ptr(), len) };
+        Ok(())
+    }
+
+    pub(crate) fn global_type(&self, global: Global) -> GlobalType {
+        convert::global_type(&own!(GlobalInner, global.0).ty(&self.0))
+    }
+
+    pub(crate) fn global_get(&mut self, global: Global) -> anyhow::Result<u64> {
+        match own!(GlobalInner, global.0).get(&mut self.0) {
+            Val::I32(value) => Ok(u64::from(value.cast_unsigned())),
+            Val::I64(value) => Ok(value.cast_unsigned()),
+            Val::F32(bits) => Ok(u64::from(bits)),
+            Val::F64(bits) => Ok(bits),
+            _ => Err(EngineError::Unsupported("the global does not hold a number".into()).into()),
+        }
+    }
+
+    pub(crate) fn global_set(&mut self, global: Global, value: u64) -> anyhow::Result<()> {
+        let global = own!(GlobalInner, global.0);
+        let ty = global.ty(&self.0);
+        if ty.mutability() != wasmtime::Mutability::Var {
+            return Err(EngineError::Misuse("the global is immutable").into());
+        }
+        // Narrow values are the low half of their word.
+        let value = match ty.content() {
+            wasmtime::ValType::I32 => Val::I32(value as i32),
+            wasmtime::ValType::I64 => Val::I64(value.cast_signed()),
+            wasmtime::ValType::F32 => Val::F32(value as u32),
+            wasmtime::ValType::F64 => Val::F64(value),
+            _ => {
+                return Err(
+                    EngineError::Unsupported("the global does not hold a number".into()).into(),
+                );
+            }
+        };
+        global.set(&mut self.0, value).map_err(convert::from_engine)
+    }
+
+    pub(crate) fn table_type(&self, table: Table) -> TableType {
+        convert::table_type(&own!(TableInner, table.0).ty(&self.0))
+    }
+
+    pub(crate) fn table_func(&mut self, table: Table, index: u64) -> anyhow::Result<Option<Func>> {
+        match own!(TableInner, table.0).get(&mut self.0, index) {
+            None => Err(Trap::new(TrapCode::TableOutOfBounds).into()),
+            Some(wasmtime::Ref::Func(func)) => Ok(func.map(|func| self.func(func))),
+            Some(_) => {
+                Err(EngineError::Unsupported("the table does not hold functions".into()).into())
+            }
+        }
+    }
+}
+
+/// A range of a memory.
+fn range(memory: &[u8], offset: u64, len: u64) -> Result<&[u8], Trap> {
+    let bounds = || {
+        let start = usize::try_from(offset).ok()?;
+        let end = start.checked_add(usize::try_from(len).ok()?)?;
+        memory.get(start..end)
+    };
+    bounds().ok_or(Trap::new(TrapCode::MemoryOutOfBounds))
+}

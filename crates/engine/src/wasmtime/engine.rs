@@ -1,0 +1,121 @@
+//! Setting the engine up, and compiling.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
+
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+
+use super::convert;
+use crate::{
+    config::{EngineConfig, Pooling},
+    error::EngineError,
+    module::{Module, ModuleInfo, ModuleInner},
+    types::{Export, Import},
+};
+
+pub(crate) fn engine(config: &EngineConfig) -> Result<wasmtime::Engine, EngineError> {
+    let mut out = Config::new();
+    out.cranelift_opt_level(OptLevel::Speed)
+        .cranelift_nan_canonicalization(config.canonicalize_nans)
+        .parallel_compilation(config.parallel_compilation)
+        .epoch_interruption(config.epoch_interruption)
+        .max_wasm_stack(config.max_wasm_stack)
+        // A stack of its own must hold what a thread's would, and what a parked guest had used of it when it is resumed.
+        .async_stack_size(config.native_stack.saturating_add(config.max_wasm_stack))
+        .memory_init_cow(true)
+        .wasm_multi_value(true)
+        .wasm_bulk_memory(true)
+        .wasm_reference_types(true)
+        .wasm_simd(true)
+        .wasm_relaxed_simd(true)
+        .wasm_tail_call(true)
+        .wasm_extended_const(true)
+        .wasm_multi_memory(true)
+        .wasm_memory64(true)
+        .wasm_exceptions(config.exceptions)
+        .wasm_threads(config.threads)
+        .wasm_gc(false)
+        .wasm_function_references(false);
+    if let Some(bytes) = config.memory_reservation {
+        out.memory_reservation(bytes);
+    }
+    if let Some(pooling) = &config.pooling {
+        out.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(pooling)));
+    }
+    wasmtime::Engine::new(&out).map_err(|error| EngineError::Config(format!("{error:#}")))
+}
+
+fn pool(pooling: &Pooling) -> PoolingAllocationConfig {
+    let mut out = PoolingAllocationConfig::default();
+    out.total_core_instances(pooling.instances)
+        .total_memories(pooling.memories)
+        .total_tables(pooling.tables)
+        .total_stacks(pooling.stacks)
+        .max_memory_size(pooling.max_memory_bytes)
+        .table_elements(pooling.table_elements)
+        .max_core_instance_size(16 << 20)
+        .max_memories_per_module(100)
+        .max_tables_per_module(100)
+        .linear_memory_keep_resident(pooling.keep_resident)
+        .table_keep_resident(pooling.keep_resident)
+        .pagemap_scan(Enabled::Auto);
+    out
+}
+
+/// A hash of what compiled code depends on.
+pub(crate) fn compatibility(engine: &wasmtime::Engine) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    hasher.finish()
+}
+
+pub(crate) fn module(engine: &wasmtime::Engine, wasm: &[u8]) -> Result<Module, EngineError> {
+    match wasmtime::Module::from_binary(engine, wasm) {
+        Ok(inner) => Ok(finish(inner)),
+        Err(error) => Err(convert::invalid_module(&error)),
+    }
+}
+
+/// # Safety
+/// `bytes` must be what the engine's own serialisation gave: they are executed.
+pub(crate) unsafe fn deserialize(
+    engine: &wasmtime::Engine,
+    bytes: &[u8],
+) -> Result<Module, EngineError> {
+    // SAFETY: passed on to the caller.
+    match unsafe { wasmtime::Module::deserialize(engine, bytes) } {
+        Ok(inner) => Ok(finish(inner)),
+        Err(_) => Err(EngineError::Artifact("the engine refuses it")),
+    }
+}
+
+fn finish(inner: wasmtime::Module) -> Module {
+    let resources = inner.resources_required();
+    let info = ModuleInfo {
+        name: inner.name().map(Into::into),
+        imports: inner
+            .imports()
+            .map(|import| Import {
+                module: import.module().into(),
+                name: import.name().into(),
+                ty: convert::extern_type(&import.ty()),
+            })
+            .collect(),
+        exports: inner
+            .exports()
+            .map(|export| Export {
+                name: export.name().into(),
+                ty: convert::extern_type(&export.ty()),
+            })
+            .collect(),
+        memories: resources.num_memories,
+        tables: resources.num_tables,
+        uses_exceptions: false,
+    };
+    Module {
+        inner: ModuleInner::Wasmtime(inner),
+        info: Arc::new(info),
+    }
+}

@@ -1,0 +1,193 @@
+//! Calls into guests and out of them, as words.
+
+use std::{future::poll_fn, mem::MaybeUninit, task::Poll};
+
+use wasmtime::{AsContextMut, Caller, StoreContextMut, ValRaw};
+
+use super::{convert, cx::WasmtimeCx, isolate::StoreData};
+use crate::{
+    cx::{Cx, CxInner, Number, Signature},
+    error::EngineError,
+    isolate::IsolateData,
+    stack::{BlockingHostFn, Flow, HostFn},
+    types::FuncType,
+};
+
+/// Calls a guest function. Parameters are at the front of `slots` and results come there.
+///
+/// # Safety
+/// `func` belongs to the store and has this signature, which is callable; `slots` are at least as many as it needs.
+#[inline]
+pub(super) unsafe fn call_raw<D: IsolateData>(
+    store: StoreContextMut<'_, StoreData<D>>,
+    func: wasmtime::Func,
+    signature: &Signature,
+    slots: &mut [u64],
+) -> wasmtime::Result<()> {
+    let mut values = [const { MaybeUninit::<ValRaw>::uninit() }; Signature::MAX];
+    let count = signature.slots();
+    for (value, slot) in values[..count].iter_mut().zip(&*slots) {
+        // All representations of `ValRaw` are little endian, so an `i32` or `f32` is read from a word's low half.
+        value.write(ValRaw::u64(*slot));
+    }
+    let values = &mut values[..count];
+    // SAFETY: the caller vouches for the signature. All of `values` is initialised, the values are numbers (any bits are a
+    // valid number), and they are as many as the larger of parameters and results.
+    unsafe { func.call_unchecked(store, std::ptr::from_mut(values) as *mut [ValRaw])? };
+    for (index, slot) in slots[..usize::from(signature.results)]
+        .iter_mut()
+        .enumerate()
+    {
+        // SAFETY: initialised above, and overwritten by the callee with a value of the result's type.
+        *slot = read(
+            unsafe { values[index].assume_init_ref() },
+            signature.result(index),
+        );
+    }
+    Ok(())
+}
+
+/// The engine writes only as many bytes as a value has.
+#[inline(always)]
+fn read(value: &ValRaw, kind: Number) -> u64 {
+    if kind.is_narrow() {
+        u64::from(value.get_u32())
+    } else {
+        value.get_u64()
+    }
+}
+
+/// The words of a host call. Most have few, and need no allocation.
+const SLOTS: usize = Signature::MAX;
+
+#[inline(always)]
+fn host_call(
+    signature: Signature,
+    values: &mut [MaybeUninit<ValRaw>],
+    call: impl FnOnce(&mut [u64]) -> wasmtime::Result<()>,
+) -> wasmtime::Result<()> {
+    let mut slots = [0u64; SLOTS];
+    let count = signature.slots();
+    for (index, slot) in slots[..usize::from(signature.params)]
+        .iter_mut()
+        .enumerate()
+    {
+        // SAFETY: the engine hands in as many initialised values of the function's type as it has parameters.
+        *slot = read(
+            unsafe { values[index].assume_init_ref() },
+            signature.param(index),
+        );
+    }
+    call(&mut slots[..count])?;
+    for (value, slot) in values
+        .iter_mut()
+        .zip(&slots[..usize::from(signature.results)])
+    {
+        // Little endian: see `call_raw`.
+        value.write(ValRaw::u64(*slot));
+    }
+    Ok(())
+}
+
+#[inline(always)]
+fn cx<'a, D: IsolateData>(caller: &'a mut Caller<'_, StoreData<D>>) -> Cx<'a, D> {
+    Cx {
+        inner: CxInner::Wasmtime(WasmtimeCx(caller.as_context_mut())),
+    }
+}
+
+pub(super) fn host_func<D: IsolateData>(
+    mut store: StoreContextMut<'_, StoreData<D>>,
+    ty: &FuncType,
+    func: HostFn<D>,
+) -> Result<wasmtime::Func, EngineError> {
+    let signature = checked(ty)?;
+    let engine_ty = convert::engine_func_type(store.engine(), ty)?;
+    let call = move |mut caller: Caller<'_, StoreData<D>>, values: &mut [MaybeUninit<ValRaw>]| {
+        host_call(signature, values, |slots| {
+            func(cx(&mut caller), slots).map_err(convert::to_engine)
+        })
+    };
+    // SAFETY: `call` reads the parameters and writes the results that `signature` has, which is made from the same type.
+    Ok(unsafe { wasmtime::Func::new_unchecked(&mut store, engine_ty, call) })
+}
+
+pub(super) fn blocking_host_func<D: IsolateData>(
+    mut store: StoreContextMut<'_, StoreData<D>>,
+    ty: &FuncType,
+    func: BlockingHostFn<D>,
+) -> Result<wasmtime::Func, EngineError> {
+    let signature = checked(ty)?;
+    let engine_ty = convert::engine_func_type(store.engine(), ty)?;
+    if store.data().park.is_none() {
+        let park = park_func(store.as_context_mut());
+        store.data_mut().park = Some(park);
+    }
+    let call = move |mut caller: Caller<'_, StoreData<D>>, values: &mut [MaybeUninit<ValRaw>]| {
+        host_call(signature, values, |slots| {
+            let mut flow = func(cx(&mut caller), slots);
+            loop {
+                match flow.map_err(convert::to_engine)? {
+                    Flow::Return => return Ok(()),
+                    Flow::Block(payload) => {
+                        park(&mut caller, payload)?;
+                        let Some(job) = caller.data().mailbox.take_job() else {
+                            return Err(wasmtime::Error::msg("resumed without a job"));
+                        };
+                        flow = job(cx(&mut caller), slots);
+                    }
+                }
+            }
+        })
+    };
+    // SAFETY: as in `host_func`.
+    Ok(unsafe { wasmtime::Func::new_unchecked(&mut store, engine_ty, call) })
+}
+
+fn checked(ty: &FuncType) -> Result<Signature, EngineError> {
+    let signature = Signature::of(ty);
+    if !signature.callable {
+        return Err(EngineError::Unsupported(format!(
+            "a host function cannot have references, vectors, or more than {} parameters or results",
+            Signature::MAX
+        )));
+    }
+    Ok(signature)
+}
+
+/// Suspends the stack that this runs on until it is resumed with a job.
+///
+/// # Errors
+/// There is no such stack, or it is being dropped: then everything on it must return without delay.
+#[cold]
+fn park<D: IsolateData>(
+    caller: &mut Caller<'_, StoreData<D>>,
+    payload: D::Block,
+) -> wasmtime::Result<()> {
+    let data = caller.data();
+    let Some(park) = data.park.filter(|_| data.may_block) else {
+        return Err(convert::to_engine(EngineError::CannotBlock.into()));
+    };
+    data.mailbox.put_block(payload);
+    // SAFETY: a function without parameters and results. It suspends the fiber that runs this host call: `may_block` says
+    // that one does, and that no frames but the engine's and this adapter's lie between here and where it was entered,
+    // all of which hold only what may move to another thread.
+    unsafe { park.call_unchecked(caller.as_context_mut(), &mut []) }
+}
+
+/// The asynchronous function that suspends a stack: not ready until there is a job.
+fn park_func<D: IsolateData>(mut store: StoreContextMut<'_, StoreData<D>>) -> wasmtime::Func {
+    let ty = wasmtime::FuncType::new(store.engine(), [], []);
+    let mailbox = store.data().mailbox.clone();
+    wasmtime::Func::new_async(&mut store, ty, move |_, _, _| {
+        let mailbox = mailbox.clone();
+        Box::new(async move {
+            poll_fn(|_| match mailbox.has_job() {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            })
+            .await;
+            Ok(())
+        })
+    })
+}

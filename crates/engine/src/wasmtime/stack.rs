@@ -1,0 +1,281 @@
+//! A stack: a future that owns the store while it runs.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+use wasmtime::{AsContextMut, Store};
+
+use super::{
+    convert,
+    cx::WasmtimeCx,
+    host,
+    isolate::{Entry, StoreData, WasmtimeIsolate},
+};
+use crate::{
+    cx::{Extern, Func, FuncInner, Instance},
+    error::EngineError,
+    isolate::{Isolate, IsolateData, IsolateInner},
+    module::Module,
+    native_stack,
+    stack::{Job, Resume, Step},
+};
+
+pub(crate) struct WasmtimeStack<D: IsolateData> {
+    state: State<D>,
+}
+
+enum State<D: IsolateData> {
+    Call {
+        func: Func,
+        args: Vec<u64>,
+    },
+    Instantiate {
+        module: Module,
+        imports: Box<[Extern]>,
+    },
+    Started(Started<D>),
+    Called {
+        slots: Vec<u64>,
+        results: usize,
+    },
+    Instantiated(Instance),
+    Failed,
+}
+
+struct Started<D: IsolateData> {
+    run: Run<D>,
+    mailbox: Arc<Mailbox<D>>,
+    blocked: bool,
+}
+
+type Run<D> = Pin<Box<dyn Future<Output = (Store<StoreData<D>>, Ended)> + Send>>;
+
+/// What a stack ends with; the results of a call are in the store.
+type Ended = anyhow::Result<Option<Instance>>;
+
+/// What whoever runs a stack and the blocked host function on it hand to each other. Touched only where a stack is suspended
+/// and resumed, never by two at once.
+pub(super) struct Mailbox<D: IsolateData>(Mutex<Mail<D>>);
+
+struct Mail<D: IsolateData> {
+    block: Option<D::Block>,
+    job: Option<Job<D>>,
+}
+
+impl<D: IsolateData> Default for Mailbox<D> {
+    fn default() -> Self {
+        Self(Mutex::new(Mail {
+            block: None,
+            job: None,
+        }))
+    }
+}
+
+impl<D: IsolateData> Mailbox<D> {
+    fn lock(&self) -> MutexGuard<'_, Mail<D>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn put_block(&self, block: D::Block) {
+        self.lock().block = Some(block);
+    }
+
+    pub(super) fn take_job(&self) -> Option<Job<D>> {
+        self.lock().job.take()
+    }
+
+    pub(super) fn has_job(&self) -> bool {
+        self.lock().job.is_some()
+    }
+}
+
+impl<D: IsolateData> WasmtimeStack<D> {
+    pub(crate) fn call(func: Func, args: &[u64]) -> Self {
+        // One allocation for arguments and results.
+        let mut slots = Vec::with_capacity(func.slots());
+        slots.extend_from_slice(args);
+        Self {
+            state: State::Call { func, args: slots },
+        }
+    }
+
+    pub(crate) fn instantiate(module: Module, imports: Box<[Extern]>) -> Self {
+        Self {
+            state: State::Instantiate { module, imports },
+        }
+    }
+
+    pub(crate) fn results(&self) -> &[u64] {
+        match &self.state {
+            State::Called { slots, results } => &slots[..*results],
+            _ => &[],
+        }
+    }
+
+    pub(crate) fn instance(&self) -> Option<Instance> {
+        match &self.state {
+            State::Instantiated(instance) => Some(*instance),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn run(
+        &mut self,
+        isolate: &mut Option<Isolate<D>>,
+        context: &mut Context<'_>,
+        resume: Resume<D>,
+    ) -> Step<D::Block> {
+        let misuse = |message| Step::Done(Err(EngineError::Misuse(message).into()));
+        match (&mut self.state, resume) {
+            (State::Call { .. } | State::Instantiate { .. }, Resume::Continue) => {
+                let store = match isolate.take() {
+                    Some(Isolate {
+                        inner: IsolateInner::Wasmtime(isolate),
+                    }) => isolate.store,
+                    other => {
+                        *isolate = other;
+                        return misuse("the stack needs its isolate to start");
+                    }
+                };
+                self.start(store);
+            }
+            (State::Started(started), Resume::Continue) if !started.blocked => {}
+            (State::Started(started), Resume::Job(job)) if started.blocked => {
+                started.blocked = false;
+                started.mailbox.lock().job = Some(job);
+            }
+            (State::Started(_), Resume::Continue) => {
+                return misuse("a blocked stack is resumed with a job");
+            }
+            (_, Resume::Job(_)) => return misuse("the stack is not blocked"),
+            _ => return misuse("the stack has finished"),
+        }
+        let State::Started(started) = &mut self.state else {
+            return misuse("the stack has finished");
+        };
+        let native = native_stack::switch();
+        let polled = started.run.as_mut().poll(context);
+        drop(native);
+        match polled {
+            Poll::Pending => match started.mailbox.lock().block.take() {
+                Some(block) => {
+                    started.blocked = true;
+                    Step::Blocked(block)
+                }
+                None => Step::Yielded,
+            },
+            Poll::Ready((store, ended)) => self.finish(isolate, store, ended),
+        }
+    }
+
+    fn start(&mut self, store: Store<StoreData<D>>) {
+        let mailbox = store.data().mailbox.clone();
+        let run: Run<D> = match std::mem::replace(&mut self.state, State::Failed) {
+            State::Call { func, args } => Box::pin(call(store, func, args)),
+            State::Instantiate { module, imports } => Box::pin(instantiate(store, module, imports)),
+            other => {
+                self.state = other;
+                return;
+            }
+        };
+        self.state = State::Started(Started {
+            run,
+            mailbox,
+            blocked: false,
+        });
+    }
+
+    fn finish(
+        &mut self,
+        isolate: &mut Option<Isolate<D>>,
+        mut store: Store<StoreData<D>>,
+        ended: Ended,
+    ) -> Step<D::Block> {
+        let data = store.data_mut();
+        data.may_block = false;
+        let entry = data.entry.take();
+        *isolate = Some(Isolate {
+            inner: IsolateInner::Wasmtime(WasmtimeIsolate { store }),
+        });
+        let (state, result) = match (ended, entry) {
+            (Ok(Some(instance)), _) => (State::Instantiated(instance), Ok(())),
+            (Ok(None), Some(Entry { func, slots })) => {
+                let results = func.results();
+                (State::Called { slots, results }, Ok(()))
+            }
+            (Ok(None), None) => (State::Failed, Ok(())),
+            (Err(error), _) => (State::Failed, Err(error)),
+        };
+        self.state = state;
+        Step::Done(result)
+    }
+}
+
+async fn call<D: IsolateData>(
+    mut store: Store<StoreData<D>>,
+    func: Func,
+    mut slots: Vec<u64>,
+) -> (Store<StoreData<D>>, Ended) {
+    slots.resize(func.slots(), 0);
+    store.data_mut().entry = Some(Entry { func, slots });
+    let enter = match store.data().enter.clone() {
+        Some(enter) => enter,
+        None => match enter_func(&mut store) {
+            Ok(enter) => store.data_mut().enter.insert(enter).clone(),
+            Err(error) => return (store, Err(convert::from_engine(error))),
+        },
+    };
+    let result = enter.call_async(&mut store, ()).await;
+    (store, result.map(|()| None).map_err(convert::from_engine))
+}
+
+/// The function that a stack is entered by. It is the engine's way to have host code run on a fiber; from there the guest is
+/// called with words like anywhere else.
+fn enter_func<D: IsolateData>(
+    store: &mut Store<StoreData<D>>,
+) -> wasmtime::Result<wasmtime::TypedFunc<(), ()>> {
+    let enter = wasmtime::Func::wrap(
+        &mut *store,
+        |mut caller: wasmtime::Caller<'_, StoreData<D>>| -> wasmtime::Result<()> {
+            let data = caller.data_mut();
+            let _native = native_stack::enter(data.native_stack, data.max_wasm_stack)
+                .map_err(|trap| convert::to_engine(trap.into()))?;
+            let Some(Entry { func, mut slots }) = data.entry.take() else {
+                return Err(wasmtime::Error::msg("a stack entered without a call"));
+            };
+            let FuncInner::Wasmtime(raw) = func.inner else {
+                return Err(wasmtime::Error::msg("a function of another engine"));
+            };
+            data.may_block = true;
+            // SAFETY: `Stack::call` has checked the signature, and the slots are as many as it needs. The engine panics
+            // if the function belongs to another store.
+            let result = unsafe {
+                host::call_raw(caller.as_context_mut(), raw, &func.signature, &mut slots)
+            };
+            let data = caller.data_mut();
+            data.may_block = false;
+            data.entry = Some(Entry { func, slots });
+            result
+        },
+    );
+    enter.typed(store)
+}
+
+async fn instantiate<D: IsolateData>(
+    mut store: Store<StoreData<D>>,
+    module: Module,
+    imports: Box<[Extern]>,
+) -> (Store<StoreData<D>>, Ended) {
+    let prepared = WasmtimeCx(store.as_context_mut()).prepare(&module, &imports);
+    let (inner, imports) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => return (store, Err(error.into())),
+    };
+    store.data_mut().may_block = true;
+    let result = wasmtime::Instance::new_async(&mut store, inner, &imports).await;
+    let result = WasmtimeCx(store.as_context_mut()).finish(result);
+    (store, result.map(Some))
+}
