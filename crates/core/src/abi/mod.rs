@@ -41,6 +41,7 @@ mod resource;
 mod scalar;
 mod strings;
 mod traits;
+mod transfer;
 mod tuple;
 mod val;
 pub mod variant;
@@ -63,6 +64,10 @@ pub use scalar::{
 };
 pub use strings::MAX_STRING_BYTE_LENGTH;
 pub use traits::{ComponentType, Lift, Lower};
+pub use transfer::{
+    Program, Side, Transfer, TransferContext, TransferError, transfer_items, transfer_params,
+    transfer_result,
+};
 pub use val::{
     AsyncAny, Val, lift_param_vals, lift_result_val, lift_val_flat, lift_val_list, lift_val_mem,
     lower_param_vals, lower_result_val, lower_val_flat, lower_val_list, lower_val_mem,

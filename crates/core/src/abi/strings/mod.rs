@@ -4,6 +4,8 @@ mod store;
 mod transcode;
 mod types;
 
+pub(super) use store::{Conversion, StringPort, store_string};
+
 use super::memory::GuestRange;
 use crate::plan::StringEncoding;
 use crate::trap::Trap;
