@@ -50,6 +50,10 @@ pub struct EngineConfig {
     pub threads: bool,
     /// Compile functions in parallel (wasmtime only).
     pub parallel_compilation: bool,
+    /// Accept precompiled modules, whose machine code is executed as it stands: whoever sets this vouches that all of them come,
+    /// unmodified, from [`Module::serialize`](crate::Module::serialize), by way of places that only trusted programs of the same
+    /// user can write. The checksum in them finds accidents, not forgeries.
+    pub trust_artifacts: bool,
     /// Make every NaN that a guest computes the canonical one, so that runs are reproducible (wasmtime only).
     pub canonicalize_nans: bool,
 }
@@ -67,6 +71,7 @@ impl EngineConfig {
             exceptions: true,
             threads: true,
             parallel_compilation: true,
+            trust_artifacts: false,
             canonicalize_nans: false,
         }
     }

@@ -111,18 +111,22 @@ impl Module {
     ///
     /// Bytes that were truncated, damaged or made by another engine, version or configuration are found out and refused.
     ///
+    /// Compiled machine code is executed as it stands, so this is for engines that were set up with
+    /// [`EngineConfig::trust_artifacts`](crate::EngineConfig::trust_artifacts) only, which says what that takes. (On wasmi the bytes hold
+    /// the module itself, which is validated again; the rule is the same for both.)
+    ///
     /// # Errors
     /// [`EngineError::Artifact`].
-    ///
-    /// # Safety
-    /// Compiled machine code is executed as it stands, so `bytes` must come, unmodified, from `serialize` of this crate:
-    /// from a place that only trusted programs of the same user can write. The checksum finds accidents, not forgeries.
-    /// (On wasmi the bytes hold the module itself, which is validated again; the contract is the same for both.)
-    pub unsafe fn deserialize(engine: &Engine, bytes: &[u8]) -> Result<Self, EngineError> {
+    pub fn deserialize(engine: &Engine, bytes: &[u8]) -> Result<Self, EngineError> {
+        if !engine.config().trust_artifacts {
+            return Err(EngineError::Artifact(
+                "the engine was not set up to trust precompiled modules (`trust_artifacts`)",
+            ));
+        }
         let payload = artifact::open(bytes, engine.kind(), engine.compatibility())?;
         match &engine.inner {
-            // SAFETY: the caller vouches for the origin of `bytes`, and the header has shown them to be complete and
-            // made by this very version and configuration.
+            // SAFETY: whoever set `trust_artifacts` vouches for the origin of `bytes`, and the header has shown them to be
+            // complete and made by this very version and configuration.
             EngineInner::Wasmtime(inner) => unsafe { crate::wasmtime::deserialize(inner, payload) },
             EngineInner::Wasmi(inner) => crate::wasmi::module(inner, payload),
         }

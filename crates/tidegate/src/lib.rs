@@ -1,1 +1,36 @@
-//! tidegate
+//! Tidegate: a WebAssembly runtime for components and core modules.
+#![forbid(unsafe_code)]
+
+mod baton;
+mod block_on;
+mod call;
+mod component;
+mod engine;
+mod error;
+mod func;
+mod instance;
+mod isolation;
+mod limits;
+mod link;
+pub mod module;
+mod pending;
+mod resource_table;
+mod store;
+mod typed_func;
+
+pub use anyhow::{Error, Result};
+pub use component::Component;
+pub use engine::{Config, Engine, EngineKind, Strategy};
+pub use func::{Func, WrongStore};
+pub use instance::{ExportIndex, ExportName, Instance};
+pub use limits::Limits;
+pub use link::{DefineError, InstancePre, LinkError, Linker, LinkerInstance, ResourceType};
+pub use resource_table::{ResourceTable, ResourceTableError};
+pub use store::{AsContextMut, Store, StoreContextMut};
+pub use tidegate_core::abi::{
+    ComponentType, Lift, LiftParams, LiftResult, Lower, LowerParams, LowerResult, Resource,
+    ResourceAny, Val,
+};
+pub use tidegate_core::trap::Trap as AbiTrap;
+pub use tidegate_engine::{Frame, Trap, TrapCode};
+pub use typed_func::TypedFunc;

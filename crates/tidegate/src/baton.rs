@@ -1,0 +1,193 @@
+//! The baton: everything that a store consists of, in one box with one holder at a time.
+//!
+//! The holder is the innermost of: the [`Store`](crate::Store) itself, the isolate whose code runs (it sits in the engine store's data), or a host
+//! function that is running. Entering an isolate hands it in, leaving takes it back: a pointer moved, not a lock.
+
+use crate::{Engine, Limits};
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::future::Future;
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use tidegate_core::runtime::{ResourceType, State};
+use tidegate_engine::{Isolate, IsolateData, Job};
+
+/// All of a store: the state of its instances, their isolates, and the embedder's data.
+pub(crate) struct Runtime {
+    pub(crate) id: StoreId,
+    pub(crate) engine: Engine,
+    /// What the Component Model knows of the instances.
+    pub(crate) state: State,
+    /// The isolates that are not running; `None` for one that runs further up the call chain, or ended with a stack that was dropped.
+    pub(crate) isolates: Vec<Option<Isolate<Baton>>>,
+    /// The embedder's data: the `T` of the store.
+    pub(crate) data: Box<dyn Any + Send>,
+    pub(crate) limits: Limits,
+    /// The resource types of the host, by the Rust type that stands for them.
+    host_resources: HashMap<TypeId, ResourceType>,
+    home: Home,
+}
+
+/// Tells stores apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StoreId(u64);
+
+impl StoreId {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Runtime {
+    pub(crate) fn new(engine: Engine, data: Box<dyn Any + Send>, limits: Limits) -> Self {
+        Self {
+            id: StoreId::next(),
+            engine,
+            state: State::new(),
+            isolates: Vec::new(),
+            data,
+            limits,
+            host_resources: HashMap::new(),
+            home: Home::default(),
+        }
+    }
+
+    /// The embedder's data, as the type it has.
+    pub(crate) fn user_data<T: 'static>(&mut self) -> &mut T {
+        // A `Store<T>` puts a `T` there and nothing else is ever put in its place; whoever asks got its `T` from that store, or from a
+        // linker that was used with it.
+        self.data
+            .downcast_mut()
+            .expect("a store's data keeps its type")
+    }
+
+    /// The resource type that the host implements with a Rust type.
+    pub(crate) fn host_resource_type(&mut self, ty: TypeId) -> ResourceType {
+        let Self {
+            host_resources,
+            state,
+            ..
+        } = self;
+        *host_resources
+            .entry(ty)
+            .or_insert_with(|| state.add_resource_type(None))
+    }
+}
+
+/// Where the baton goes when the future that held it is dropped: its store finds it there.
+#[derive(Clone, Default)]
+pub(crate) struct Home(Arc<Mutex<Option<Box<Runtime>>>>);
+
+impl Home {
+    /// Takes the baton out, if it is there.
+    pub(crate) fn take(&self) -> Baton {
+        Baton(self.0.lock().unwrap_or_else(PoisonError::into_inner).take())
+    }
+}
+
+/// The baton, or the place where it is when one holds it.
+#[derive(Default)]
+pub(crate) struct Baton(Option<Box<Runtime>>);
+
+impl Baton {
+    pub(crate) fn new(runtime: Runtime) -> Self {
+        Self(Some(Box::new(runtime)))
+    }
+
+    /// Whether this place does not hold the baton.
+    pub(crate) fn is_away(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Hands the baton on; this place holds nothing from then on.
+    pub(crate) fn take(&mut self) -> Baton {
+        Baton(self.0.take())
+    }
+
+    /// Ends the store: what the baton holds is dropped rather than sent home.
+    pub(crate) fn retire(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Deref for Baton {
+    type Target = Runtime;
+
+    fn deref(&self) -> &Runtime {
+        // Whoever has a `&Baton` to use got it from the place that holds it: see the module's documentation.
+        self.0.as_deref().expect("the baton is held here")
+    }
+}
+
+impl DerefMut for Baton {
+    fn deref_mut(&mut self) -> &mut Runtime {
+        self.0.as_deref_mut().expect("the baton is held here")
+    }
+}
+
+impl Drop for Baton {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            let home = runtime.home.clone();
+            *home.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(runtime);
+        }
+    }
+}
+
+/// The place that a call took the baton from, to which it returns even if the call's future is dropped midway.
+pub(crate) struct HomeGuard<'a> {
+    place: &'a mut Baton,
+    home: Home,
+}
+
+impl<'a> HomeGuard<'a> {
+    pub(crate) fn new(place: &'a mut Baton) -> Self {
+        let home = place.home.clone();
+        Self { place, home }
+    }
+
+    pub(crate) fn take(&mut self) -> Baton {
+        self.place.take()
+    }
+
+    pub(crate) fn put(&mut self, baton: Baton) {
+        *self.place = baton;
+    }
+}
+
+impl Drop for HomeGuard<'_> {
+    fn drop(&mut self) {
+        if self.place.is_away() {
+            let mut baton = self.home.take();
+            if !baton.is_away() {
+                baton.state.poison_entered();
+            }
+            *self.place = baton;
+        }
+    }
+}
+
+/// What a blocked stack waits for: a future that has the baton, and ends with what to do in the blocked host call.
+pub(crate) struct Waiting(Pin<Box<dyn Future<Output = Job<Baton>> + Send>>);
+
+impl Waiting {
+    pub(crate) fn new(future: impl Future<Output = Job<Baton>> + Send + 'static) -> Self {
+        Self(Box::pin(future))
+    }
+}
+
+impl Future for Waiting {
+    type Output = Job<Baton>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Job<Baton>> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl IsolateData for Baton {
+    type Block = Waiting;
+}

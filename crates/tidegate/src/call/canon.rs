@@ -1,0 +1,200 @@
+//! The two sides of a call: a lifted function and the place of a lowered one, with their canonical options resolved.
+
+use crate::Component;
+use crate::baton::Baton;
+use crate::baton::StoreId;
+use crate::error::bug;
+use crate::link::HostDtor;
+use anyhow::Result;
+use std::sync::{Arc, OnceLock};
+use tidegate_core::abi::{LiftBudget, LiftContext, LowerContext, LowerTarget, ResourceKind};
+use tidegate_core::plan::StringEncoding;
+use tidegate_core::runtime::{InstanceId, Lends, ResourceType, State, TaskId};
+use tidegate_core::types::{FuncType, FuncTypeIdx, ResourceIdx, Types};
+use tidegate_engine::{Cx, Func, Memory};
+
+/// What all functions of one instantiation share.
+pub(crate) struct Shared {
+    pub(crate) store: StoreId,
+    pub(crate) component: Component,
+    /// What the plan's resource types are in this instantiation.
+    pub(crate) resources: Box<[ResourceType]>,
+    /// Who implements them.
+    pub(crate) kinds: Box<[ResourceKind]>,
+    /// Their destructors, set when the step that defines the type has run.
+    pub(crate) dtors: Box<[OnceLock<Dtor>]>,
+}
+
+/// The destructor of a resource type.
+pub(crate) enum Dtor {
+    None,
+    Host(Arc<HostDtor>),
+    Guest(Arc<Callee>),
+}
+
+impl Shared {
+    pub(crate) fn types(&self) -> &Types {
+        &self.component.plan().types
+    }
+
+    pub(crate) fn dtor(&self, resource: ResourceIdx) -> Option<&Dtor> {
+        self.dtors.get(resource.index())?.get()
+    }
+}
+
+/// Canonical options, resolved to an isolate's definitions.
+#[derive(Clone)]
+pub(crate) struct CanonOptions {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) instance: InstanceId,
+    /// The isolate, as an index into [`Runtime::isolates`](crate::baton::Runtime::isolates).
+    pub(crate) isolate: usize,
+    pub(crate) memory: Option<Memory>,
+    pub(crate) memory64: bool,
+    pub(crate) encoding: StringEncoding,
+    pub(crate) realloc: Option<Func>,
+}
+
+/// A function lifted from core code.
+#[derive(Clone)]
+pub(crate) struct Callee {
+    pub(crate) options: CanonOptions,
+    pub(crate) core: Func,
+    pub(crate) post_return: Option<Func>,
+    /// Its type; the destructor of a resource has none.
+    pub(crate) ty: Option<FuncTypeIdx>,
+    /// How many core parameters it has.
+    pub(crate) flat_params: usize,
+    /// How many core results.
+    pub(crate) flat_results: usize,
+    /// Whether it must be entered on a stack of its own.
+    pub(crate) suspendable: bool,
+}
+
+impl Callee {
+    /// Its type.
+    ///
+    /// # Errors
+    /// It is a destructor, which has none.
+    pub(crate) fn func_type(&self) -> Result<&FuncType> {
+        Ok(self.options.shared.types().func(self.func_type_idx()?))
+    }
+
+    /// Its type, as the plan knows it.
+    ///
+    /// # Errors
+    /// As [`func_type`](Self::func_type).
+    pub(crate) fn func_type_idx(&self) -> Result<FuncTypeIdx> {
+        match self.ty {
+            Some(ty) => Ok(ty),
+            None => anyhow::bail!(bug("a destructor is called as a function")),
+        }
+    }
+}
+
+/// The place of a lowered function: who calls, and by what options.
+pub(crate) struct CallSite {
+    pub(crate) options: CanonOptions,
+    pub(crate) ty: FuncTypeIdx,
+}
+
+impl CallSite {
+    pub(crate) fn func_type(&self) -> &FuncType {
+        self.options.shared.types().func(self.ty)
+    }
+}
+
+impl CanonOptions {
+    /// Runs `f` in a context for lifting out of the instance, whose isolate `cx` is.
+    #[inline]
+    pub(crate) fn lift<R>(
+        &self,
+        cx: &mut Cx<'_, Baton>,
+        lends: &mut Lends,
+        task: Option<TaskId>,
+        f: impl FnOnce(&mut LiftContext<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let (memory, baton): (&[u8], _) = match self.memory {
+            Some(memory) => {
+                let (bytes, baton) = cx.memory_and_data_mut(memory);
+                (bytes, baton)
+            }
+            None => (&[], cx.data_mut()),
+        };
+        let runtime = &mut **baton;
+        f(&mut LiftContext {
+            types: self.shared.types(),
+            resources: &self.shared.resources,
+            memory,
+            memory64: self.memory64,
+            encoding: self.encoding,
+            state: &mut runtime.state,
+            instance: self.instance,
+            lends,
+            task,
+            budget: LiftBudget::new(runtime.limits.max_lifted_bytes),
+        })
+    }
+
+    /// Runs `f` in a context for lowering into the instance, whose isolate `cx` is.
+    #[inline]
+    pub(crate) fn lower<R>(
+        &self,
+        cx: &mut Cx<'_, Baton>,
+        task: TaskId,
+        lends: &mut Lends,
+        f: impl FnOnce(&mut LowerContext<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let mut target = Guest {
+            cx: cx.reborrow(),
+            options: self,
+        };
+        f(&mut LowerContext {
+            types: self.shared.types(),
+            resources: &self.shared.resources,
+            target: &mut target,
+            memory64: self.memory64,
+            encoding: self.encoding,
+            instance: self.instance,
+            task,
+            lends,
+        })
+    }
+}
+
+/// An instance as the destination of lowering.
+pub(crate) struct Guest<'a> {
+    pub(crate) cx: Cx<'a, Baton>,
+    pub(crate) options: &'a CanonOptions,
+}
+
+impl LowerTarget for Guest<'_> {
+    fn parts(&mut self) -> (&mut [u8], &mut State) {
+        match self.options.memory {
+            Some(memory) => {
+                let (bytes, baton) = self.cx.memory_and_data_mut(memory);
+                (bytes, &mut baton.state)
+            }
+            None => (&mut [], &mut self.cx.data_mut().state),
+        }
+    }
+
+    fn realloc(&mut self, old: u64, old_size: u64, align: u32, new_size: u64) -> Result<u64> {
+        let Some(realloc) = self.options.realloc else {
+            anyhow::bail!(bug("`realloc` is missing where validation demands it"));
+        };
+        let instance = self.options.instance;
+        let mut slots = [old, old_size, align.into(), new_size];
+        self.cx.data_mut().state.instance_mut(instance).may_leave = false;
+        let result = self.cx.call(realloc, &mut slots);
+        let instance = self.cx.data_mut().state.instance_mut(instance);
+        instance.may_leave = true;
+        instance.poisoned |= result.is_err();
+        result?;
+        Ok(if self.options.memory64 {
+            slots[0]
+        } else {
+            slots[0] & 0xffff_ffff
+        })
+    }
+}

@@ -1,0 +1,189 @@
+//! `canon lift`: entering a lifted function, directly or on a stack of its own.
+//!
+//! A call has three parts: its arguments are lowered into the callee, core code runs, its results are lifted out. The first and the last are the
+//! caller's business (the host's, or another guest's) and come as closures over the callee's [`Cx`].
+
+use super::canon::Callee;
+use crate::baton::Baton;
+use anyhow::Result;
+use std::future::poll_fn;
+use std::task::Poll;
+use tidegate_core::abi::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
+use tidegate_core::runtime::{InstanceId, TaskId};
+use tidegate_engine::{Cx, Isolate, Resume, Stack, Step};
+
+/// Core values of a call: its parameters, then its results. The one slot more is for the pointer through which results come.
+pub(crate) type Slots = [u64; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
+
+/// A call that has entered its callee, with its arguments lowered.
+#[must_use = "an entered instance must be left"]
+pub(crate) struct Entered {
+    caller: Option<InstanceId>,
+    pub(crate) task: TaskId,
+    pub(crate) slots: Slots,
+}
+
+impl Callee {
+    /// Enters the callee's instance and lowers the arguments.
+    ///
+    /// # Errors
+    /// The instance cannot be entered, or what `lower` gives. The instance has been left then.
+    #[inline]
+    pub(crate) fn enter(
+        &self,
+        cx: &mut Cx<'_, Baton>,
+        caller: Option<InstanceId>,
+        lower: impl FnOnce(&mut Cx<'_, Baton>, TaskId, &mut Slots) -> Result<()>,
+    ) -> Result<Entered> {
+        let state = &mut cx.data_mut().state;
+        state.enter(self.options.instance, caller)?;
+        let task = state.add_task();
+        let mut entered = Entered {
+            caller,
+            task,
+            slots: [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS],
+        };
+        match lower(cx, task, &mut entered.slots) {
+            Ok(()) => Ok(entered),
+            Err(error) => {
+                // The callee has done nothing wrong, but handles that it was to borrow may be in its table already.
+                let state = &mut cx.data_mut().state;
+                let fails = state.check_borrows(task).is_err();
+                self.leave(cx, entered, fails);
+                Err(error)
+            }
+        }
+    }
+
+    /// Runs core code on the caller's stack, lifts the results, and leaves.
+    ///
+    /// # Errors
+    /// The trap that ended the callee, or what `lift` gives. The instance has been left, and is unusable.
+    #[inline]
+    pub(crate) fn run<R>(
+        &self,
+        cx: &mut Cx<'_, Baton>,
+        mut entered: Entered,
+        lift: impl FnOnce(&mut Cx<'_, Baton>, TaskId, &[u64]) -> Result<R>,
+    ) -> Result<R> {
+        let slots = &mut entered.slots[..self.flat_params.max(self.flat_results)];
+        let result = cx.call(self.core, slots);
+        self.finish(cx, entered, result, lift)
+    }
+
+    /// Lifts the results of core code that has run, runs `post-return`, and leaves.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    #[inline]
+    pub(crate) fn finish<R>(
+        &self,
+        cx: &mut Cx<'_, Baton>,
+        entered: Entered,
+        result: Result<()>,
+        lift: impl FnOnce(&mut Cx<'_, Baton>, TaskId, &[u64]) -> Result<R>,
+    ) -> Result<R> {
+        let result = result.and_then(|()| {
+            let value = lift(cx, entered.task, &entered.slots[..self.flat_results])?;
+            cx.data_mut().state.check_borrows(entered.task)?;
+            if let Some(post_return) = self.post_return {
+                self.post_return(cx, post_return, &entered.slots)?;
+            }
+            Ok(value)
+        });
+        self.leave(cx, entered, result.is_err());
+        result
+    }
+
+    fn post_return(
+        &self,
+        cx: &mut Cx<'_, Baton>,
+        func: tidegate_engine::Func,
+        results: &Slots,
+    ) -> Result<()> {
+        let instance = self.options.instance;
+        let mut slots = *results;
+        cx.data_mut().state.instance_mut(instance).may_leave = false;
+        let result = cx.call(func, &mut slots[..self.flat_results]);
+        cx.data_mut().state.instance_mut(instance).may_leave = true;
+        result
+    }
+
+    fn leave(&self, cx: &mut Cx<'_, Baton>, entered: Entered, poison: bool) {
+        let state = &mut cx.data_mut().state;
+        state.remove_task(entered.task);
+        state.leave(self.options.instance, entered.caller);
+        state.instance_mut(self.options.instance).poisoned |= poison;
+    }
+
+    /// Takes the callee's isolate, with the baton inside.
+    ///
+    /// # Errors
+    /// The isolate runs further up the call chain, or ended with a call that was dropped.
+    #[inline]
+    pub(crate) fn take_isolate(&self, baton: &mut Baton) -> Result<Isolate<Baton>> {
+        take_isolate(baton, self.options.isolate)
+    }
+}
+
+/// Takes an isolate out of the baton and puts the baton in it.
+#[inline]
+pub(crate) fn take_isolate(baton: &mut Baton, index: usize) -> Result<Isolate<Baton>> {
+    match baton.isolates[index].take() {
+        Some(mut isolate) => {
+            *isolate.data_mut() = baton.take();
+            Ok(isolate)
+        }
+        None => Err(tidegate_core::trap::Trap::CannotEnter.into()),
+    }
+}
+
+/// Undoes [`take_isolate`]; gives the baton.
+#[inline]
+pub(crate) fn return_isolate(mut isolate: Isolate<Baton>, index: usize) -> Baton {
+    let mut baton = isolate.data_mut().take();
+    baton.isolates[index] = Some(isolate);
+    baton
+}
+
+/// Runs a stack to its end. The baton is in the isolate when it begins and when it ends; while the stack is parked, it is with what
+/// the stack waits for.
+pub(crate) async fn run_stack(
+    isolate: Isolate<Baton>,
+    stack: &mut Stack<Baton>,
+) -> (Isolate<Baton>, Result<()>) {
+    let mut place = Some(isolate);
+    let mut resume = Resume::Continue;
+    loop {
+        let step = poll_fn(|cx| {
+            let resume = std::mem::replace(&mut resume, Resume::Continue);
+            Poll::Ready(stack.run(&mut place, cx, resume))
+        })
+        .await;
+        match step {
+            Step::Done(result) => {
+                // A stack that is done has put its isolate back.
+                let isolate = place
+                    .take()
+                    .expect("a finished stack gives its isolate back");
+                return (isolate, result);
+            }
+            Step::Blocked(waiting) => resume = Resume::Job(waiting.await),
+            Step::Yielded => yield_now().await,
+        }
+    }
+}
+
+/// Lets the executor run something else.
+async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            Poll::Ready(())
+        } else {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await;
+}

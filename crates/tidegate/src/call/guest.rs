@@ -1,0 +1,500 @@
+//! Calls from guest to guest: values move from memory to memory.
+
+use super::canon::{CallSite, Callee, CanonOptions, Guest};
+use super::enter::{Entered, Slots, return_isolate, take_isolate};
+use super::host::on_stack;
+use crate::Component;
+use crate::baton::{Baton, Waiting};
+use anyhow::{Context as _, Result};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use tidegate_core::abi::{
+    FlatReader, FlatWriter, LowerTarget, Program, Side, Transfer, TransferContext, transfer_params,
+    transfer_result,
+};
+use tidegate_core::plan::{Lift, Options, OptionsIdx};
+use tidegate_core::runtime::{Lends, State, TaskId};
+use tidegate_core::types::FuncTypeIdx;
+use tidegate_engine::{Cx, Flow, Func, FuncType, Isolate, Job, Memory};
+
+/// How the values of one lowered function move: compiled once per component.
+#[derive(Debug)]
+pub(crate) struct Programs {
+    params: Program,
+    result: Option<Program>,
+}
+
+impl Programs {
+    /// For a function lowered with some options and a type, and lifted with others.
+    pub(crate) fn new(
+        component: &Component,
+        lowered: (FuncTypeIdx, OptionsIdx),
+        lift: &Lift,
+    ) -> Result<Self> {
+        let plan = component.plan();
+        let side = |options: OptionsIdx| {
+            let options: &Options = &plan.options[options.index()];
+            Side {
+                memory64: options.memory64,
+                encoding: options.encoding,
+                async_: options.async_,
+            }
+        };
+        let caller = (&plan.types, lowered.0, side(lowered.1));
+        let callee = (&plan.types, lift.ty, side(lift.options));
+        Ok(Self {
+            params: Program::params(caller, callee)?,
+            result: Program::result(callee, caller)?,
+        })
+    }
+}
+
+/// A lowered function and the function behind it.
+#[derive(Clone)]
+pub(crate) struct GuestCall {
+    pub(crate) site: Arc<CallSite>,
+    pub(crate) callee: Arc<Callee>,
+    pub(crate) programs: Arc<Programs>,
+}
+
+/// What the caller of a call that is under way keeps.
+struct Pending {
+    lends: Lends,
+    /// The word that follows the parameters, if any: where results go that do not fit flat.
+    out: Option<u64>,
+}
+
+impl GuestCall {
+    /// Makes the core function, which parks its caller if `blocks`.
+    pub(crate) fn define(self, cx: &mut Cx<'_, Baton>, ty: FuncType, blocks: bool) -> Result<Func> {
+        if blocks {
+            cx.blocking_host_func(
+                ty,
+                Box::new(move |mut cx, slots| self.call_waiting(&mut cx, slots)),
+            )
+        } else if self.site.options.isolate == self.callee.options.isolate {
+            cx.host_func(
+                ty,
+                Box::new(move |mut cx, slots| self.call_within(&mut cx, slots)),
+            )
+        } else {
+            cx.host_func(
+                ty,
+                Box::new(move |mut cx, slots| self.call_across(&mut cx, slots)),
+            )
+        }
+    }
+
+    /// A call within one isolate.
+    fn call_within(&self, cx: &mut Cx<'_, Baton>, slots: &mut [u64]) -> Result<()> {
+        let (site, callee) = (&self.site.options, &self.callee.options);
+        cx.data_mut().state.check_may_leave(site.instance)?;
+        let mut pending = Pending {
+            lends: Lends::default(),
+            out: None,
+        };
+        let result = self
+            .callee
+            .enter(cx, Some(site.instance), |cx, task, params| {
+                let mut x = Within {
+                    source: site.memory,
+                    target: Guest {
+                        cx: cx.reborrow(),
+                        options: callee,
+                    },
+                };
+                self.pass_params(&mut x, task, slots, params, &mut pending)
+            })
+            .and_then(|entered| {
+                self.callee.run(cx, entered, |cx, task, results| {
+                    let mut x = Within {
+                        source: callee.memory,
+                        target: Guest {
+                            cx: cx.reborrow(),
+                            options: site,
+                        },
+                    };
+                    self.pass_result(&mut x, task, results, slots, &mut pending)
+                })
+            });
+        cx.data_mut()
+            .state
+            .give_back(site.instance, &mut pending.lends);
+        result
+    }
+
+    /// A call into another isolate, on the caller's stack.
+    fn call_across(&self, cx: &mut Cx<'_, Baton>, slots: &mut [u64]) -> Result<()> {
+        let site = &self.site.options;
+        cx.data_mut().state.check_may_leave(site.instance)?;
+        let mut isolate = self.callee.take_isolate(cx.data_mut())?;
+        let mut pending = Pending {
+            lends: Lends::default(),
+            out: None,
+        };
+        let result = self
+            .enter_across(cx, &mut isolate, slots, &mut pending)
+            .and_then(|entered| {
+                self.callee
+                    .run(&mut isolate.cx(), entered, |callee, task, results| {
+                        self.result_across(cx, callee, task, results, slots, &mut pending)
+                    })
+            });
+        self.back(cx, isolate, pending);
+        result
+    }
+
+    /// A call into another isolate that runs on a stack of its own, and parks the caller while the callee is parked.
+    fn call_waiting(&self, cx: &mut Cx<'_, Baton>, slots: &mut [u64]) -> Result<Flow<Waiting>> {
+        cx.data_mut()
+            .state
+            .check_may_leave(self.site.options.instance)?;
+        let mut isolate = self.callee.take_isolate(cx.data_mut())?;
+        let mut pending = Pending {
+            lends: Lends::default(),
+            out: None,
+        };
+        let entered = match self.enter_across(cx, &mut isolate, slots, &mut pending) {
+            Ok(entered) => entered,
+            Err(error) => {
+                self.back(cx, isolate, pending);
+                return Err(error);
+            }
+        };
+        let call = self.clone();
+        run_parked(
+            cx,
+            slots,
+            self.callee.clone(),
+            isolate,
+            entered,
+            move |cx, slots, ran| {
+                let Ran {
+                    mut isolate,
+                    entered,
+                    result,
+                } = ran;
+                let result = call.callee.finish(
+                    &mut isolate.cx(),
+                    entered,
+                    result,
+                    |callee, task, results| {
+                        call.result_across(cx, callee, task, results, slots, &mut pending)
+                    },
+                );
+                call.back(cx, isolate, pending);
+                result
+            },
+        )
+    }
+
+    fn enter_across(
+        &self,
+        caller: &mut Cx<'_, Baton>,
+        isolate: &mut Isolate<Baton>,
+        slots: &[u64],
+        pending: &mut Pending,
+    ) -> Result<Entered> {
+        let site = &self.site.options;
+        self.callee.enter(
+            &mut isolate.cx(),
+            Some(site.instance),
+            |cx, task, params| {
+                let target = Guest {
+                    cx: cx.reborrow(),
+                    options: &self.callee.options,
+                };
+                let mut x = Across {
+                    source: (caller.reborrow(), site.memory),
+                    target,
+                };
+                self.pass_params(&mut x, task, slots, params, pending)
+            },
+        )
+    }
+
+    /// Passes the result, for which the baton goes to the caller's isolate: its `realloc` may run.
+    fn result_across(
+        &self,
+        caller: &mut Cx<'_, Baton>,
+        callee: &mut Cx<'_, Baton>,
+        task: TaskId,
+        results: &[u64],
+        slots: &mut [u64],
+        pending: &mut Pending,
+    ) -> Result<()> {
+        *caller.data_mut() = callee.data_mut().take();
+        let target = Guest {
+            cx: caller.reborrow(),
+            options: &self.site.options,
+        };
+        let mut x = Across {
+            source: (callee.reborrow(), self.callee.options.memory),
+            target,
+        };
+        let result = self.pass_result(&mut x, task, results, slots, pending);
+        *callee.data_mut() = caller.data_mut().take();
+        result
+    }
+
+    /// Gives the callee's isolate back, and to the caller what it lent.
+    fn back(&self, cx: &mut Cx<'_, Baton>, isolate: Isolate<Baton>, mut pending: Pending) {
+        *cx.data_mut() = return_isolate(isolate, self.callee.options.isolate);
+        cx.data_mut()
+            .state
+            .give_back(self.site.options.instance, &mut pending.lends);
+    }
+
+    fn pass_params(
+        &self,
+        x: &mut impl Transfer,
+        task: TaskId,
+        slots: &[u64],
+        params: &mut Slots,
+        pending: &mut Pending,
+    ) -> Result<()> {
+        let (caller, callee) = (&self.site.options, &self.callee.options);
+        let mut src = FlatReader::new(slots);
+        let mut cx = context(caller, callee, &mut pending.lends, task);
+        transfer_params(
+            &self.programs.params,
+            &mut cx,
+            x,
+            &mut src,
+            &mut FlatWriter::new(params),
+        )?;
+        pending.out = src.rest().first().copied();
+        Ok(())
+    }
+
+    fn pass_result(
+        &self,
+        x: &mut impl Transfer,
+        task: TaskId,
+        results: &[u64],
+        slots: &mut [u64],
+        pending: &mut Pending,
+    ) -> Result<()> {
+        let Some(program) = &self.programs.result else {
+            return Ok(());
+        };
+        // Results hold no borrows, so the callee lends nothing.
+        let mut lends = Lends::default();
+        let mut cx = context(&self.callee.options, &self.site.options, &mut lends, task);
+        let mut src = FlatReader::new(results);
+        let mut out = FlatReader::new(pending.out.as_slice());
+        transfer_result(
+            program,
+            &mut cx,
+            x,
+            &mut src,
+            &mut out,
+            &mut FlatWriter::new(slots),
+        )
+    }
+}
+
+fn context<'a>(
+    source: &'a CanonOptions,
+    target: &'a CanonOptions,
+    lends: &'a mut Lends,
+    task: TaskId,
+) -> TransferContext<'a> {
+    TransferContext {
+        source: source.instance,
+        source_resources: &source.shared.resources,
+        lends,
+        target: target.instance,
+        target_resources: &target.shared.resources,
+        task,
+    }
+}
+
+/// Two memories of one isolate.
+struct Within<'a> {
+    source: Option<Memory>,
+    target: Guest<'a>,
+}
+
+impl Transfer for Within<'_> {
+    fn source(&mut self) -> &[u8] {
+        match self.source {
+            Some(memory) => self.target.cx.memory(memory),
+            None => &[],
+        }
+    }
+
+    fn parts(&mut self) -> (&mut [u8], &mut State) {
+        self.target.parts()
+    }
+
+    fn copy(&mut self, src: usize, dst: usize, length: usize) -> Result<()> {
+        match (self.source, self.target.options.memory) {
+            (Some(from), Some(to)) => {
+                self.target
+                    .cx
+                    .copy(to, dst as u64, from, src as u64, length as u64)
+            }
+            _ => no_memory(length),
+        }
+    }
+
+    fn realloc(&mut self, old: u64, old_size: u64, align: u32, new_size: u64) -> Result<u64> {
+        self.target.realloc(old, old_size, align, new_size)
+    }
+}
+
+/// Memories of two isolates.
+struct Across<'a, 'b> {
+    source: (Cx<'a, Baton>, Option<Memory>),
+    target: Guest<'b>,
+}
+
+impl Transfer for Across<'_, '_> {
+    fn source(&mut self) -> &[u8] {
+        match &self.source {
+            (cx, Some(memory)) => cx.memory(*memory),
+            (_, None) => &[],
+        }
+    }
+
+    fn parts(&mut self) -> (&mut [u8], &mut State) {
+        self.target.parts()
+    }
+
+    fn copy(&mut self, src: usize, dst: usize, length: usize) -> Result<()> {
+        let ((from, Some(source)), Some(target)) = (&self.source, self.target.options.memory)
+        else {
+            return no_memory(length);
+        };
+        let (from, to) = (from.memory(*source), self.target.cx.memory_mut(target));
+        let from = src.checked_add(length).and_then(|end| from.get(src..end));
+        let to = dst.checked_add(length).and_then(|end| to.get_mut(dst..end));
+        let (from, to) = from.zip(to).context("a copy reaches beyond a memory")?;
+        to.copy_from_slice(from);
+        Ok(())
+    }
+
+    fn realloc(&mut self, old: u64, old_size: u64, align: u32, new_size: u64) -> Result<u64> {
+        self.target.realloc(old, old_size, align, new_size)
+    }
+}
+
+fn no_memory(length: usize) -> Result<()> {
+    anyhow::ensure!(length == 0, "a copy without a memory");
+    Ok(())
+}
+
+/// Core code of a callee that has run on a stack of its own.
+struct Ran {
+    isolate: Isolate<Baton>,
+    entered: Entered,
+    result: Result<()>,
+}
+
+/// Runs a callee on a stack of its own; when it is through, now or after parking the caller, `finish` ends the call in the caller's context. It
+/// puts the baton, which is in the callee's isolate, back into the caller's.
+fn run_parked(
+    cx: &mut Cx<'_, Baton>,
+    slots: &mut [u64],
+    callee: Arc<Callee>,
+    isolate: Isolate<Baton>,
+    entered: Entered,
+    finish: impl FnOnce(&mut Cx<'_, Baton>, &mut [u64], Ran) -> Result<()> + Send + 'static,
+) -> Result<Flow<Waiting>> {
+    let mut future = Box::pin(async move {
+        let (isolate, entered, result) = on_stack(isolate, &callee, entered).await;
+        Ran {
+            isolate,
+            entered,
+            result,
+        }
+    });
+    // Whoever runs the caller's stack polls the future again at once with a waker of its own.
+    if let Poll::Ready(ran) = future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        finish(cx, slots, ran)?;
+        return Ok(Flow::Return);
+    }
+    Ok(Flow::Block(Waiting::new(async move {
+        let ran = future.await;
+        let job: Job<Baton> = Box::new(move |mut cx, slots| {
+            finish(&mut cx, slots, ran)?;
+            Ok(Flow::Return)
+        });
+        job
+    })))
+}
+
+/// Calls the destructor of a resource type that a guest implements.
+pub(crate) fn call_dtor(
+    cx: &mut Cx<'_, Baton>,
+    caller: &CanonOptions,
+    dtor: &Callee,
+    rep: u32,
+) -> Result<()> {
+    let target = dtor.options.isolate;
+    if target == caller.isolate {
+        return run_dtor(cx, caller, dtor, rep);
+    }
+    let mut isolate = take_isolate(cx.data_mut(), target)?;
+    let result = run_dtor(&mut isolate.cx(), caller, dtor, rep);
+    *cx.data_mut() = return_isolate(isolate, target);
+    result
+}
+
+fn run_dtor(cx: &mut Cx<'_, Baton>, caller: &CanonOptions, dtor: &Callee, rep: u32) -> Result<()> {
+    let entered = enter_dtor(cx, caller, dtor, rep)?;
+    dtor.run(cx, entered, |_, _, _| Ok(()))
+}
+
+fn enter_dtor(
+    cx: &mut Cx<'_, Baton>,
+    caller: &CanonOptions,
+    dtor: &Callee,
+    rep: u32,
+) -> Result<Entered> {
+    dtor.enter(cx, Some(caller.instance), |_, _, slots| {
+        slots[0] = rep.into();
+        Ok(())
+    })
+}
+
+/// Calls a destructor in another isolate that may wait.
+pub(crate) fn call_dtor_waiting(
+    cx: &mut Cx<'_, Baton>,
+    slots: &mut [u64],
+    caller: &CanonOptions,
+    dtor: &Arc<Callee>,
+    rep: u32,
+) -> Result<Flow<Waiting>> {
+    let target = dtor.options.isolate;
+    let mut isolate = take_isolate(cx.data_mut(), target)?;
+    let entered = match enter_dtor(&mut isolate.cx(), caller, dtor, rep) {
+        Ok(entered) => entered,
+        Err(error) => {
+            *cx.data_mut() = return_isolate(isolate, target);
+            return Err(error);
+        }
+    };
+    let callee = dtor.clone();
+    run_parked(
+        cx,
+        slots,
+        dtor.clone(),
+        isolate,
+        entered,
+        move |cx, _, ran| {
+            let Ran {
+                mut isolate,
+                entered,
+                result,
+            } = ran;
+            let result = callee.finish(&mut isolate.cx(), entered, result, |_, _, _| Ok(()));
+            *cx.data_mut() = return_isolate(isolate, target);
+            result
+        },
+    )
+}

@@ -1,0 +1,134 @@
+//! Compiled components.
+
+use crate::call::guest::Programs;
+use crate::isolation::Isolation;
+use crate::{Engine, Result};
+use anyhow::Context;
+use std::sync::{Arc, OnceLock};
+use tidegate_core::plan::{LiftIdx, ModuleIdx, OptionsIdx, Plan, TrampolineIdx};
+use tidegate_core::types::FuncTypeIdx;
+use tidegate_engine::{self as engine, EngineKind};
+
+/// A component: decoded, validated, planned and compiled. Cheap to clone.
+#[derive(Clone)]
+pub struct Component(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    plan: Plan,
+    isolation: Isolation,
+    bytes: Box<[u8]>,
+    modules: Box<[CompiledModule]>,
+    /// For each trampoline that lowers a guest's function, how values pass.
+    programs: Box<[OnceLock<Arc<Programs>>]>,
+}
+
+/// An embedded module, compiled by each core engine that an isolate wants it from.
+#[derive(Default)]
+struct CompiledModule {
+    wasmtime: OnceLock<engine::Module>,
+    wasmi: OnceLock<engine::Module>,
+}
+
+impl Component {
+    /// Decodes and compiles a component from its binary, or its text if feature `wat` is on.
+    ///
+    /// # Errors
+    /// Malformed, invalid or unsupported bytes, with the offset.
+    pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self> {
+        let bytes = to_binary(bytes.as_ref())?;
+        let component = Self::planned(engine, bytes)?;
+        for index in 0..component.0.modules.len() {
+            component.module(ModuleIdx(index as u32), engine.kind())?;
+        }
+        Ok(component)
+    }
+
+    /// Decodes and plans a component, without compiling its modules yet.
+    fn planned(engine: &Engine, bytes: Box<[u8]>) -> Result<Self> {
+        let plan = crate::pending::plan(&bytes)?;
+        let isolation = Isolation::new(&plan);
+        let modules = plan
+            .modules
+            .iter()
+            .map(|_| CompiledModule::default())
+            .collect();
+        let programs = plan.trampolines.iter().map(|_| OnceLock::new()).collect();
+        Ok(Self(Arc::new(Inner {
+            engine: engine.clone(),
+            plan,
+            isolation,
+            bytes,
+            modules,
+            programs,
+        })))
+    }
+
+    /// The engine that it was compiled for.
+    pub fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    /// What the component consists of: imports, exports, types, steps.
+    pub fn plan(&self) -> &Plan {
+        &self.0.plan
+    }
+
+    pub(crate) fn isolation(&self) -> &Isolation {
+        &self.0.isolation
+    }
+
+    /// How the values of a lowered guest function pass, worked out when first asked for.
+    pub(crate) fn programs(
+        &self,
+        trampoline: TrampolineIdx,
+        lowered: (FuncTypeIdx, OptionsIdx),
+        lift: LiftIdx,
+    ) -> Result<Arc<Programs>> {
+        let slot = &self.0.programs[trampoline.index()];
+        if let Some(programs) = slot.get() {
+            return Ok(programs.clone());
+        }
+        let programs = Programs::new(self, lowered, &self.plan().lifts[lift.index()])?;
+        Ok(slot.get_or_init(|| Arc::new(programs)).clone())
+    }
+
+    /// An embedded module as compiled by a core engine, which may happen now.
+    pub(crate) fn module(&self, index: ModuleIdx, kind: EngineKind) -> Result<&engine::Module> {
+        let compiled = &self.0.modules[index.index()];
+        let slot = match kind {
+            EngineKind::Wasmtime => &compiled.wasmtime,
+            EngineKind::Wasmi => &compiled.wasmi,
+        };
+        if let Some(module) = slot.get() {
+            return Ok(module);
+        }
+        let range = self.0.plan.modules[index.index()].clone();
+        let start = range.start;
+        let bytes = self
+            .0
+            .bytes
+            .get(range)
+            .context("an embedded module lies outside the component")?;
+        let module = engine::Module::new(self.0.engine.core(kind)?, bytes)
+            .with_context(|| format!("core module {} at offset {start:#x}", index.0))?;
+        Ok(slot.get_or_init(|| module))
+    }
+}
+
+/// The binary of a component or module that may be given as text.
+pub(crate) fn to_binary(bytes: &[u8]) -> Result<Box<[u8]>> {
+    #[cfg(feature = "wat")]
+    if !bytes.starts_with(b"\0asm") {
+        return Ok(wat::parse_bytes(bytes)?.into_owned().into());
+    }
+    Ok(bytes.into())
+}
+
+impl std::fmt::Debug for Component {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Component")
+            .field("bytes", &self.0.bytes.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,145 @@
+//! Functions that components export, called with dynamic values.
+
+use crate::baton::{Baton, HomeGuard};
+use crate::block_on::block_on;
+use crate::call::canon::Callee;
+use crate::call::host::{call_plain, call_suspendable};
+use crate::{AsContextMut, Error, Result, TypedFunc, Val};
+use anyhow::bail;
+use std::sync::Arc;
+use tidegate_core::abi::{
+    LiftResult, LowerParams, MAX_FLAT_PARAMS, TypeContext, lift_result_val, lower_param_vals,
+};
+use tidegate_core::types::{FuncType, Types};
+
+/// A function that a component instance exports. Cheap to clone; it belongs to its instance's store.
+#[derive(Clone)]
+pub struct Func {
+    pub(crate) callee: Arc<Callee>,
+}
+
+/// A function of another store was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the function belongs to another store than the one that it was called with")]
+pub struct WrongStore;
+
+impl Func {
+    /// Its type, and the types that its parts refer to.
+    pub fn ty(&self) -> (&FuncType, &Types) {
+        let types = self.callee.options.shared.types();
+        // Every function that is exported was lifted with a type.
+        (
+            self.callee
+                .func_type()
+                .expect("an exported function has a type"),
+            types,
+        )
+    }
+
+    /// Checks that parameters and result are of these Rust types, after which calls need no checks.
+    ///
+    /// # Errors
+    /// [`TypeMismatch`](tidegate_core::abi::TypeMismatch).
+    pub fn typed<P: LowerParams, R: LiftResult>(&self) -> Result<TypedFunc<P, R>> {
+        let shared = &self.callee.options.shared;
+        let cx = TypeContext {
+            types: shared.types(),
+            resource_kinds: &shared.kinds,
+        };
+        let ty = self.callee.func_type()?;
+        P::typecheck_params(ty, &cx)?;
+        R::typecheck_result(ty, &cx)?;
+        Ok(TypedFunc::new(self.clone()))
+    }
+
+    /// Calls it. `results` must have as many elements as the function has results: none or one. Should the guest wait, this thread waits.
+    ///
+    /// # Errors
+    /// Values that do not fit the type, or the guest's trap: its instance cannot be used again then.
+    pub fn call(
+        &self,
+        mut store: impl AsContextMut,
+        params: &[Val],
+        results: &mut [Val],
+    ) -> Result<()> {
+        let place = store.as_context_mut().slot;
+        self.check(place, results)?;
+        let result = if self.callee.suspendable {
+            block_on(self.call_on_stack(place, params))?
+        } else {
+            call_plain(
+                place,
+                &self.callee,
+                |cx, ty, dst| lower_param_vals(params, cx, ty, MAX_FLAT_PARAMS, dst),
+                lift_result_val,
+            )?
+        };
+        assign(results, result);
+        Ok(())
+    }
+
+    /// Calls it, waiting where the guest waits.
+    ///
+    /// The future may be dropped: the guest is ended where it is, and its instance cannot be used again; the store stays usable.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn call_async(
+        &self,
+        mut store: impl AsContextMut,
+        params: &[Val],
+        results: &mut [Val],
+    ) -> Result<()> {
+        let place = store.as_context_mut().slot;
+        self.check(place, results)?;
+        let result = self.call_on_stack(place, params).await?;
+        assign(results, result);
+        Ok(())
+    }
+
+    async fn call_on_stack(&self, place: &mut Baton, params: &[Val]) -> Result<Option<Val>> {
+        let mut guard = HomeGuard::new(place);
+        let (baton, result) = call_suspendable(
+            guard.take(),
+            &self.callee,
+            |cx, ty, dst| lower_param_vals(params, cx, ty, MAX_FLAT_PARAMS, dst),
+            lift_result_val,
+        )
+        .await;
+        guard.put(baton);
+        result
+    }
+
+    fn check(&self, place: &Baton, results: &[Val]) -> Result<()> {
+        self.check_store(place)?;
+        let expected = usize::from(self.callee.func_type()?.result.is_some());
+        if results.len() != expected {
+            bail!(
+                "the function has {expected} results, but there is room for {}",
+                results.len()
+            );
+        }
+        Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn check_store(&self, place: &Baton) -> Result<(), Error> {
+        if place.id == self.callee.options.shared.store {
+            Ok(())
+        } else {
+            Err(WrongStore.into())
+        }
+    }
+}
+
+fn assign(results: &mut [Val], result: Option<Val>) {
+    if let (Some(slot), Some(result)) = (results.first_mut(), result) {
+        *slot = result;
+    }
+}
+
+impl std::fmt::Debug for Func {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Func").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,224 @@
+//! Which component instances share an isolate.
+//!
+//! Every instance with core code gets an isolate of its own, except where calls could come back into an isolate that is still
+//! running further down the native stack: a child that calls up into an ancestor. Such instances, the strongly connected components of the
+//! static call graph, share one. Between isolates calls then only ever go one way.
+
+use tidegate_core::plan::{Canon, CoreDef, FuncDef, InstanceIdx, Plan, Resource, Step};
+
+/// The isolates that an instantiation of a plan needs.
+#[derive(Debug)]
+pub(crate) struct Isolation {
+    /// The isolate of each instance of the plan; `None` for those without core code.
+    pub(crate) of_instance: Box<[Option<usize>]>,
+    /// The isolates; those that are called come before those that call them.
+    pub(crate) isolates: Box<[IsolatePlan]>,
+}
+
+/// An isolate of an instantiation.
+#[derive(Debug, Default)]
+pub(crate) struct IsolatePlan {
+    /// The instances that it holds.
+    pub(crate) instances: Vec<InstanceIdx>,
+    /// The isolates that its instances may call into, itself excluded.
+    pub(crate) calls: Vec<usize>,
+}
+
+impl Isolation {
+    /// Divides the instances of a plan.
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let edges = call_edges(plan);
+        let mut search = Search::new(&edges);
+        for instance in 0..plan.instances.len() {
+            search.visit(instance);
+        }
+        let has_code = instances_with_code(plan);
+        let mut of_instance = vec![None; plan.instances.len()].into_boxed_slice();
+        let mut isolates: Vec<IsolatePlan> = Vec::new();
+        for component in search.components {
+            if component.iter().any(|&instance| has_code[instance]) {
+                let mut isolate = IsolatePlan::default();
+                for instance in component {
+                    of_instance[instance] = Some(isolates.len());
+                    isolate.instances.push(InstanceIdx(instance as u32));
+                }
+                isolate.instances.sort();
+                isolates.push(isolate);
+            }
+        }
+        for (caller, callees) in edges.iter().enumerate() {
+            let Some(from) = of_instance[caller] else {
+                continue;
+            };
+            for to in callees.iter().filter_map(|&callee| of_instance[callee]) {
+                if to != from && !isolates[from].calls.contains(&to) {
+                    isolates[from].calls.push(to);
+                }
+            }
+        }
+        Self {
+            of_instance,
+            isolates: isolates.into(),
+        }
+    }
+}
+
+/// For each instance, the instances that its core code may call into.
+fn call_edges(plan: &Plan) -> Vec<Vec<usize>> {
+    let mut edges = vec![Vec::new(); plan.instances.len()];
+    for trampoline in &plan.trampolines {
+        let callee = match &trampoline.canon {
+            Canon::Lower {
+                func: FuncDef::Lift(lift),
+                ..
+            } => plan.lifts[lift.index()].instance,
+            Canon::ResourceDrop(resource) => match plan.resources[resource.index()] {
+                Resource::Defined { instance } => instance,
+                Resource::Imported(_) => continue,
+            },
+            _ => continue,
+        };
+        if callee != trampoline.instance {
+            edges[trampoline.instance.index()].push(callee.index());
+        }
+    }
+    for callees in &mut edges {
+        callees.sort_unstable();
+        callees.dedup();
+    }
+    edges
+}
+
+fn instances_with_code(plan: &Plan) -> Vec<bool> {
+    let mut has_code = vec![false; plan.instances.len()];
+    for step in &plan.steps {
+        match step {
+            Step::Instantiate { instance, .. } => has_code[instance.index()] = true,
+            // A destructor may be a canonical function that no module was given.
+            Step::Resource {
+                dtor: Some(CoreDef::Trampoline(t)),
+                ..
+            } => {
+                has_code[plan.trampolines[t.index()].instance.index()] = true;
+            }
+            Step::Resource { .. } => {}
+        }
+    }
+    for lift in &plan.lifts {
+        has_code[lift.instance.index()] = true;
+    }
+    has_code
+}
+
+/// Tarjan's search for strongly connected components, without recursion: nesting is the guest's choice.
+struct Search<'a> {
+    edges: &'a [Vec<usize>],
+    index: Vec<Option<usize>>,
+    low: Vec<usize>,
+    on_stack: Vec<bool>,
+    stack: Vec<usize>,
+    next_index: usize,
+    /// Callees before callers.
+    components: Vec<Vec<usize>>,
+}
+
+impl<'a> Search<'a> {
+    fn new(edges: &'a [Vec<usize>]) -> Self {
+        let n = edges.len();
+        Self {
+            edges,
+            index: vec![None; n],
+            low: vec![0; n],
+            on_stack: vec![false; n],
+            stack: Vec::new(),
+            next_index: 0,
+            components: Vec::new(),
+        }
+    }
+
+    fn visit(&mut self, root: usize) {
+        if self.index[root].is_some() {
+            return;
+        }
+        self.open(root);
+        let mut path = vec![(root, 0)];
+        while let Some((node, next)) = path.last_mut() {
+            let node = *node;
+            if let Some(&callee) = self.edges[node].get(*next) {
+                *next += 1;
+                match self.index[callee] {
+                    None => {
+                        self.open(callee);
+                        path.push((callee, 0));
+                    }
+                    Some(index) if self.on_stack[callee] => {
+                        self.low[node] = self.low[node].min(index)
+                    }
+                    Some(_) => {}
+                }
+                continue;
+            }
+            path.pop();
+            if let Some(&(parent, _)) = path.last() {
+                self.low[parent] = self.low[parent].min(self.low[node]);
+            }
+            if Some(self.low[node]) == self.index[node] {
+                self.close(node);
+            }
+        }
+    }
+
+    fn open(&mut self, node: usize) {
+        self.index[node] = Some(self.next_index);
+        self.low[node] = self.next_index;
+        self.next_index += 1;
+        self.stack.push(node);
+        self.on_stack[node] = true;
+    }
+
+    fn close(&mut self, root: usize) {
+        let mut component = Vec::new();
+        while let Some(node) = self.stack.pop() {
+            self.on_stack[node] = false;
+            component.push(node);
+            if node == root {
+                break;
+            }
+        }
+        self.components.push(component);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn components(edges: &[Vec<usize>]) -> Vec<Vec<usize>> {
+        let mut search = Search::new(edges);
+        for node in 0..edges.len() {
+            search.visit(node);
+        }
+        let mut components = search.components;
+        for component in &mut components {
+            component.sort_unstable();
+        }
+        components
+    }
+
+    #[test]
+    fn callees_come_before_callers() {
+        assert_eq!(
+            components(&[vec![1, 2], vec![2], vec![]]),
+            [vec![2], vec![1], vec![0]]
+        );
+    }
+
+    #[test]
+    fn a_call_back_up_joins_everything_on_the_way() {
+        // 0 calls 1, 1 calls 2, 2 calls back into 0; 3 stands beside.
+        assert_eq!(
+            components(&[vec![1], vec![2], vec![0], vec![0]]),
+            [vec![0, 1, 2], vec![3]]
+        );
+    }
+}

@@ -1,0 +1,390 @@
+//! Functions that the host defines, with the types of the store and of the parameters erased.
+
+use crate::baton::{Baton, Waiting};
+use crate::call::canon::CallSite;
+use crate::{Result, StoreContextMut, Val};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use tidegate_core::abi::{
+    FlatReader, FlatWriter, LiftContext, LiftParams, LowerContext, LowerResult, MAX_FLAT_PARAMS,
+    MAX_FLAT_RESULTS, TypeContext, TypeMismatch, lift_param_vals, lower_result_val,
+};
+use tidegate_core::runtime::{Lends, TaskId};
+use tidegate_core::types::{FuncType, FuncTypeIdx};
+use tidegate_engine::{Cx, Flow, Job};
+
+type Check = Box<dyn Fn(&FuncType, &TypeContext<'_>) -> Result<(), TypeMismatch> + Send + Sync>;
+type Call = Box<dyn Fn(&mut Cx<'_, Baton>, &Arc<CallSite>, &mut [u64]) -> Result<()> + Send + Sync>;
+type WaitingCall = Box<
+    dyn Fn(&mut Cx<'_, Baton>, &Arc<CallSite>, &mut [u64]) -> Result<Flow<Waiting>> + Send + Sync,
+>;
+type BoxFuture<'a, R> = Box<dyn Future<Output = Result<R>> + Send + 'a>;
+
+/// The destructor of a resource that the host implements: given the representation.
+pub(crate) enum HostDtor {
+    /// It never waits.
+    Sync(Box<dyn Fn(&mut Baton, u32) -> Result<()> + Send + Sync>),
+    /// It may wait.
+    Waiting(Box<dyn Fn(Baton, u32) -> DtorFuture + Send + Sync>),
+}
+
+/// A destructor that waits: it has the baton, and gives it back.
+pub(crate) type DtorFuture = Pin<Box<dyn Future<Output = (Baton, Result<()>)> + Send>>;
+
+impl HostDtor {
+    pub(crate) fn sync<T, F>(func: F) -> Self
+    where
+        T: Send + 'static,
+        F: Fn(StoreContextMut<'_, T>, u32) -> Result<()> + Send + Sync + 'static,
+    {
+        Self::Sync(Box::new(move |baton, rep| {
+            func(StoreContextMut::new(baton), rep)
+        }))
+    }
+
+    pub(crate) fn waiting<T, F>(func: F) -> Self
+    where
+        T: Send + 'static,
+        F: for<'a> Fn(StoreContextMut<'a, T>, u32) -> BoxFuture<'a, ()> + Send + Sync + 'static,
+    {
+        let func = Arc::new(func);
+        Self::Waiting(Box::new(move |mut baton, rep| {
+            let func = func.clone();
+            Box::pin(async move {
+                let result = Pin::from(func(StoreContextMut::new(&mut baton), rep)).await;
+                (baton, result)
+            })
+        }))
+    }
+
+    /// Whether it may wait.
+    pub(crate) fn may_wait(&self) -> bool {
+        matches!(self, Self::Waiting(_))
+    }
+}
+
+/// A function of the host.
+pub(crate) struct HostFunc {
+    check: Check,
+    pub(crate) body: Body,
+}
+
+/// How a host function is called.
+pub(crate) enum Body {
+    /// It never waits.
+    Sync(Call),
+    /// It may wait, and so needs a stack that can be parked.
+    Waiting(WaitingCall),
+}
+
+impl HostFunc {
+    /// Checks it against the type that its importer gives it.
+    pub(crate) fn check(&self, ty: &FuncType, cx: &TypeContext<'_>) -> Result<(), TypeMismatch> {
+        (self.check)(ty, cx)
+    }
+
+    /// Calls it, if it never waits.
+    #[inline]
+    pub(crate) fn call(
+        &self,
+        cx: &mut Cx<'_, Baton>,
+        site: &Arc<CallSite>,
+        slots: &mut [u64],
+    ) -> Result<()> {
+        match &self.body {
+            Body::Sync(call) => call(cx, site, slots),
+            Body::Waiting(_) => Err(tidegate_engine::EngineError::CannotBlock.into()),
+        }
+    }
+
+    /// Calls it, and parks the caller if it waits.
+    #[inline]
+    pub(crate) fn call_waiting(
+        &self,
+        cx: &mut Cx<'_, Baton>,
+        site: &Arc<CallSite>,
+        slots: &mut [u64],
+    ) -> Result<Flow<Waiting>> {
+        match &self.body {
+            Body::Sync(call) => call(cx, site, slots).map(|()| Flow::Return),
+            Body::Waiting(call) => call(cx, site, slots),
+        }
+    }
+
+    /// A typed function.
+    pub(crate) fn sync<T, F, P, R>(func: F) -> Self
+    where
+        T: Send + 'static,
+        F: Fn(StoreContextMut<'_, T>, P) -> Result<R> + Send + Sync + 'static,
+        P: LiftParams + 'static,
+        R: LowerResult + 'static,
+    {
+        let call: Call = Box::new(move |cx, site, slots| {
+            let (call, params) = HostCall::begin(cx, site, slots, lift_typed::<P>)?;
+            let result = func(StoreContextMut::new(cx.data_mut()), params);
+            call.end(cx, site, slots, result, lower_typed::<R>)
+        });
+        Self {
+            check: typecheck::<P, R>(),
+            body: Body::Sync(call),
+        }
+    }
+
+    /// A typed function that returns a future.
+    pub(crate) fn waiting<T, F, P, R>(func: F) -> Self
+    where
+        T: Send + 'static,
+        F: for<'a> Fn(StoreContextMut<'a, T>, P) -> BoxFuture<'a, R> + Send + Sync + 'static,
+        P: LiftParams + Send + 'static,
+        R: LowerResult + Send + 'static,
+    {
+        let func = Arc::new(func);
+        let call: WaitingCall = Box::new(move |cx, site, slots| {
+            let (call, params) = HostCall::begin(cx, site, slots, lift_typed::<P>)?;
+            let mut baton = cx.data_mut().take();
+            let func = func.clone();
+            let future = async move {
+                let result = Pin::from(func(StoreContextMut::new(&mut baton), params)).await;
+                (baton, result)
+            };
+            call.await_result(cx, site, slots, Box::pin(future), lower_typed::<R>)
+        });
+        Self {
+            check: typecheck::<P, R>(),
+            body: Body::Waiting(call),
+        }
+    }
+
+    /// A function over dynamic values.
+    pub(crate) fn dynamic<T, F>(func: F) -> Self
+    where
+        T: Send + 'static,
+        F: Fn(StoreContextMut<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
+    {
+        let call: Call = Box::new(move |cx, site, slots| {
+            let (call, params) = HostCall::begin(cx, site, slots, |cx, ty, src| {
+                lift_param_vals(cx, ty, MAX_FLAT_PARAMS, src)
+            })?;
+            let mut results = DynamicResult::new(site.func_type());
+            let result = func(
+                StoreContextMut::new(cx.data_mut()),
+                &params,
+                results.slots(),
+            );
+            call.end(
+                cx,
+                site,
+                slots,
+                result.map(|()| results),
+                DynamicResult::lower,
+            )
+        });
+        Self {
+            check: Box::new(|_, _| Ok(())),
+            body: Body::Sync(call),
+        }
+    }
+
+    /// A function over dynamic values that returns a future.
+    pub(crate) fn dynamic_waiting<T, F>(func: F) -> Self
+    where
+        T: Send + 'static,
+        F: for<'a> Fn(StoreContextMut<'a, T>, &'a [Val], &'a mut [Val]) -> BoxFuture<'a, ()>
+            + Send
+            + Sync
+            + 'static,
+    {
+        let func = Arc::new(func);
+        let call: WaitingCall = Box::new(move |cx, site, slots| {
+            let (call, params) = HostCall::begin(cx, site, slots, |cx, ty, src| {
+                lift_param_vals(cx, ty, MAX_FLAT_PARAMS, src)
+            })?;
+            let mut results = DynamicResult::new(site.func_type());
+            let mut baton = cx.data_mut().take();
+            let func = func.clone();
+            let future = async move {
+                let store = StoreContextMut::new(&mut baton);
+                let result = Pin::from(func(store, &params, results.slots())).await;
+                (baton, result.map(|()| results))
+            };
+            call.await_result(cx, site, slots, Box::pin(future), DynamicResult::lower)
+        });
+        Self {
+            check: Box::new(|_, _| Ok(())),
+            body: Body::Waiting(call),
+        }
+    }
+}
+
+fn typecheck<P: LiftParams, R: LowerResult>() -> Check {
+    Box::new(|ty, cx| {
+        P::typecheck_params(ty, cx)?;
+        R::typecheck_result(ty, cx)
+    })
+}
+
+fn lift_typed<P: LiftParams>(
+    cx: &mut LiftContext<'_>,
+    ty: FuncTypeIdx,
+    src: &mut FlatReader<'_>,
+) -> Result<P> {
+    let types = cx.types;
+    P::lift_params(cx, types.func(ty), MAX_FLAT_PARAMS, src)
+}
+
+fn lower_typed<R: LowerResult>(
+    result: &R,
+    cx: &mut LowerContext<'_>,
+    ty: FuncTypeIdx,
+    max_flat: usize,
+    out: &mut FlatReader<'_>,
+    dst: &mut FlatWriter<'_>,
+) -> Result<()> {
+    let types = cx.types;
+    result.lower_result(cx, types.func(ty), max_flat, out, dst)
+}
+
+/// The results of a function over dynamic values: none or one.
+struct DynamicResult(Option<Val>);
+
+impl DynamicResult {
+    fn new(ty: &FuncType) -> Self {
+        Self(ty.result.map(|_| Val::Bool(false)))
+    }
+
+    fn slots(&mut self) -> &mut [Val] {
+        self.0.as_mut_slice()
+    }
+
+    fn lower(
+        &self,
+        cx: &mut LowerContext<'_>,
+        ty: FuncTypeIdx,
+        max_flat: usize,
+        out: &mut FlatReader<'_>,
+        dst: &mut FlatWriter<'_>,
+    ) -> Result<()> {
+        lower_result_val(self.0.as_ref(), cx, ty, max_flat, out, dst)
+    }
+}
+
+/// A call from a guest to the host that is under way.
+struct HostCall {
+    /// What the host has borrowed from the caller.
+    lends: Lends,
+    /// Counts the borrows that are in the host's own table.
+    task: TaskId,
+    /// The word that follows the parameters, if any: where results go that do not fit flat.
+    out: Option<u64>,
+}
+
+impl HostCall {
+    /// Lifts the parameters: `canon lower`, up to the call.
+    #[inline]
+    fn begin<P>(
+        cx: &mut Cx<'_, Baton>,
+        site: &CallSite,
+        slots: &[u64],
+        lift: impl FnOnce(&mut LiftContext<'_>, FuncTypeIdx, &mut FlatReader<'_>) -> Result<P>,
+    ) -> Result<(Self, P)> {
+        let state = &mut cx.data_mut().state;
+        state.check_may_leave(site.options.instance)?;
+        let mut call = Self {
+            lends: Lends::default(),
+            task: state.add_task(),
+            out: None,
+        };
+        let mut src = FlatReader::new(slots);
+        let params = site
+            .options
+            .lift(cx, &mut call.lends, Some(call.task), |cx| {
+                lift(cx, site.ty, &mut src)
+            });
+        match params {
+            Ok(params) => {
+                call.out = src.rest().first().copied();
+                Ok((call, params))
+            }
+            Err(error) => {
+                call.give_back(cx, site);
+                Err(error)
+            }
+        }
+    }
+
+    /// Lowers the result: the rest of `canon lower`.
+    #[inline]
+    fn end<R>(
+        mut self,
+        cx: &mut Cx<'_, Baton>,
+        site: &CallSite,
+        slots: &mut [u64],
+        result: Result<R>,
+        lower: impl FnOnce(
+            &R,
+            &mut LowerContext<'_>,
+            FuncTypeIdx,
+            usize,
+            &mut FlatReader<'_>,
+            &mut FlatWriter<'_>,
+        ) -> Result<()>,
+    ) -> Result<()> {
+        let task = self.task;
+        let result = result.and_then(|result| {
+            cx.data_mut().state.check_borrows(task)?;
+            let out = self.out;
+            site.options.lower(cx, task, &mut self.lends, |cx| {
+                let mut out = FlatReader::new(out.as_slice());
+                let mut dst = FlatWriter::new(slots);
+                lower(&result, cx, site.ty, MAX_FLAT_RESULTS, &mut out, &mut dst)
+            })
+        });
+        self.give_back(cx, site);
+        result
+    }
+
+    fn give_back(mut self, cx: &mut Cx<'_, Baton>, site: &CallSite) {
+        let state = &mut cx.data_mut().state;
+        state.give_back(site.options.instance, &mut self.lends);
+        state.remove_task(self.task);
+    }
+
+    /// Ends the call now if the future is ready, else parks the caller until it is.
+    fn await_result<R: Send + 'static>(
+        self,
+        cx: &mut Cx<'_, Baton>,
+        site: &Arc<CallSite>,
+        slots: &mut [u64],
+        mut future: Pin<Box<dyn Future<Output = (Baton, Result<R>)> + Send>>,
+        lower: fn(
+            &R,
+            &mut LowerContext<'_>,
+            FuncTypeIdx,
+            usize,
+            &mut FlatReader<'_>,
+            &mut FlatWriter<'_>,
+        ) -> Result<()>,
+    ) -> Result<Flow<Waiting>> {
+        // Whoever runs the stack polls the future again at once with a waker of its own.
+        if let Poll::Ready((baton, result)) = future
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
+            *cx.data_mut() = baton;
+            self.end(cx, site, slots, result, lower)?;
+            return Ok(Flow::Return);
+        }
+        let site = site.clone();
+        Ok(Flow::Block(Waiting::new(async move {
+            let (baton, result) = future.await;
+            let job: Job<Baton> = Box::new(move |mut cx, slots| {
+                *cx.data_mut() = baton;
+                self.end(&mut cx, &site, slots, result, lower)?;
+                Ok(Flow::Return)
+            });
+            job
+        })))
+    }
+}

@@ -1,0 +1,446 @@
+//! Instantiating a linked component: running its plan.
+
+use super::pre::Linked;
+use super::{Body, Resolved};
+use crate::baton::{Baton, StoreId};
+use crate::call::builtins;
+use crate::call::canon::{CallSite, Callee, CanonOptions, Dtor, Shared};
+use crate::call::enter::{return_isolate, run_stack, take_isolate};
+use crate::call::guest::GuestCall;
+use crate::error::bug;
+use crate::module::Module;
+use crate::{Error, Result};
+use anyhow::{Context, anyhow, bail};
+use std::sync::{Arc, OnceLock};
+use tidegate_core::plan::{
+    Canon, CoreDef, CoreFuncType, FuncDef, InstanceIdx, LiftIdx, ModuleDef, Options, OptionsIdx,
+    Plan, Resource, Step, StringEncoding, TrampolineIdx,
+};
+use tidegate_core::runtime::InstanceId;
+use tidegate_engine::{self as engine, Extern, Func, Isolate, Stack};
+
+/// An instantiated component.
+pub(crate) struct InstanceData {
+    pub(crate) store: StoreId,
+    pub(crate) shared: Arc<Shared>,
+    linked: Arc<Linked>,
+    /// The plan's instances, as the store knows them.
+    instances: Box<[InstanceId]>,
+    /// The plan's isolates, as indices into the store's.
+    isolates: Box<[usize]>,
+    /// The core instances made so far, with their isolates.
+    core_instances: Vec<(usize, engine::Instance)>,
+    /// The core functions made so far for `canon` definitions.
+    trampolines: Box<[OnceLock<Func>]>,
+}
+
+/// Runs the plan of a component.
+pub(crate) async fn instantiate(
+    mut baton: Baton,
+    linked: &Arc<Linked>,
+) -> (Baton, Result<Arc<InstanceData>>) {
+    let mut instance = match InstanceData::new(&mut baton, linked) {
+        Ok(instance) => instance,
+        Err(error) => return (baton, Err(error)),
+    };
+    for (index, step) in linked.component.plan().steps.iter().enumerate() {
+        let result;
+        (baton, result) = instance.step(baton, step).await;
+        if let Err(error) = result {
+            for &id in &instance.instances {
+                baton.state.instance_mut(id).poisoned = true;
+            }
+            return (
+                baton,
+                Err(error.context(format!("cannot instantiate (step {index})"))),
+            );
+        }
+    }
+    (baton, Ok(Arc::new(instance)))
+}
+
+impl InstanceData {
+    /// Makes the isolates and everything else that is known before the first step.
+    fn new(baton: &mut Baton, linked: &Arc<Linked>) -> Result<Self> {
+        let plan = linked.component.plan();
+        let mut instances: Vec<InstanceId> = Vec::with_capacity(plan.instances.len());
+        for instance in &plan.instances {
+            let parent = instance.parent.map(|parent| instances[parent.index()]);
+            instances.push(baton.state.add_instance(parent));
+        }
+        let mut isolates = Vec::with_capacity(linked.component.isolation().isolates.len());
+        let kind = baton.engine.kind();
+        for isolate in &linked.component.isolation().isolates {
+            let core = baton.engine.core(kind)?;
+            let mut made = Isolate::new(core, Baton::default(), baton.limits.isolate)?;
+            if linked.uses_exceptions(isolate, kind)? {
+                made.enable_exceptions();
+            }
+            isolates.push(baton.isolates.len());
+            baton.isolates.push(Some(made));
+        }
+        let resources = plan
+            .resources
+            .iter()
+            .map(|resource| match resource {
+                Resource::Defined { instance } => baton
+                    .state
+                    .add_resource_type(Some(instances[instance.index()])),
+                Resource::Imported(import) => match &linked.imports.resolved[import.index()] {
+                    Resolved::Resource(resource) => baton.host_resource_type(resource.ty),
+                    _ => baton.state.add_resource_type(None),
+                },
+            })
+            .collect();
+        let dtors: Box<[OnceLock<Dtor>]> = plan
+            .resources
+            .iter()
+            .map(|resource| match resource {
+                Resource::Defined { .. } => OnceLock::new(),
+                Resource::Imported(import) => match &linked.imports.resolved[import.index()] {
+                    Resolved::Resource(resource) => Dtor::Host(resource.dtor.clone()).into(),
+                    _ => Dtor::None.into(),
+                },
+            })
+            .collect();
+        Ok(Self {
+            store: baton.id,
+            shared: Arc::new(Shared {
+                store: baton.id,
+                component: linked.component.clone(),
+                resources,
+                kinds: linked.imports.kinds.clone(),
+                dtors,
+            }),
+            linked: linked.clone(),
+            instances: instances.into(),
+            isolates: isolates.into(),
+            core_instances: Vec::new(),
+            trampolines: plan.trampolines.iter().map(|_| OnceLock::new()).collect(),
+        })
+    }
+
+    pub(crate) fn plan(&self) -> &Plan {
+        self.shared.component.plan()
+    }
+
+    async fn step(&mut self, mut baton: Baton, step: &Step) -> (Baton, Result<()>) {
+        match step {
+            Step::Resource { resource, dtor } => {
+                let result = self.define_resource(&mut baton, resource.index(), dtor.as_ref());
+                (baton, result)
+            }
+            Step::Instantiate {
+                instance,
+                module,
+                args,
+            } => {
+                self.instantiate_module(baton, *instance, *module, args)
+                    .await
+            }
+        }
+    }
+
+    fn define_resource(
+        &self,
+        baton: &mut Baton,
+        index: usize,
+        dtor: Option<&CoreDef>,
+    ) -> Result<()> {
+        let Resource::Defined { instance } = self.plan().resources[index] else {
+            bail!(bug("an imported resource type is defined"));
+        };
+        let dtor = match dtor {
+            None => Dtor::None,
+            Some(def) => {
+                let core = self.core_func(baton, def)?;
+                Dtor::Guest(Arc::new(Callee {
+                    options: self.plain_options(instance)?,
+                    core,
+                    post_return: None,
+                    ty: None,
+                    flat_params: 1,
+                    flat_results: 0,
+                    suspendable: self.suspendable(instance),
+                }))
+            }
+        };
+        self.shared.dtors[index]
+            .set(dtor)
+            .map_err(|_| anyhow!(bug("a resource type is defined twice")))
+    }
+
+    async fn instantiate_module(
+        &mut self,
+        mut baton: Baton,
+        instance: InstanceIdx,
+        module: ModuleDef,
+        args: &[(Arc<str>, Arc<str>, CoreDef)],
+    ) -> (Baton, Result<()>) {
+        let prepared = self.prepare_module(&mut baton, instance, module, args);
+        let (module, imports, index) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => return (baton, Err(error)),
+        };
+        let id = self.instances[instance.index()];
+        let entered = baton.state.enter(id, None).map_err(Error::from);
+        let isolate = entered.and_then(|()| take_isolate(&mut baton, index));
+        let mut isolate = match isolate {
+            Ok(isolate) => isolate,
+            Err(error) => return (baton, Err(error)),
+        };
+        let result = if self.suspendable(instance) {
+            let mut stack = Stack::instantiate(&module, &imports);
+            let result;
+            (isolate, result) = run_stack(isolate, &mut stack).await;
+            result.and_then(|()| stack.instance().context(bug("no instance was made")))
+        } else {
+            isolate.cx().instantiate(&module, &imports)
+        };
+        let mut baton = return_isolate(isolate, index);
+        baton.state.leave(id, None);
+        let result = result.map(|made| self.core_instances.push((index, made)));
+        (baton, result)
+    }
+
+    /// The module, what to instantiate it with, and in which of the store's isolates.
+    fn prepare_module(
+        &self,
+        baton: &mut Baton,
+        instance: InstanceIdx,
+        module: ModuleDef,
+        args: &[(Arc<str>, Arc<str>, CoreDef)],
+    ) -> Result<(engine::Module, Vec<Extern>, usize)> {
+        let module = self.linked.module(module, baton.engine.kind())?;
+        let mut imports = Vec::with_capacity(module.imports().len());
+        for import in module.imports() {
+            let (_, _, def) = args
+                .iter()
+                .find(|(module, name, _)| **module == *import.module && **name == *import.name)
+                .with_context(|| {
+                    format!(
+                        "nothing was given for the core import `{}` `{}`",
+                        import.module, import.name
+                    )
+                })?;
+            imports.push(self.core_def(baton, def)?);
+        }
+        Ok((module, imports, self.isolate(instance)?))
+    }
+
+    /// A core module that the component defines or imports.
+    pub(crate) fn module(&self, def: ModuleDef) -> Result<Module> {
+        let component = &self.shared.component;
+        match def {
+            ModuleDef::Static(index) => {
+                let kind = component.engine().kind();
+                let compiled = component.module(index, kind)?.clone();
+                Ok(Module::from_compiled(component.engine(), kind, compiled))
+            }
+            ModuleDef::Import(index) => match &self.linked.imports.resolved[index.index()] {
+                Resolved::Module(module) => Ok(module.clone()),
+                _ => bail!(bug("an imported module is none")),
+            },
+        }
+    }
+
+    /// The isolate of an instance, as an index into the store's.
+    fn isolate(&self, instance: InstanceIdx) -> Result<usize> {
+        self.shared.component.isolation().of_instance[instance.index()]
+            .map(|index| self.isolates[index])
+            .context(bug("an instance with code has no isolate"))
+    }
+
+    fn suspendable(&self, instance: InstanceIdx) -> bool {
+        self.shared.component.isolation().of_instance[instance.index()]
+            .is_some_and(|index| self.linked.suspendable[index])
+    }
+
+    /// Finds a core definition.
+    fn core_def(&self, baton: &mut Baton, def: &CoreDef) -> Result<Extern> {
+        match def {
+            CoreDef::Export { instance, name } => self.core_export(baton, instance.index(), name),
+            CoreDef::Trampoline(index) => Ok(Extern::Func(self.trampoline(baton, *index)?)),
+        }
+    }
+
+    fn core_export(&self, baton: &mut Baton, instance: usize, name: &str) -> Result<Extern> {
+        let &(isolate, instance) = self
+            .core_instances
+            .get(instance)
+            .context(bug("a core instance is used before it is made"))?;
+        isolate_cx(baton, isolate)?
+            .export(instance, name)
+            .with_context(|| format!("a core instance does not export `{name}`"))
+    }
+
+    fn core_func(&self, baton: &mut Baton, def: &CoreDef) -> Result<Func> {
+        match self.core_def(baton, def)? {
+            Extern::Func(func) => Ok(func),
+            other => bail!(bug(&format!(
+                "a core {} is used as a function",
+                other.kind()
+            ))),
+        }
+    }
+
+    /// Options without memory, as built-ins and destructors have them.
+    fn plain_options(&self, instance: InstanceIdx) -> Result<CanonOptions> {
+        Ok(CanonOptions {
+            shared: self.shared.clone(),
+            instance: self.instances[instance.index()],
+            isolate: self.isolate(instance)?,
+            memory: None,
+            memory64: false,
+            encoding: StringEncoding::Utf8,
+            realloc: None,
+        })
+    }
+
+    fn canon_options(
+        &self,
+        baton: &mut Baton,
+        instance: InstanceIdx,
+        index: OptionsIdx,
+    ) -> Result<CanonOptions> {
+        let linked = self.linked.clone();
+        let options: &Options = &linked.component.plan().options[index.index()];
+        let memory = match &options.memory {
+            None => None,
+            Some(def) => match self.core_def(baton, def)? {
+                Extern::Memory(memory) => Some(memory),
+                other => bail!(bug(&format!("a core {} is used as a memory", other.kind()))),
+            },
+        };
+        let realloc = options
+            .realloc
+            .as_ref()
+            .map(|def| self.core_func(baton, def))
+            .transpose()?;
+        Ok(CanonOptions {
+            memory,
+            memory64: options.memory64,
+            encoding: options.encoding,
+            realloc,
+            ..self.plain_options(instance)?
+        })
+    }
+
+    /// Resolves a `canon lift`.
+    pub(crate) fn callee(&self, baton: &mut Baton, index: LiftIdx) -> Result<Callee> {
+        let linked = self.linked.clone();
+        let plan = linked.component.plan();
+        let lift = &plan.lifts[index.index()];
+        let options = &plan.options[lift.options.index()];
+        let core = self.core_func(baton, &lift.core)?;
+        let post_return = options
+            .post_return
+            .as_ref()
+            .map(|def| self.core_func(baton, def))
+            .transpose()?;
+        Ok(Callee {
+            options: self.canon_options(baton, lift.instance, lift.options)?,
+            core,
+            post_return,
+            ty: Some(lift.ty),
+            flat_params: core.params(),
+            flat_results: core.results(),
+            suspendable: self.suspendable(lift.instance),
+        })
+    }
+
+    /// The core function of a `canon` definition, made when first asked for.
+    fn trampoline(&self, baton: &mut Baton, index: TrampolineIdx) -> Result<Func> {
+        if let Some(func) = self.trampolines[index.index()].get() {
+            return Ok(*func);
+        }
+        let linked = self.linked.clone();
+        let trampoline = &linked.component.plan().trampolines[index.index()];
+        let isolate = self.isolate(trampoline.instance)?;
+        let ty = core_type(&trampoline.core_type)?;
+        let func = match &trampoline.canon {
+            Canon::Lower {
+                func,
+                ty: func_type,
+                options,
+            } => {
+                let site = Arc::new(CallSite {
+                    options: self.canon_options(baton, trampoline.instance, *options)?,
+                    ty: *func_type,
+                });
+                match func {
+                    FuncDef::Import(import) => {
+                        let Resolved::Func(func) = linked.imports.resolved[import.index()].clone()
+                        else {
+                            bail!(bug("an imported function is none"));
+                        };
+                        let mut cx = isolate_cx(baton, isolate)?;
+                        match &func.body {
+                            Body::Sync(_) => cx.host_func(
+                                ty,
+                                Box::new(move |mut cx, slots| func.call(&mut cx, &site, slots)),
+                            )?,
+                            Body::Waiting(_) => cx.blocking_host_func(
+                                ty,
+                                Box::new(move |mut cx, slots| {
+                                    func.call_waiting(&mut cx, &site, slots)
+                                }),
+                            )?,
+                        }
+                    }
+                    FuncDef::Lift(lift) => {
+                        let callee = Arc::new(self.callee(baton, *lift)?);
+                        let programs =
+                            linked
+                                .component
+                                .programs(index, (*func_type, *options), *lift)?;
+                        let call = GuestCall {
+                            site,
+                            callee,
+                            programs,
+                        };
+                        call.define(
+                            &mut isolate_cx(baton, isolate)?,
+                            ty,
+                            linked.may_block(trampoline),
+                        )?
+                    }
+                }
+            }
+            canon => {
+                let options = match builtins::options(canon) {
+                    Some(index) => self.canon_options(baton, trampoline.instance, index)?,
+                    None => self.plain_options(trampoline.instance)?,
+                };
+                let blocks = linked.may_block(trampoline);
+                let mut cx = isolate_cx(baton, isolate)?;
+                builtins::define(&mut cx, ty, canon, options, blocks)?
+            }
+        };
+        Ok(*self.trampolines[index.index()].get_or_init(|| func))
+    }
+}
+
+fn isolate_cx(baton: &mut Baton, index: usize) -> Result<engine::Cx<'_, Baton>> {
+    baton.isolates[index]
+        .as_mut()
+        .map(Isolate::cx)
+        .context("an isolate of the component is running or gone")
+}
+
+/// A core function type as engines want it.
+fn core_type(ty: &CoreFuncType) -> Result<engine::FuncType> {
+    let convert = |ty: &wasmparser::ValType| match ty {
+        wasmparser::ValType::I32 => Ok(engine::ValType::I32),
+        wasmparser::ValType::I64 => Ok(engine::ValType::I64),
+        wasmparser::ValType::F32 => Ok(engine::ValType::F32),
+        wasmparser::ValType::F64 => Ok(engine::ValType::F64),
+        other => bail!(bug(&format!(
+            "a canonical function has a parameter of type {other}"
+        ))),
+    };
+    Ok(engine::FuncType {
+        params: ty.params.iter().map(convert).collect::<Result<_>>()?,
+        results: ty.results.iter().map(convert).collect::<Result<_>>()?,
+    })
+}

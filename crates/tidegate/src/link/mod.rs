@@ -1,0 +1,15 @@
+//! Linking: what the host defines, matching it with a component's imports, and instantiating.
+
+mod host_func;
+mod imports;
+mod instantiate;
+mod linker;
+mod pre;
+
+pub(crate) use host_func::{Body, HostDtor, HostFunc};
+pub use imports::LinkError;
+use imports::{Imports, Resolved};
+pub(crate) use instantiate::{InstanceData, instantiate};
+pub use linker::{DefineError, Linker, LinkerInstance, ResourceType};
+use linker::{Definition, HostResource, Names};
+pub use pre::InstancePre;

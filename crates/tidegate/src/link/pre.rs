@@ -1,0 +1,190 @@
+//! Linked components.
+
+use super::{Body, Imports, Linker, Resolved, instantiate};
+use crate::baton::HomeGuard;
+use crate::block_on::block_on;
+use crate::error::bug;
+use crate::isolation::IsolatePlan;
+use crate::{AsContextMut, Component, EngineKind, Instance, Result};
+use anyhow::bail;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use tidegate_core::plan::{Canon, FuncDef, ModuleDef, Resource, Step, Trampoline};
+
+/// A component whose imports have been found and checked: it can be instantiated any number of times.
+pub struct InstancePre<T: Send + 'static> {
+    linked: Arc<Linked>,
+    data: PhantomData<fn() -> T>,
+}
+
+impl<T: Send + 'static> Clone for InstancePre<T> {
+    fn clone(&self) -> Self {
+        Self {
+            linked: self.linked.clone(),
+            data: PhantomData,
+        }
+    }
+}
+
+/// What linking finds out once.
+pub(crate) struct Linked {
+    pub(crate) component: Component,
+    pub(crate) imports: Imports,
+    /// For each of the plan's isolates, whether it must be entered on a stack of its own.
+    pub(crate) suspendable: Box<[bool]>,
+}
+
+impl Linked {
+    fn new(component: &Component, imports: Imports) -> Self {
+        let isolation = component.isolation();
+        let mut linked = Self {
+            component: component.clone(),
+            imports,
+            suspendable: vec![false; isolation.isolates.len()].into(),
+        };
+        // Isolates that are called come first.
+        for (index, isolate) in isolation.isolates.iter().enumerate() {
+            linked.suspendable[index] = component
+                .plan()
+                .trampolines
+                .iter()
+                .filter(|trampoline| isolate.instances.contains(&trampoline.instance))
+                .any(|trampoline| linked.may_block(trampoline));
+        }
+        linked
+    }
+
+    /// A core module to instantiate, as compiled by a core engine.
+    pub(crate) fn module(
+        &self,
+        def: ModuleDef,
+        kind: EngineKind,
+    ) -> Result<tidegate_engine::Module> {
+        match def {
+            ModuleDef::Static(index) => Ok(self.component.module(index, kind)?.clone()),
+            ModuleDef::Import(index) => match &self.imports.resolved[index.index()] {
+                Resolved::Module(module) => Ok(module.compiled(kind)?.clone()),
+                _ => bail!(bug("an imported module is none")),
+            },
+        }
+    }
+
+    /// Whether any module that is instantiated in an isolate uses exceptions.
+    pub(crate) fn uses_exceptions(&self, isolate: &IsolatePlan, kind: EngineKind) -> Result<bool> {
+        for step in &self.component.plan().steps {
+            if let Step::Instantiate {
+                instance, module, ..
+            } = step
+                && isolate.instances.contains(instance)
+                && self.module(*module, kind)?.uses_exceptions()
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether the core function that a `canon` definition makes may park its caller's stack.
+    pub(crate) fn may_block(&self, trampoline: &Trampoline) -> bool {
+        let plan = self.component.plan();
+        let isolation = self.component.isolation();
+        let caller = isolation.of_instance[trampoline.instance.index()];
+        let callee = match &trampoline.canon {
+            Canon::Lower {
+                func: FuncDef::Import(import),
+                ..
+            } => {
+                return match &self.imports.resolved[import.index()] {
+                    Resolved::Func(func) => matches!(func.body, Body::Waiting(_)),
+                    _ => false,
+                };
+            }
+            Canon::Lower {
+                func: FuncDef::Lift(lift),
+                ..
+            } => plan.lifts[lift.index()].instance,
+            Canon::ResourceDrop(resource) => match plan.resources[resource.index()] {
+                Resource::Imported(import) => {
+                    return match &self.imports.resolved[import.index()] {
+                        Resolved::Resource(resource) => resource.dtor.may_wait(),
+                        _ => false,
+                    };
+                }
+                Resource::Defined { instance } => instance,
+            },
+            _ => return false,
+        };
+        let callee = isolation.of_instance[callee.index()];
+        callee != caller && callee.is_some_and(|index| self.suspendable[index])
+    }
+}
+
+impl<T: Send + 'static> Linker<T> {
+    /// Links a component: finds its imports and checks their types.
+    ///
+    /// # Errors
+    /// [`LinkError`](crate::LinkError), which names the import.
+    pub fn instantiate_pre(&self, component: &Component) -> Result<InstancePre<T>> {
+        let imports = Imports::resolve(component, self.names())?;
+        Ok(InstancePre {
+            linked: Arc::new(Linked::new(component, imports)),
+            data: PhantomData,
+        })
+    }
+
+    /// Links and instantiates a component.
+    ///
+    /// # Errors
+    /// As [`instantiate_pre`](Self::instantiate_pre) and [`InstancePre::instantiate`].
+    pub fn instantiate(
+        &self,
+        store: impl AsContextMut<Data = T>,
+        component: &Component,
+    ) -> Result<Instance> {
+        self.instantiate_pre(component)?.instantiate(store)
+    }
+
+    /// Links and instantiates a component, waiting where its start functions call host functions that wait.
+    ///
+    /// # Errors
+    /// As [`instantiate`](Self::instantiate).
+    pub async fn instantiate_async(
+        &self,
+        store: impl AsContextMut<Data = T>,
+        component: &Component,
+    ) -> Result<Instance> {
+        self.instantiate_pre(component)?
+            .instantiate_async(store)
+            .await
+    }
+}
+
+impl<T: Send + 'static> InstancePre<T> {
+    /// The component.
+    pub fn component(&self) -> &Component {
+        &self.linked.component
+    }
+
+    /// Makes an instance. Should a start function wait, this thread waits.
+    ///
+    /// # Errors
+    /// A trap in a start function, or a limit of the store.
+    pub fn instantiate(&self, store: impl AsContextMut<Data = T>) -> Result<Instance> {
+        block_on(self.instantiate_async(store))
+    }
+
+    /// Makes an instance.
+    ///
+    /// # Errors
+    /// As [`instantiate`](Self::instantiate).
+    pub async fn instantiate_async(
+        &self,
+        mut store: impl AsContextMut<Data = T>,
+    ) -> Result<Instance> {
+        let store = store.as_context_mut();
+        let mut guard = HomeGuard::new(store.slot);
+        let (baton, result) = instantiate(guard.take(), &self.linked).await;
+        guard.put(baton);
+        result.map(Instance::new)
+    }
+}

@@ -1,0 +1,115 @@
+//! Functions that components export, called with Rust values.
+
+use crate::baton::HomeGuard;
+use crate::block_on::block_on;
+use crate::call::host::{call_plain, call_suspendable};
+use crate::{AsContextMut, Func, Result};
+use std::marker::PhantomData;
+use tidegate_core::abi::{
+    FlatReader, FlatWriter, LiftContext, LiftResult, LowerContext, LowerParams, MAX_FLAT_PARAMS,
+};
+use tidegate_core::types::FuncTypeIdx;
+
+/// A [`Func`] whose type has been checked: `P` is a tuple of parameters, `R` is `()` or a tuple of one result.
+pub struct TypedFunc<P, R> {
+    func: Func,
+    types: PhantomData<fn(P) -> R>,
+}
+
+impl<P, R> Clone for TypedFunc<P, R> {
+    fn clone(&self) -> Self {
+        Self::new(self.func.clone())
+    }
+}
+
+impl<P, R> TypedFunc<P, R> {
+    pub(crate) fn new(func: Func) -> Self {
+        Self {
+            func,
+            types: PhantomData,
+        }
+    }
+
+    /// The function without its types.
+    pub fn func(&self) -> &Func {
+        &self.func
+    }
+}
+
+impl<P: LowerParams, R: LiftResult> TypedFunc<P, R> {
+    /// Calls it. Should the guest wait, this thread waits.
+    ///
+    /// # Errors
+    /// The guest's trap: its instance cannot be used again then.
+    pub fn call(&self, mut store: impl AsContextMut, params: P) -> Result<R> {
+        let callee = &self.func.callee;
+        if callee.suspendable {
+            return block_on(self.call_async(store, params));
+        }
+        let place = store.as_context_mut().slot;
+        self.func.check_store(place)?;
+        call_plain(
+            place,
+            callee,
+            |cx, ty, dst| lower(&params, cx, ty, dst),
+            lift,
+        )
+    }
+
+    /// Calls it, waiting where the guest waits.
+    ///
+    /// The future may be dropped: the guest is ended where it is, and its instance cannot be used again; the store stays usable.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn call_async(&self, mut store: impl AsContextMut, params: P) -> Result<R> {
+        let callee = &self.func.callee;
+        let place = store.as_context_mut().slot;
+        self.func.check_store(place)?;
+        if !callee.suspendable {
+            return call_plain(
+                place,
+                callee,
+                |cx, ty, dst| lower(&params, cx, ty, dst),
+                lift,
+            );
+        }
+        let mut guard = HomeGuard::new(place);
+        let baton = guard.take();
+        let call = call_suspendable(
+            baton,
+            callee,
+            |cx, ty, dst| lower(&params, cx, ty, dst),
+            lift,
+        );
+        let (baton, result) = call.await;
+        guard.put(baton);
+        result
+    }
+}
+
+fn lower<P: LowerParams>(
+    params: &P,
+    cx: &mut LowerContext<'_>,
+    ty: FuncTypeIdx,
+    dst: &mut FlatWriter<'_>,
+) -> Result<()> {
+    let types = cx.types;
+    params.lower_params(cx, types.func(ty), MAX_FLAT_PARAMS, dst)
+}
+
+fn lift<R: LiftResult>(
+    cx: &mut LiftContext<'_>,
+    ty: FuncTypeIdx,
+    max_flat: usize,
+    src: &mut FlatReader<'_>,
+) -> Result<R> {
+    let types = cx.types;
+    R::lift_result(cx, types.func(ty), max_flat, src)
+}
+
+impl<P, R> std::fmt::Debug for TypedFunc<P, R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TypedFunc").finish_non_exhaustive()
+    }
+}
