@@ -1,0 +1,5 @@
+//! The Canonical ABI's values: against the specification's own answers, trap by trap, and one way of passing a value against the others.
+
+mod guest;
+mod oracle;
+mod text;
