@@ -7,6 +7,7 @@ use crate::fs::{Access, Preopen};
 use crate::io::{
     self, DiscardOutput, Drains, EmptyInput, Input, Output, SharedInput, SharedOutput,
 };
+use crate::net::Policy;
 use crate::random::{HostRandom, Random, SeededRandom};
 
 /// Everything a guest was granted: arguments, environment, standard streams, directories, network,
@@ -19,6 +20,8 @@ pub struct WasiCtx {
     pub(crate) stderr: SharedOutput,
     pub(crate) drains: Drains,
     pub(crate) preopens: Vec<Preopen>,
+    pub(crate) network: Policy,
+    pub(crate) output_ceiling: u64,
     pub(crate) monotonic_clock: Box<dyn MonotonicClock>,
     pub(crate) wall_clock: Box<dyn WallClock>,
     pub(crate) random: Box<dyn Random>,
@@ -67,6 +70,16 @@ impl WasiCtx {
         &self.preopens
     }
 
+    /// What the guest may do with the network.
+    pub fn network(&self) -> &Policy {
+        &self.network
+    }
+
+    /// The most one output stream accepts at once, and so keeps in host memory, in bytes.
+    pub fn output_ceiling(&self) -> u64 {
+        self.output_ceiling
+    }
+
     /// The clock that only moves forwards.
     pub fn monotonic_clock(&self) -> &dyn MonotonicClock {
         &*self.monotonic_clock
@@ -113,6 +126,8 @@ impl WasiCtxBuilder {
                 stderr: discard(),
                 drains,
                 preopens: Vec::new(),
+                network: Policy::nothing(),
+                output_ceiling: io::WINDOW_CEILING,
                 monotonic_clock: Box::new(HostMonotonicClock::default()),
                 wall_clock: Box::new(HostWallClock),
                 random: Box::new(HostRandom),
@@ -202,6 +217,24 @@ impl WasiCtxBuilder {
     /// Grants a directory that is open already.
     pub fn preopen(mut self, preopen: Preopen) -> Self {
         self.ctx.preopens.push(preopen);
+        self
+    }
+
+    /// Says what the guest may do with the network; the last call counts.
+    pub fn network(mut self, policy: Policy) -> Self {
+        self.ctx.network = policy;
+        self
+    }
+
+    /// Lets the guest do with the network whatever this process may do.
+    pub fn inherit_network(self) -> Self {
+        self.network(Policy::everything())
+    }
+
+    /// Sets the most one output stream accepts at once, and so keeps in host memory, in bytes. The
+    /// default is 256 KiB.
+    pub fn output_ceiling(mut self, bytes: u64) -> Self {
+        self.ctx.output_ceiling = bytes;
         self
     }
 

@@ -37,6 +37,7 @@ pub use memory::{BytesInput, Capture};
 pub use null::{DiscardOutput, EmptyInput};
 pub use output_stream::OutputStream;
 pub use pipe::{PipeInput, PipeOutput, pipe};
+pub(crate) use reactor::background;
 pub use readiness::{Readiness, is_ready_now, ready_now, wait_any};
 pub use sink::SharedOutput;
 pub use stdio::{FdInput, FdOutput, stderr, stdin, stdout};

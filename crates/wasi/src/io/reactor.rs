@@ -36,3 +36,13 @@ pub(crate) fn handle() -> io::Result<&'static Handle> {
         .map(Runtime::handle)
         .ok_or_else(|| io::Error::other("the I/O runtime did not start"))
 }
+
+/// Runs what has to wait in a thread, off everybody's way. At most 64 run at once, the others queue.
+/// Nothing waits for them at the end of the process.
+///
+/// # Errors
+/// As [`handle`].
+pub(crate) fn background(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    handle()?.spawn_blocking(work);
+    Ok(())
+}

@@ -6,7 +6,7 @@
 //! they would see of a native program.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use super::descriptor::{Descriptor, Direction};
@@ -25,10 +25,6 @@ impl FdInput {
     /// When `fd` cannot be examined.
     pub fn new(fd: OwnedFd) -> io::Result<Self> {
         Descriptor::new(fd, Direction::Read).map(|descriptor| Self(Arc::new(descriptor)))
-    }
-
-    pub(crate) fn from_descriptor(descriptor: Arc<Descriptor>) -> Self {
-        Self(descriptor)
     }
 }
 
@@ -79,6 +75,12 @@ impl Output for FdOutput {
 
     fn kind(&self) -> Kind {
         self.0.kind()
+    }
+}
+
+impl AsFd for FdOutput {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

@@ -1,0 +1,531 @@
+//! TCP sockets: the state machine of `wasi:sockets/tcp`, over the operating system's sockets.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, sockopt};
+
+use super::address::check_unicast;
+use super::{ErrorCode, Family, Policy, SocketOptions};
+use crate::io::{
+    Descriptor, Direction, Drains, FdOutput, Input, Kind, Output, Read, Readiness, SharedOutput,
+    Write, ready_now,
+};
+
+/// A TCP socket.
+///
+/// A method that does not fit the state answers `InvalidState`; starting something while something
+/// else is in progress, `ConcurrencyConflict`; finishing what was not started, `NotInProgress`.
+pub struct TcpSocket {
+    fd: Arc<OwnedFd>,
+    descriptor: Arc<Descriptor>,
+    family: Family,
+    state: State,
+    /// As asked for; takes effect when the socket listens.
+    backlog: i32,
+}
+
+enum State {
+    Unbound,
+    BindInProgress,
+    Bound,
+    ListenInProgress,
+    Listening,
+    ConnectInProgress,
+    Connected {
+        output: SharedOutput,
+        receive_closed: Arc<AtomicBool>,
+    },
+    /// A failed connection attempt: nothing is left to do but drop the socket.
+    Closed,
+}
+
+/// The two ends of a connection.
+pub struct Connection {
+    /// What the other side sends.
+    pub input: Box<dyn Input>,
+    /// What the other side receives.
+    pub output: SharedOutput,
+}
+
+/// Which directions to shut down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShutdownType {
+    /// Nothing more is wanted from the other side.
+    Receive,
+    /// Nothing more will be sent.
+    Send,
+    /// Both.
+    Both,
+}
+
+const DEFAULT_BACKLOG: i32 = 128;
+/// Limits of Linux; others have higher ones.
+const MAX_KEEP_ALIVE_SECONDS: u64 = 32767;
+const MAX_KEEP_ALIVE_COUNT: u32 = 127;
+
+impl TcpSocket {
+    /// A new socket, unbound.
+    ///
+    /// # Errors
+    /// `NotSupported` when the host lacks the family, `NewSocketLimit`.
+    pub fn new(family: Family) -> Result<Self, ErrorCode> {
+        let fd = open(family, SocketType::STREAM)?;
+        Ok(Self::from_fd(fd, family, State::Unbound))
+    }
+
+    fn from_fd(fd: OwnedFd, family: Family, state: State) -> Self {
+        let fd = Arc::new(fd);
+        Self {
+            descriptor: Arc::new(Descriptor::socket(Arc::clone(&fd))),
+            fd,
+            family,
+            state,
+            backlog: DEFAULT_BACKLOG,
+        }
+    }
+
+    /// Binds to `local`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an address of the wrong family, mapped, or of no single host;
+    /// `InvalidState` when bound already; `AccessDenied`; `AddressInUse`; `AddressNotBindable`.
+    pub fn start_bind(&mut self, policy: &Policy, local: SocketAddr) -> Result<(), ErrorCode> {
+        match self.state {
+            State::Unbound => {}
+            State::BindInProgress | State::ListenInProgress | State::ConnectInProgress => {
+                return Err(ErrorCode::ConcurrencyConflict);
+            }
+            _ => return Err(ErrorCode::InvalidState),
+        }
+        self.family.check_local(&local)?;
+        check_unicast(&local)?;
+        policy.check_bind_tcp(&local)?;
+        // A server that was restarted must not wait for its old connections to time out. With port
+        // 0 the option would let the kernel pick a port that is in use.
+        sockopt::set_socket_reuseaddr(&self.fd, local.port() != 0)?;
+        rustix::net::bind(&self.fd, &local).map_err(bind_error)?;
+        self.state = State::BindInProgress;
+        Ok(())
+    }
+
+    /// Finishes binding.
+    ///
+    /// # Errors
+    /// `NotInProgress`.
+    pub fn finish_bind(&mut self) -> Result<(), ErrorCode> {
+        match self.state {
+            State::BindInProgress => {
+                self.state = State::Bound;
+                Ok(())
+            }
+            _ => Err(ErrorCode::NotInProgress),
+        }
+    }
+
+    /// Begins to connect to `remote`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an address of the wrong family, mapped, unspecified, of no single host
+    /// or with port 0; `InvalidState` when connected, listening or closed; `AccessDenied`; and what
+    /// the host reports at once, after which the socket is closed.
+    pub fn start_connect(&mut self, policy: &Policy, remote: SocketAddr) -> Result<(), ErrorCode> {
+        match self.state {
+            State::Unbound | State::Bound => {}
+            State::BindInProgress | State::ListenInProgress | State::ConnectInProgress => {
+                return Err(ErrorCode::ConcurrencyConflict);
+            }
+            _ => return Err(ErrorCode::InvalidState),
+        }
+        self.family.check_remote(&remote)?;
+        check_unicast(&remote)?;
+        policy.check_connect(&remote)?;
+        match rustix::net::connect(&self.fd, &remote) {
+            Ok(()) | Err(Errno::INPROGRESS) => {
+                self.state = State::ConnectInProgress;
+                Ok(())
+            }
+            Err(errno) => {
+                self.state = State::Closed;
+                Err(connect_error(errno))
+            }
+        }
+    }
+
+    /// Finishes connecting.
+    ///
+    /// # Errors
+    /// `NotInProgress`; `WouldBlock` while the other side has not answered; after any other, such
+    /// as `ConnectionRefused`, `Timeout` or `RemoteUnreachable`, the socket is closed.
+    pub fn finish_connect(&mut self, drains: &Drains) -> Result<Connection, ErrorCode> {
+        if !matches!(self.state, State::ConnectInProgress) {
+            return Err(ErrorCode::NotInProgress);
+        }
+        if !self.descriptor.is_ready(Direction::Write) {
+            return Err(ErrorCode::WouldBlock);
+        }
+        match sockopt::socket_error(&self.fd) {
+            Ok(Ok(())) => Ok(self.connected(drains)),
+            Ok(Err(errno)) | Err(errno) => {
+                self.state = State::Closed;
+                Err(connect_error(errno))
+            }
+        }
+    }
+
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// `InvalidState` unless bound; `AddressInUse`.
+    pub fn start_listen(&mut self) -> Result<(), ErrorCode> {
+        match self.state {
+            State::Bound => {}
+            State::BindInProgress | State::ListenInProgress | State::ConnectInProgress => {
+                return Err(ErrorCode::ConcurrencyConflict);
+            }
+            _ => return Err(ErrorCode::InvalidState),
+        }
+        rustix::net::listen(&self.fd, self.backlog)?;
+        self.state = State::ListenInProgress;
+        Ok(())
+    }
+
+    /// Finishes beginning to listen.
+    ///
+    /// # Errors
+    /// `NotInProgress`.
+    pub fn finish_listen(&mut self) -> Result<(), ErrorCode> {
+        match self.state {
+            State::ListenInProgress => {
+                self.state = State::Listening;
+                Ok(())
+            }
+            _ => Err(ErrorCode::NotInProgress),
+        }
+    }
+
+    /// Accepts a connection.
+    ///
+    /// # Errors
+    /// `InvalidState` unless listening; `WouldBlock` while there is none; `ConnectionAborted` for
+    /// one that is gone already; `NewSocketLimit`.
+    pub fn accept(&mut self, drains: &Drains) -> Result<(Self, Connection), ErrorCode> {
+        if !matches!(self.state, State::Listening) {
+            return Err(ErrorCode::InvalidState);
+        }
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let fd = loop {
+            match rustix::net::accept_with(&self.fd, flags) {
+                Err(Errno::INTR) => {}
+                answer => break answer?,
+            }
+        };
+        // The kernel hands the listener's options on.
+        let mut socket = Self::from_fd(fd, self.family, State::Unbound);
+        let connection = socket.connected(drains);
+        Ok((socket, connection))
+    }
+
+    fn connected(&mut self, drains: &Drains) -> Connection {
+        let receive_closed = Arc::new(AtomicBool::new(false));
+        let input = TcpInput {
+            descriptor: Arc::clone(&self.descriptor),
+            closed: Arc::clone(&receive_closed),
+        };
+        let output = TcpOutput(FdOutput::from_descriptor(Arc::clone(&self.descriptor)));
+        let output = SharedOutput::new(output).counted_by(drains);
+        self.state = State::Connected {
+            output: output.clone(),
+            receive_closed,
+        };
+        Connection {
+            input: Box::new(input),
+            output,
+        }
+    }
+
+    /// The address this socket is bound to.
+    ///
+    /// # Errors
+    /// `InvalidState` unless bound.
+    pub fn local_address(&self) -> Result<SocketAddr, ErrorCode> {
+        match self.state {
+            State::Unbound | State::BindInProgress | State::Closed => Err(ErrorCode::InvalidState),
+            _ => local_address(&self.fd),
+        }
+    }
+
+    /// The address of the other side.
+    ///
+    /// # Errors
+    /// `InvalidState` unless connected.
+    pub fn remote_address(&self) -> Result<SocketAddr, ErrorCode> {
+        match self.state {
+            State::Connected { .. } => rustix::net::getpeername(&self.fd)?
+                .and_then(|address| address.try_into().ok())
+                .ok_or(ErrorCode::InvalidState),
+            _ => Err(ErrorCode::InvalidState),
+        }
+    }
+
+    /// Whether it accepts connections.
+    pub fn is_listening(&self) -> bool {
+        matches!(self.state, State::Listening)
+    }
+
+    /// The kind of its addresses.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Sets how many connections may wait to be accepted.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for 0; `InvalidState` when connected or connecting.
+    pub fn set_listen_backlog_size(&mut self, size: u64) -> Result<(), ErrorCode> {
+        if size == 0 {
+            return Err(ErrorCode::InvalidArgument);
+        }
+        let backlog = i32::try_from(size).unwrap_or(i32::MAX);
+        match self.state {
+            State::ConnectInProgress | State::Connected { .. } | State::Closed => {
+                return Err(ErrorCode::InvalidState);
+            }
+            State::ListenInProgress | State::Listening => {
+                rustix::net::listen(&self.fd, backlog).map_err(|_| ErrorCode::NotSupported)?;
+            }
+            State::Unbound | State::BindInProgress | State::Bound => {}
+        }
+        self.backlog = backlog;
+        Ok(())
+    }
+
+    /// Hop limit and buffer sizes.
+    pub fn options(&self) -> SocketOptions<'_> {
+        SocketOptions {
+            fd: self.fd.as_fd(),
+            family: self.family,
+        }
+    }
+
+    /// Whether idle connections are probed.
+    ///
+    /// # Errors
+    /// Whatever the host reports; so for all options below.
+    pub fn keep_alive_enabled(&self) -> Result<bool, ErrorCode> {
+        Ok(sockopt::socket_keepalive(&self.fd)?)
+    }
+
+    /// Has idle connections probed, or not.
+    ///
+    /// # Errors
+    /// Whatever the host reports.
+    pub fn set_keep_alive_enabled(&self, enabled: bool) -> Result<(), ErrorCode> {
+        Ok(sockopt::set_socket_keepalive(&self.fd, enabled)?)
+    }
+
+    /// How long a connection is idle before it is probed, in nanoseconds.
+    ///
+    /// # Errors
+    /// Whatever the host reports.
+    pub fn keep_alive_idle_time(&self) -> Result<u64, ErrorCode> {
+        Ok(nanoseconds(sockopt::tcp_keepidle(&self.fd)?))
+    }
+
+    /// Sets how long a connection is idle before it is probed, in nanoseconds, rounded up to
+    /// seconds.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for 0.
+    pub fn set_keep_alive_idle_time(&self, nanoseconds: u64) -> Result<(), ErrorCode> {
+        Ok(sockopt::set_tcp_keepidle(
+            &self.fd,
+            keep_alive_duration(nanoseconds)?,
+        )?)
+    }
+
+    /// The time between probes, in nanoseconds.
+    ///
+    /// # Errors
+    /// Whatever the host reports.
+    pub fn keep_alive_interval(&self) -> Result<u64, ErrorCode> {
+        Ok(nanoseconds(sockopt::tcp_keepintvl(&self.fd)?))
+    }
+
+    /// Sets the time between probes, in nanoseconds, rounded up to seconds.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for 0.
+    pub fn set_keep_alive_interval(&self, nanoseconds: u64) -> Result<(), ErrorCode> {
+        Ok(sockopt::set_tcp_keepintvl(
+            &self.fd,
+            keep_alive_duration(nanoseconds)?,
+        )?)
+    }
+
+    /// How many probes go unanswered before the connection is given up.
+    ///
+    /// # Errors
+    /// Whatever the host reports.
+    pub fn keep_alive_count(&self) -> Result<u32, ErrorCode> {
+        Ok(sockopt::tcp_keepcnt(&self.fd)?)
+    }
+
+    /// Sets how many probes go unanswered before the connection is given up.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for 0.
+    pub fn set_keep_alive_count(&self, count: u32) -> Result<(), ErrorCode> {
+        if count == 0 {
+            return Err(ErrorCode::InvalidArgument);
+        }
+        Ok(sockopt::set_tcp_keepcnt(
+            &self.fd,
+            count.min(MAX_KEEP_ALIVE_COUNT),
+        )?)
+    }
+
+    /// Ends a direction of the connection, after what was written before. Doing it again changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// `InvalidState` unless connected.
+    pub fn shutdown(&mut self, which: ShutdownType) -> Result<(), ErrorCode> {
+        let State::Connected {
+            output,
+            receive_closed,
+        } = &self.state
+        else {
+            return Err(ErrorCode::InvalidState);
+        };
+        if matches!(which, ShutdownType::Receive | ShutdownType::Both)
+            && !receive_closed.swap(true, Ordering::AcqRel)
+        {
+            // Wakes whoever waits for bytes; a connection that is gone already has nobody waiting.
+            let _ = rustix::net::shutdown(&self.fd, Shutdown::Read);
+        }
+        if matches!(which, ShutdownType::Send | ShutdownType::Both) {
+            output.close();
+        }
+        Ok(())
+    }
+
+    /// Done once the operation in progress can be finished, or a connection accepted; at once where
+    /// nothing is in progress.
+    pub fn ready(&self) -> Readiness {
+        match self.state {
+            State::ConnectInProgress => self.descriptor.ready(Direction::Write),
+            State::Listening => self.descriptor.ready(Direction::Read),
+            _ => ready_now(),
+        }
+    }
+}
+
+/// The receiving direction of a connection.
+struct TcpInput {
+    descriptor: Arc<Descriptor>,
+    /// Shut down: what the kernel still holds is not wanted any more.
+    closed: Arc<AtomicBool>,
+}
+
+impl Input for TcpInput {
+    fn try_read(&mut self, buf: &mut [u8]) -> Read {
+        if self.closed.load(Ordering::Acquire) {
+            return Read::Closed;
+        }
+        self.descriptor.try_read(buf)
+    }
+
+    fn ready(&mut self) -> Readiness {
+        if self.closed.load(Ordering::Acquire) {
+            return ready_now();
+        }
+        self.descriptor.ready(Direction::Read)
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Socket
+    }
+}
+
+/// The sending direction of a connection. Closing it sends the end.
+struct TcpOutput(FdOutput);
+
+impl Output for TcpOutput {
+    fn try_write(&mut self, bytes: &[u8]) -> Write {
+        self.0.try_write(bytes)
+    }
+
+    fn ready(&mut self) -> Readiness {
+        self.0.ready()
+    }
+
+    fn close(&mut self) {
+        let _ = rustix::net::shutdown(&self.0, Shutdown::Write);
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Socket
+    }
+}
+
+/// A new socket of the operating system, non-blocking.
+pub(super) fn open(family: Family, kind: SocketType) -> Result<OwnedFd, ErrorCode> {
+    let domain = match family {
+        Family::Ipv4 => AddressFamily::INET,
+        Family::Ipv6 => AddressFamily::INET6,
+    };
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let fd = rustix::net::socket_with(domain, kind, flags, None)?;
+    if family == Family::Ipv6 {
+        sockopt::set_ipv6_v6only(&fd, true)?;
+    }
+    Ok(fd)
+}
+
+pub(super) fn local_address(fd: &OwnedFd) -> Result<SocketAddr, ErrorCode> {
+    rustix::net::getsockname(fd)?
+        .try_into()
+        .map_err(|_| ErrorCode::Unknown)
+}
+
+pub(super) fn bind_error(errno: Errno) -> ErrorCode {
+    match errno {
+        Errno::NOBUFS => ErrorCode::AddressInUse,
+        Errno::AFNOSUPPORT => ErrorCode::InvalidArgument,
+        other => other.into(),
+    }
+}
+
+fn connect_error(errno: Errno) -> ErrorCode {
+    match errno {
+        // The implicit bind found no free port.
+        Errno::ADDRNOTAVAIL | Errno::AGAIN => ErrorCode::AddressInUse,
+        other => other.into(),
+    }
+}
+
+fn keep_alive_duration(nanoseconds: u64) -> Result<Duration, ErrorCode> {
+    if nanoseconds == 0 {
+        return Err(ErrorCode::InvalidArgument);
+    }
+    let seconds = nanoseconds
+        .div_ceil(1_000_000_000)
+        .min(MAX_KEEP_ALIVE_SECONDS);
+    Ok(Duration::from_secs(seconds))
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl From<ErrorCode> for io::Error {
+    fn from(code: ErrorCode) -> Self {
+        Self::other(code)
+    }
+}
