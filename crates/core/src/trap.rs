@@ -121,7 +121,7 @@ pub enum Trap {
         /// The built-in's name in the specification.
         builtin: &'static str,
         /// What was wrong.
-        reason: &'static str,
+        reason: crate::runtime::Offence,
     },
 }
 

@@ -4,6 +4,22 @@
 //! static, so [`Plan::new`] runs it symbolically: nested components are inlined, aliases and instance exports are followed to
 //! what they name, and what remains is a flat list of [`Step`]s over flat index spaces.
 
+mod canon;
+mod core_module;
+mod decode;
+mod error;
+mod imports;
+mod limits;
+mod nesting;
+mod planner;
+mod scope;
+mod signature;
+mod type_definitions;
+mod validate;
+
+pub use error::PlanError;
+pub use limits::PlanLimits;
+
 use crate::types::{FuncTypeIdx, ResourceIdx, Types, ValType};
 use std::ops::Range;
 use std::sync::Arc;
@@ -40,7 +56,7 @@ index! {
 }
 
 /// A decoded and validated component, ready to be linked and instantiated any number of times.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Plan {
     /// The types that the plan refers to.
     pub types: Types,
@@ -62,6 +78,36 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What the root exports.
     pub exports: Vec<(Box<str>, Export)>,
+}
+
+impl Plan {
+    /// Decodes, validates and plans a component, with default limits.
+    ///
+    /// # Errors
+    /// The binary is malformed, invalid or too large, or uses what Tidegate does not support.
+    pub fn new(bytes: &[u8]) -> Result<Plan, PlanError> {
+        Self::with_limits(bytes, &PlanLimits::default())
+    }
+
+    /// The same with limits of your own.
+    ///
+    /// # Errors
+    /// See [`new`](Self::new).
+    pub fn with_limits(bytes: &[u8], limits: &PlanLimits) -> Result<Plan, PlanError> {
+        let decoded = decode::decode(bytes, validate::features(), limits)?;
+        validate::validate(bytes)?;
+        planner::plan(bytes, decoded, limits)
+    }
+
+    /// Plans a binary that [`new`](Self::new) has accepted before, without validating it again: when its compiled form comes from a
+    /// cache, for instance.
+    ///
+    /// # Errors
+    /// The binary was not valid after all, as far as that is noticed.
+    pub fn of_validated(bytes: &[u8], limits: &PlanLimits) -> Result<Plan, PlanError> {
+        let decoded = decode::decode(bytes, validate::features(), limits)?;
+        planner::plan(bytes, decoded, limits)
+    }
 }
 
 /// A component instance.

@@ -1,6 +1,6 @@
 //! The table of an instance's handles.
 
-use super::ResourceHandle;
+use super::{ErrorContext, ResourceHandle, WaitableId, WaitableSetId};
 use crate::trap::Trap;
 
 /// What a handle stands for.
@@ -8,6 +8,20 @@ use crate::trap::Trap;
 pub enum Handle {
     /// A resource, owned or borrowed.
     Resource(ResourceHandle),
+    /// A call of an import that had not resolved when it returned to its caller.
+    Subtask(WaitableId),
+    /// The end of a stream that items are read from.
+    ReadableStream(WaitableId),
+    /// The end of a stream that items are written to.
+    WritableStream(WaitableId),
+    /// The end of a future that its value is read from.
+    ReadableFuture(WaitableId),
+    /// The end of a future that its value is written to.
+    WritableFuture(WaitableId),
+    /// A set of waitables to wait for.
+    WaitableSet(WaitableSetId),
+    /// An error context.
+    ErrorContext(ErrorContext),
 }
 
 impl Handle {
@@ -15,78 +29,187 @@ impl Handle {
     pub fn kind(&self) -> &'static str {
         match self {
             Handle::Resource(_) => "resource",
+            Handle::Subtask(_) => "subtask",
+            Handle::ReadableStream(_) => "readable end of a stream",
+            Handle::WritableStream(_) => "writable end of a stream",
+            Handle::ReadableFuture(_) => "readable end of a future",
+            Handle::WritableFuture(_) => "writable end of a future",
+            Handle::WaitableSet(_) => "waitable set",
+            Handle::ErrorContext(_) => "error context",
+        }
+    }
+
+    /// The trap for using this handle, found at `index`, where something else is expected.
+    pub(super) fn mismatch(&self, index: u32, expected: &'static str) -> Trap {
+        Trap::WrongHandle {
+            index,
+            expected,
+            found: self.kind(),
         }
     }
 }
 
-/// The handles of a component instance: the specification's `Table`. Index 0 is never used.
-#[derive(Debug, Default)]
-pub struct HandleTable {
-    slots: Vec<Option<Handle>>,
+/// A table whose indices a guest knows: the specification's `Table`. Index 0 is never used; a freed index is the next to be used again.
+#[derive(Debug)]
+pub struct Table<T> {
+    slots: Vec<Option<T>>,
     free: Vec<u32>,
+    limit: u32,
+    what: &'static str,
+    option: &'static str,
 }
 
-impl HandleTable {
+/// The handles of a component instance.
+pub type HandleTable = Table<Handle>;
+
+impl Default for HandleTable {
+    fn default() -> Self {
+        Self::new(Self::MAX_INDEX, "handles", "max-handles")
+    }
+}
+
+impl<T> Table<T> {
     /// The largest index that the Canonical ABI allows.
     pub const MAX_INDEX: u32 = (1 << 28) - 1;
 
-    /// Adds a handle and gives its index.
+    /// A table for at most `limit` items, called `what` in messages; `option` is what raises the limit.
+    pub fn new(limit: u32, what: &'static str, option: &'static str) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            limit: limit.min(Self::MAX_INDEX),
+            what,
+            option,
+        }
+    }
+
+    /// Adds an item and gives its index.
     ///
     /// # Errors
     /// [`Trap::Limit`] when the table is full.
-    pub fn add(&mut self, handle: Handle) -> Result<u32, Trap> {
+    #[inline]
+    pub fn add(&mut self, item: T) -> Result<u32, Trap> {
         if let Some(index) = self.free.pop() {
-            self.slots[index as usize] = Some(handle);
+            self.slots[index as usize] = Some(item);
             return Ok(index);
         }
         if self.slots.is_empty() {
             self.slots.push(None);
         }
         let index = self.slots.len() as u32;
-        if index > Self::MAX_INDEX {
+        if index > self.limit {
             return Err(Trap::Limit {
-                what: "handles",
-                limit: Self::MAX_INDEX.into(),
-                option: "max-handles",
+                what: self.what,
+                limit: self.limit.into(),
+                option: self.option,
             });
         }
-        self.slots.push(Some(handle));
+        self.slots.push(Some(item));
         Ok(index)
     }
 
-    /// The handle at an index.
+    /// The item at an index.
     ///
     /// # Errors
     /// [`Trap::UnknownHandle`].
-    pub fn get(&self, index: u32) -> Result<&Handle, Trap> {
+    pub fn get(&self, index: u32) -> Result<&T, Trap> {
         self.slots
             .get(index as usize)
             .and_then(Option::as_ref)
             .ok_or(Trap::UnknownHandle { index })
     }
 
-    /// The handle at an index.
+    /// The item at an index.
     ///
     /// # Errors
     /// [`Trap::UnknownHandle`].
-    pub fn get_mut(&mut self, index: u32) -> Result<&mut Handle, Trap> {
+    pub fn get_mut(&mut self, index: u32) -> Result<&mut T, Trap> {
         self.slots
             .get_mut(index as usize)
             .and_then(Option::as_mut)
             .ok_or(Trap::UnknownHandle { index })
     }
 
-    /// Removes and gives the handle at an index.
+    /// Removes and gives the item at an index.
     ///
     /// # Errors
     /// [`Trap::UnknownHandle`].
-    pub fn remove(&mut self, index: u32) -> Result<Handle, Trap> {
-        let handle = self
+    #[inline]
+    pub fn remove(&mut self, index: u32) -> Result<T, Trap> {
+        let item = self
             .slots
             .get_mut(index as usize)
             .and_then(Option::take)
             .ok_or(Trap::UnknownHandle { index })?;
         self.free.push(index);
-        Ok(handle)
+        Ok(item)
+    }
+
+    /// Every item with its index, in the order of the indices.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        self.slots
+            .iter()
+            .enumerate()
+            .filter_map(|(index, slot)| Some((index as u32, slot.as_ref()?)))
+    }
+
+    /// How many items there are.
+    pub fn len(&self) -> usize {
+        // Slot 0 exists as soon as any other does, and is never filled or freed.
+        self.slots.len().saturating_sub(1) - self.free.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Empties the table and gives what was in it.
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = T> + use<T> {
+        self.free.clear();
+        std::mem::take(&mut self.slots).into_iter().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table<char> {
+        Table::new(3, "letters", "max-letters")
+    }
+
+    #[test]
+    fn index_zero_is_never_given_out() {
+        assert_eq!(table().add('a'), Ok(1));
+        assert_eq!(table().get(0), Err(Trap::UnknownHandle { index: 0 }));
+    }
+
+    #[test]
+    fn the_index_freed_last_is_used_first() {
+        let mut table = table();
+        for letter in ['a', 'b', 'c'] {
+            table.add(letter).unwrap();
+        }
+        table.remove(1).unwrap();
+        table.remove(3).unwrap();
+        assert_eq!(table.add('d'), Ok(3));
+        assert_eq!(table.add('e'), Ok(1));
+        assert_eq!(table.len(), 3);
+    }
+
+    #[test]
+    fn a_full_table_traps_by_name() {
+        let mut table = table();
+        for letter in ['a', 'b', 'c'] {
+            table.add(letter).unwrap();
+        }
+        let trap = table.add('d').unwrap_err();
+        assert_eq!(
+            trap.to_string(),
+            "limit reached: 3 letters (option `max-letters`)"
+        );
+        table.remove(2).unwrap();
+        assert_eq!(table.add('d'), Ok(2));
     }
 }

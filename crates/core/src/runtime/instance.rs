@@ -1,7 +1,8 @@
 //! Component instances and the rules of entering and leaving them.
 
-use super::{HandleTable, InstanceId, State};
+use super::{HandleTable, InstanceId, Lift, Limits, State, Table, ThreadId};
 use crate::trap::Trap;
+use std::collections::VecDeque;
 
 /// The runtime state of a component instance.
 #[derive(Debug)]
@@ -16,17 +17,42 @@ pub struct Instance {
     pub may_leave: bool,
     /// Whether a trap made it unusable.
     pub poisoned: bool,
+    /// Its threads, by the indices that its code knows them by.
+    pub(super) threads: Table<ThreadId>,
+    /// While it is not 0, no task whose type is `async` starts.
+    pub(super) backpressure: u32,
+    /// The implicit thread that runs exclusively: no other such thread may run core code until it is released.
+    pub(super) exclusive_thread: Option<ThreadId>,
+    /// Threads whose task waits to start: those that need exclusivity, and the others.
+    pub(super) entering: [VecDeque<ThreadId>; 2],
+    /// Threads that were found to be ready but for exclusivity. May name some that are not any more.
+    pub(super) gated: Vec<ThreadId>,
 }
 
 impl Instance {
-    pub(super) fn new(parent: Option<InstanceId>) -> Self {
+    pub(super) fn new(parent: Option<InstanceId>, limits: &Limits) -> Self {
         Self {
             parent,
-            handles: HandleTable::default(),
+            handles: HandleTable::new(limits.handles, "handles", "max-handles"),
             may_enter: true,
             may_leave: true,
             poisoned: false,
+            threads: Table::new(limits.threads, "threads", "max-threads"),
+            backpressure: 0,
+            exclusive_thread: None,
+            entering: Default::default(),
+            gated: Vec::new(),
         }
+    }
+
+    /// The queue of threads that wait for their task to start, for tasks lifted like this one.
+    pub(super) fn entering(&mut self, lift: Lift) -> &mut VecDeque<ThreadId> {
+        &mut self.entering[usize::from(!lift.needs_exclusive())]
+    }
+
+    /// How many tasks wait to start: the specification's `num_waiting_to_enter`.
+    pub fn num_waiting_to_enter(&self) -> usize {
+        self.entering.iter().map(VecDeque::len).sum()
     }
 }
 
@@ -38,6 +64,17 @@ impl State {
     /// # Errors
     /// [`Trap::CannotEnter`], [`Trap::Poisoned`]; nothing has changed then.
     pub fn enter(&mut self, callee: InstanceId, caller: Option<InstanceId>) -> Result<(), Trap> {
+        self.check_may_enter(callee, caller)?;
+        self.set_may_enter(callee, caller, false);
+        Ok(())
+    }
+
+    /// Whether `callee` may be entered from `caller`: `may_enter_from` of the specification.
+    pub(super) fn check_may_enter(
+        &self,
+        callee: InstanceId,
+        caller: Option<InstanceId>,
+    ) -> Result<(), Trap> {
         let mut at = Some(callee);
         while let Some(id) = at.filter(|&id| !self.is_self_or_ancestor(id, caller)) {
             let instance = self.instance(id);
@@ -49,7 +86,6 @@ impl State {
             }
             at = instance.parent;
         }
-        self.set_may_enter(callee, caller, false);
         Ok(())
     }
 
@@ -58,7 +94,12 @@ impl State {
         self.set_may_enter(callee, caller, true);
     }
 
-    fn set_may_enter(&mut self, callee: InstanceId, caller: Option<InstanceId>, value: bool) {
+    pub(super) fn set_may_enter(
+        &mut self,
+        callee: InstanceId,
+        caller: Option<InstanceId>,
+        value: bool,
+    ) {
         let mut at = Some(callee);
         while let Some(id) = at.filter(|&id| !self.is_self_or_ancestor(id, caller)) {
             let instance = self.instance_mut(id);
@@ -78,20 +119,16 @@ impl State {
         false
     }
 
-    /// Makes every instance unusable that is entered, as when the calls into them were dropped midway.
-    pub fn poison_entered(&mut self) {
-        for instance in &mut self.instances {
-            instance.poisoned |= !instance.may_enter;
-        }
-    }
-
     /// Checks that an instance may call imports and built-ins.
     ///
     /// # Errors
     /// [`Trap::CannotLeave`].
     pub fn check_may_leave(&self, id: InstanceId) -> Result<(), Trap> {
-        if self.instance(id).may_leave {
+        let instance = self.instance(id);
+        if instance.may_leave {
             Ok(())
+        } else if instance.poisoned {
+            Err(Trap::Poisoned)
         } else {
             Err(Trap::CannotLeave)
         }

@@ -1,33 +1,112 @@
 //! The state of running component instances: what the specification's `Store` and `ComponentInstance` hold, without engine or I/O.
+//!
+//! [`State`] is a machine that somebody else drives. It holds no memory, engine, waker or clock. The driver reports what guests and hosts
+//! do: the built-ins are methods with the specification's names, grouped as in [`canon`], and each makes its checks in the
+//! specification's order. What the driver must do next is returned to it by value: run a [`Resumed`] thread, perform a [`Copy`], ask a host end
+//! ([`HostTurn`]), let the current thread's stack [block](CopyStep::Block).
+//!
+//! # Threads and frames
+//! Exactly one thread is current, the one whose code runs, or none while the host runs. Calling a guest function makes a thread that runs on top
+//! of its caller, which stays in the background until the callee blocks or exits; then control goes back to the caller. The order of calls is:
+//!
+//! 1. [`call`](State::call) (or [`begin_sync_call`](State::begin_sync_call)) makes the callee's thread current, unless it must wait to start.
+//! 2. The driver runs it: built-ins that give `Block` have taken the thread off, and the driver keeps its stack until the thread is resumed.
+//! 3. [`exit_thread`](State::exit_thread) or [`callback_returned`](State::callback_returned) takes it off in the end.
+//! 4. Back in the caller, [`lower_returned`](State::lower_returned) says whether the call has returned.
+//!
+//! While no guest runs, [`tick`](State::tick) gives a thread that can go on.
+//!
+//! # Choices
+//! Where the specification leaves open what comes next, a [`Chooser`] decides.
 
+pub mod canon;
+
+mod buffer;
+mod chooser;
+mod copy_end;
+mod deadlock;
+mod error_context;
+mod event;
 mod handle_table;
+mod host_end;
+mod ids;
 mod instance;
+mod limits;
+mod offence;
+mod payload;
+mod poison;
 mod resource;
+mod scheduler;
+mod shared;
+mod slab;
+mod subtask;
+mod task;
+mod thread;
+mod waitable;
+mod waitable_set;
 
-pub use handle_table::{Handle, HandleTable};
+pub use buffer::{Buffer, Copy, CopyCall, CopySide, GuestBuffer};
+pub use canon::{
+    CallSpec, CallbackStep, Called, CancelStep, CopyStep, LowerStep, SubtaskCancelStep, ThreadStep,
+    WaitStep,
+};
+pub use chooser::{Choice, Chooser, Fair, Seeded};
+pub use copy_end::{CopyResult, CopyState, Side};
+pub use deadlock::{Deadlock, Waiting, WaitingFor};
+pub use error_context::ErrorContext;
+pub use event::{Event, EventCode};
+pub use handle_table::{Handle, HandleTable, Table};
+pub use host_end::{HostTurn, Offer};
+pub use ids::{HOST, InstanceId, SharedId, TaskId, ThreadId, WaitableId, WaitableSetId};
 pub use instance::Instance;
+pub use limits::Limits;
+pub use offence::Offence;
+pub use payload::PayloadId;
+pub use poison::Poisoned;
 pub use resource::{Lends, ResourceHandle, ResourceType};
+pub use scheduler::SyncStep;
+pub use shared::{Flow, SharedKind};
+pub use subtask::SubtaskState;
+pub use task::{Caller, Lift, TaskState};
+pub use thread::{Action, Resumed};
 
-use crate::trap::Trap;
+use copy_end::CopyEnd;
+use payload::Payloads;
+use scheduler::{Base, Frame};
+use shared::Shared;
+use slab::Slab;
+use std::collections::VecDeque;
+use subtask::Subtask;
+use task::Task;
+use thread::{Parked, Run, Thread, Until};
+use waitable::{Pending, Waitable, WaitableKind};
+use waitable_set::WaitableSet;
 
-/// A component instance of a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct InstanceId(pub u32);
-
-/// The host, as far as it holds handles: the first instance of every store. It is never entered, and no instance's parent.
-pub const HOST: InstanceId = InstanceId(0);
-
-/// A task of a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TaskId(pub u32);
+/// Where a store may depart from the specification, for those who want it to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rules {
+    /// Let a read and a write of one instance exchange items of any type. The specification allows only numbers, "temporarily".
+    pub intra_component_copies: bool,
+}
 
 /// The state of all component instances of one store.
 #[derive(Debug)]
 pub struct State {
     instances: Vec<Instance>,
     resource_types: Vec<resource::Definition>,
-    tasks: Vec<Task>,
-    free_tasks: Vec<TaskId>,
+    tasks: Slab<Task>,
+    threads: Slab<Thread>,
+    waitables: Slab<Waitable>,
+    waitable_sets: Slab<WaitableSet>,
+    shared: Slab<Shared>,
+    payloads: Payloads,
+    /// The threads that run, from the outermost to the current one.
+    frames: Vec<Frame>,
+    /// Threads that may be ready. Every thread that is ready is here, but for tasks that wait to start behind the first of their queue.
+    hints: VecDeque<ThreadId>,
+    limits: Limits,
+    rules: Rules,
 }
 
 impl Default for State {
@@ -36,27 +115,34 @@ impl Default for State {
     }
 }
 
-/// A call into an instance.
-#[derive(Debug, Default)]
-struct Task {
-    num_borrows: u32,
-}
-
 impl State {
     /// A state without component instances: only the host's table.
     pub fn new() -> Self {
+        Self::with_limits(Limits::default(), Rules::default())
+    }
+
+    /// The same, with other limits and rules.
+    pub fn with_limits(limits: Limits, rules: Rules) -> Self {
         Self {
-            instances: vec![Instance::new(None)],
+            instances: vec![Instance::new(None, &limits)],
             resource_types: Vec::new(),
-            tasks: Vec::new(),
-            free_tasks: Vec::new(),
+            tasks: Slab::default(),
+            threads: Slab::default(),
+            waitables: Slab::default(),
+            waitable_sets: Slab::default(),
+            shared: Slab::default(),
+            payloads: Payloads::default(),
+            frames: Vec::new(),
+            hints: VecDeque::new(),
+            limits,
+            rules,
         }
     }
 
     /// Adds an instance, child of `parent`.
     pub fn add_instance(&mut self, parent: Option<InstanceId>) -> InstanceId {
         let id = InstanceId(self.instances.len() as u32);
-        self.instances.push(Instance::new(parent));
+        self.instances.push(Instance::new(parent, &self.limits));
         id
     }
 
@@ -70,28 +156,34 @@ impl State {
         &mut self.instances[id.0 as usize]
     }
 
-    /// Makes a task, which counts the borrows lent to one call.
-    pub fn add_task(&mut self) -> TaskId {
-        self.free_tasks.pop().unwrap_or_else(|| {
-            self.tasks.push(Task::default());
-            TaskId(self.tasks.len() as u32 - 1)
-        })
+    /// What the store may hold.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
-    /// Ends a task without looking at its borrows, as when it trapped.
-    pub fn remove_task(&mut self, id: TaskId) {
-        self.tasks[id.0 as usize] = Task::default();
-        self.free_tasks.push(id);
-    }
-
-    /// Checks that a task has given back what it borrowed: the specification's condition for returning.
-    ///
-    /// # Errors
-    /// [`Trap::BorrowsRemain`].
-    pub fn check_borrows(&self, id: TaskId) -> Result<(), Trap> {
-        match self.tasks[id.0 as usize].num_borrows {
-            0 => Ok(()),
-            count => Err(Trap::BorrowsRemain { count }),
+    /// How many tasks, threads, waitables, waitable sets, and streams and futures there are.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            tasks: self.tasks.len(),
+            threads: self.threads.len(),
+            waitables: self.waitables.len(),
+            waitable_sets: self.waitable_sets.len(),
+            shared: self.shared.len(),
         }
     }
+}
+
+/// How many things a store holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Tasks, running or waiting to start.
+    pub tasks: usize,
+    /// Threads.
+    pub threads: usize,
+    /// Subtasks and ends of streams and futures that instances hold.
+    pub waitables: usize,
+    /// Waitable sets.
+    pub waitable_sets: usize,
+    /// Streams and futures at least one end of which exists.
+    pub shared: usize,
 }

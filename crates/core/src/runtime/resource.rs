@@ -7,6 +7,12 @@ use crate::trap::Trap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ResourceType(u32);
 
+impl ResourceType {
+    pub(super) fn number(self) -> u32 {
+        self.0
+    }
+}
+
 /// What the store knows about a resource type.
 #[derive(Debug)]
 pub(super) struct Definition {
@@ -88,7 +94,7 @@ impl State {
             .instance_mut(instance)
             .handles
             .add(Handle::Resource(handle))?;
-        self.tasks[task.0 as usize].num_borrows += 1;
+        self.tasks[task.0].num_borrows += 1;
         Ok(index)
     }
 
@@ -175,7 +181,10 @@ impl State {
         match borrow_scope {
             None => Ok(Some(rep)),
             Some(task) => {
-                self.tasks[task.0 as usize].num_borrows -= 1;
+                // A task that was ended by a trap does not count any more.
+                if let Some(task) = self.tasks.get_mut(task.0) {
+                    task.num_borrows -= 1;
+                }
                 Ok(None)
             }
         }
@@ -199,6 +208,7 @@ impl State {
                     })
                 }
             }
+            other => Err(other.mismatch(index, "resource")),
         }
     }
 }

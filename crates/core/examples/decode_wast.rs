@@ -1,0 +1,110 @@
+//! Decodes every component of a directory of `.wast` files: valid ones must give a plan, invalid and malformed ones an error.
+//!
+//! Run as `cargo run -p tidegate-core --example decode_wast -- DIR`. Prints what does not behave so, and fails if there is any.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use tidegate_core::plan::{Plan, PlanError};
+use wast::parser::{self, ParseBuffer};
+use wast::{Wast, WastDirective};
+
+/// How many components and failures there were.
+#[derive(Default)]
+struct Count {
+    decoded: usize,
+    refused: usize,
+    failed: usize,
+}
+
+fn main() -> ExitCode {
+    let Some(dir) = std::env::args().nth(1) else {
+        eprintln!("usage: decode_wast DIR");
+        return ExitCode::FAILURE;
+    };
+    let mut files = Vec::new();
+    collect(Path::new(&dir), &mut files);
+    files.sort();
+    let mut count = Count::default();
+    for file in &files {
+        if let Err(error) = check_file(file, &mut count) {
+            println!("{}: {error}", file.display());
+            count.failed += 1;
+        }
+    }
+    let Count {
+        decoded,
+        refused,
+        failed,
+    } = count;
+    println!(
+        "{} files: {decoded} components decoded, {refused} refused, {failed} failures",
+        files.len()
+    );
+    if failed == 0 && !files.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "wast")
+        {
+            files.push(path);
+        }
+    }
+}
+
+fn check_file(file: &Path, count: &mut Count) -> Result<(), Box<dyn std::error::Error>> {
+    let source = std::fs::read_to_string(file)?;
+    let mut lexer = wast::lexer::Lexer::new(&source);
+    lexer.allow_confusing_unicode(true);
+    let buffer = ParseBuffer::new_with_lexer(lexer)?;
+    let wast: Wast<'_> = parser::parse(&buffer)?;
+    for directive in wast.directives {
+        let (line, _) = directive.span().linecol_in(&source);
+        let place = format!("{}:{}", file.display(), line + 1);
+        match directive {
+            WastDirective::Module(mut module) | WastDirective::ModuleDefinition(mut module) => {
+                let bytes = module.encode()?;
+                match Plan::new(&bytes) {
+                    Ok(_) | Err(PlanError::CoreModule) => count.decoded += 1,
+                    Err(error) => {
+                        println!("{place}: valid, but: {error}");
+                        count.failed += 1;
+                    }
+                }
+            }
+            WastDirective::AssertInvalid {
+                mut module,
+                message,
+                ..
+            }
+            | WastDirective::AssertMalformed {
+                mut module,
+                message,
+                ..
+            } => match module.encode().map(|bytes| Plan::new(&bytes)) {
+                // Text that is malformed never becomes a binary.
+                Err(_) => count.refused += 1,
+                Ok(Err(PlanError::Bug { what, .. })) => {
+                    println!("{place}: validation let it pass, then {what} was missing");
+                    count.failed += 1;
+                }
+                Ok(Err(_)) => count.refused += 1,
+                Ok(Ok(_)) => {
+                    println!("{place}: accepted, but: {message}");
+                    count.failed += 1;
+                }
+            },
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! `future.*`.
+
+use super::super::{GuestBuffer, InstanceId, PayloadId, SharedId, SharedKind, Side, State};
+use super::copy::{CancelStep, CopyStep, EndCall};
+use crate::trap::Trap;
+
+impl State {
+    /// `future.new`: gives the index of the readable end in the low half and that of the writable end in the high half.
+    ///
+    /// # Errors
+    /// May not leave; too many waitables or handles.
+    pub fn future_new(&mut self, instance: InstanceId, payload: PayloadId) -> Result<u64, Trap> {
+        self.new_ends(instance, SharedKind::Future, payload)
+    }
+
+    /// `future.read`: reads the value. The buffer holds one item.
+    ///
+    /// `async_` says whether the built-in has the `async` option: then it does not wait.
+    ///
+    /// # Errors
+    /// May not leave; unknown index or another kind of handle; another element type; a read under way, or none possible any more; in a waitable
+    /// set, and not `async_`; a bad buffer; both ends in one instance, if the items are not numbers.
+    pub fn future_read(
+        &mut self,
+        instance: InstanceId,
+        payload: PayloadId,
+        async_: bool,
+        index: u32,
+        buffer: GuestBuffer,
+    ) -> Result<CopyStep, Trap> {
+        let call = end("future.read", instance, Side::Readable, payload, index);
+        self.copy(call, async_, buffer)
+    }
+
+    /// `future.write`: writes the value. The buffer holds one item.
+    ///
+    /// `async_` says whether the built-in has the `async` option: then it does not wait.
+    ///
+    /// # Errors
+    /// May not leave; unknown index or another kind of handle; another element type; a write under way, or none possible any more; in a waitable
+    /// set, and not `async_`; a bad buffer; both ends in one instance, if the items are not numbers.
+    pub fn future_write(
+        &mut self,
+        instance: InstanceId,
+        payload: PayloadId,
+        async_: bool,
+        index: u32,
+        buffer: GuestBuffer,
+    ) -> Result<CopyStep, Trap> {
+        let call = end("future.write", instance, Side::Writable, payload, index);
+        self.copy(call, async_, buffer)
+    }
+
+    /// `future.cancel-read`: takes back the buffer of a read under way. Items that were moved before stay moved, and are reported.
+    ///
+    /// # Errors
+    /// May not leave; unknown index or another kind of handle; another element type; no read under way, or a thread waits for it; in a waitable set,
+    /// and not `async_`.
+    pub fn future_cancel_read(
+        &mut self,
+        instance: InstanceId,
+        payload: PayloadId,
+        async_: bool,
+        index: u32,
+    ) -> Result<CancelStep, Trap> {
+        let call = end(
+            "future.cancel-read",
+            instance,
+            Side::Readable,
+            payload,
+            index,
+        );
+        self.cancel_copy(call, async_)
+    }
+
+    /// `future.cancel-write`: takes back the buffer of a write under way. Items that were moved before stay moved, and are reported.
+    ///
+    /// # Errors
+    /// May not leave; unknown index or another kind of handle; another element type; no write under way, or a thread waits for it; in a waitable set,
+    /// and not `async_`.
+    pub fn future_cancel_write(
+        &mut self,
+        instance: InstanceId,
+        payload: PayloadId,
+        async_: bool,
+        index: u32,
+    ) -> Result<CancelStep, Trap> {
+        let call = end(
+            "future.cancel-write",
+            instance,
+            Side::Writable,
+            payload,
+            index,
+        );
+        self.cancel_copy(call, async_)
+    }
+
+    /// `future.drop-readable`. Gives the other end if the host holds it and wants to know.
+    ///
+    /// # Errors
+    /// May not leave; unknown index or another kind of handle; another element type; a read under way.
+    pub fn future_drop_readable(
+        &mut self,
+        instance: InstanceId,
+        payload: PayloadId,
+        index: u32,
+    ) -> Result<Option<(SharedId, Side)>, Trap> {
+        self.drop_end(end(
+            "future.drop-readable",
+            instance,
+            Side::Readable,
+            payload,
+            index,
+        ))
+    }
+
+    /// `future.drop-writable`. Gives the other end if the host holds it and wants to know.
+    ///
+    /// # Errors
+    /// May not leave; unknown index or another kind of handle; another element type; no value was written, and the readable end is not known to be gone.
+    pub fn future_drop_writable(
+        &mut self,
+        instance: InstanceId,
+        payload: PayloadId,
+        index: u32,
+    ) -> Result<Option<(SharedId, Side)>, Trap> {
+        self.drop_end(end(
+            "future.drop-writable",
+            instance,
+            Side::Writable,
+            payload,
+            index,
+        ))
+    }
+}
+
+fn end(
+    name: &'static str,
+    instance: InstanceId,
+    side: Side,
+    payload: PayloadId,
+    index: u32,
+) -> EndCall {
+    EndCall {
+        name,
+        instance,
+        kind: SharedKind::Future,
+        side,
+        payload,
+        index,
+    }
+}

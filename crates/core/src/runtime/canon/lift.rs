@@ -1,0 +1,255 @@
+//! `canon lift`: calls of guest functions, from the callee's side.
+
+use super::super::{
+    Base, Caller, Chooser, Event, InstanceId, Lift, Offence, Parked, Run, State, TaskId, TaskState,
+    ThreadId, Until, WaitableId, subtask::Callee, task::Task,
+};
+use crate::trap::Trap;
+
+/// A call of a guest function.
+#[derive(Clone, Copy, Debug)]
+pub struct CallSpec {
+    /// The instance whose function is called.
+    pub callee: InstanceId,
+    /// How the function is lifted; its type is `async`.
+    pub lift: Lift,
+    /// Who calls: a guest instance, or the host with a number of the driver's.
+    pub from: Result<InstanceId, u64>,
+}
+
+/// A call that has begun.
+#[must_use = "run the thread if there is one; then ask whether the call has returned"]
+#[derive(Clone, Copy, Debug)]
+pub struct Called {
+    /// The callee's side.
+    pub task: TaskId,
+    /// The caller's side, if a guest calls.
+    pub subtask: Option<WaitableId>,
+    /// The callee's thread: now the current one, about to [start its task](super::super::Action::StartTask). `None` if it waits to start.
+    pub started: Option<ThreadId>,
+}
+
+/// What follows on a callback's return.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallbackStep {
+    /// The task has exited; its caller goes on.
+    Exit,
+    /// Call the callback with this event.
+    Call(Event),
+    /// The thread waits; its caller goes on.
+    Block,
+}
+
+impl State {
+    /// Begins a call of a function whose type is not `async`. Its thread is the current one until
+    /// [`end_sync_call`](Self::end_sync_call). Cheap: it makes no allocation once the store has warmed up.
+    ///
+    /// `caller` is the calling instance, `None` for the host. For a guest caller, [`check_may_leave`](Self::check_may_leave) comes first.
+    ///
+    /// # Errors
+    /// [`Trap::CannotEnter`], [`Trap::Poisoned`], [`Trap::Limit`]; nothing has changed then.
+    pub fn begin_sync_call(
+        &mut self,
+        callee: InstanceId,
+        caller: Option<InstanceId>,
+    ) -> Result<TaskId, Trap> {
+        self.enter(callee, caller)?;
+        self.begin_inside(callee, Some(caller))
+            .inspect_err(|_| self.leave(callee, caller))
+    }
+
+    /// Begins a call of `realloc`, which is a call of a function of its own, without entering the instance. Ended by
+    /// [`end_realloc`](Self::end_realloc).
+    ///
+    /// # Errors
+    /// [`Trap::CannotLeave`] if `realloc` or `post-return` runs; [`Trap::Limit`].
+    pub fn begin_realloc(&mut self, instance: InstanceId) -> Result<TaskId, Trap> {
+        self.check_may_leave(instance)?;
+        let task = self.begin_inside(instance, None)?;
+        self.instance_mut(instance).may_leave = false;
+        Ok(task)
+    }
+
+    /// Ends a call of `realloc` that has returned.
+    ///
+    /// # Errors
+    /// [`Trap::Poisoned`] if its thread is gone.
+    pub fn end_realloc(&mut self, task: TaskId) -> Result<(), Trap> {
+        let instance = self.tasks[task.0].instance;
+        self.instance_mut(instance).may_leave = true;
+        self.tasks[task.0].state = TaskState::Resolved;
+        self.exit_thread()
+    }
+
+    fn begin_inside(
+        &mut self,
+        instance: InstanceId,
+        entered: Option<Option<InstanceId>>,
+    ) -> Result<TaskId, Trap> {
+        let task = self.new_task(Task {
+            instance,
+            state: TaskState::Started,
+            entered,
+            ..Task::default()
+        })?;
+        let thread = self
+            .new_thread(task)
+            .inspect_err(|_| self.remove_task(task))?;
+        self.register_implicit(thread).inspect_err(|_| {
+            self.threads.remove(thread.0);
+            self.remove_task(task);
+        })?;
+        self.threads[thread.0].run = Run::Running;
+        self.push_frame(thread, Base::Inside);
+        Ok(task)
+    }
+
+    /// The core function of a synchronous call has returned, its results were handed over, and `post-return` has run: the call ends.
+    ///
+    /// # Errors
+    /// [`Offence::NotResolved`] if [`finish_return`](Self::finish_return) was left out, [`Trap::Poisoned`] if the call was ended by a trap.
+    pub fn end_sync_call(&mut self, task: TaskId) -> Result<(), Trap> {
+        let Some(entry) = self.tasks.get_mut(task.0) else {
+            return Err(Trap::Poisoned);
+        };
+        let (instance, entered) = (entry.instance, entry.entered.take());
+        self.exit_thread()?;
+        if let Some(from) = entered {
+            self.leave(instance, from);
+        }
+        Ok(())
+    }
+
+    /// Begins a call of a function whose type is `async`.
+    ///
+    /// If the task starts at once, the driver lifts the arguments from the caller, [hands over what they lent](State::lend), lowers
+    /// them and runs the core function.
+    ///
+    /// # Errors
+    /// [`Trap::CannotLeave`] of the caller, [`Trap::CannotEnter`] and [`Trap::Poisoned`] of the callee, [`Trap::Limit`].
+    pub fn call(&mut self, spec: CallSpec, chooser: &mut dyn Chooser) -> Result<Called, Trap> {
+        let from = spec.from.ok();
+        if let Some(caller) = from {
+            self.check_may_leave(caller)?;
+        }
+        self.check_may_enter(spec.callee, from)?;
+        let task = self.new_task(Task {
+            instance: spec.callee,
+            lift: spec.lift,
+            ..Task::default()
+        })?;
+        let (subtask, thread) = self
+            .call_sides(spec.from, task)
+            .inspect_err(|_| self.remove_task(task))?;
+        self.tasks[task.0].caller = match (subtask, spec.from) {
+            (Some(subtask), _) => Caller::Subtask(subtask),
+            (None, Err(number)) => Caller::Host(number),
+            (None, Ok(_)) => Caller::Nobody,
+        };
+        self.set_may_enter(spec.callee, from, false);
+        self.threads[thread.0].run = Run::Running;
+        self.push_frame(thread, Base::Entered(from));
+        // Known before it starts, so that it can be cancelled.
+        self.tasks[task.0].implicit_thread = Some(thread);
+        let started = self.pass_gate(thread, chooser).inspect_err(|_| {
+            self.pop_frame();
+            self.threads.remove(thread.0);
+            self.remove_task(task);
+        })?;
+        Ok(Called {
+            task,
+            subtask,
+            started: started.then_some(thread),
+        })
+    }
+
+    fn call_sides(
+        &mut self,
+        from: Result<InstanceId, u64>,
+        task: TaskId,
+    ) -> Result<(Option<WaitableId>, ThreadId), Trap> {
+        let thread = self.new_thread(task)?;
+        let subtask = match from {
+            Err(_) => None,
+            Ok(caller) => Some(
+                self.new_subtask(caller, Callee::Task(task))
+                    .inspect_err(|_| {
+                        self.threads.remove(thread.0);
+                    })?,
+            ),
+        };
+        Ok((subtask, thread))
+    }
+
+    /// `Task.return_`, its conditions: to be called when the results were lifted, before they are handed to the caller.
+    ///
+    /// # Errors
+    /// [`Offence::AlreadyResolved`], [`Trap::BorrowsRemain`].
+    pub fn begin_return(&self, task: TaskId) -> Result<(), Trap> {
+        if self.tasks[task.0].state == TaskState::Resolved {
+            return Err(Offence::AlreadyResolved.at("task.return"));
+        }
+        self.check_borrows(task)
+    }
+
+    /// `Task.return_`, its effect: the results are where the caller wants them (or the driver keeps them for it), the task is resolved, and its
+    /// caller will learn of it.
+    pub fn finish_return(&mut self, task: TaskId) {
+        self.resolve_task(task, true);
+    }
+
+    pub(super) fn resolve_task(&mut self, task: TaskId, returned: bool) {
+        let task = &mut self.tasks[task.0];
+        task.state = TaskState::Resolved;
+        if let Caller::Subtask(subtask) = task.caller {
+            self.resolve_subtask(subtask, returned);
+        }
+    }
+
+    /// The core function of a callback-lifted task, or its callback, has returned `packed`.
+    ///
+    /// # Errors
+    /// [`Offence::CallbackCode`]; for `WAIT` an unknown index or another kind of handle; for `EXIT` [`Offence::NotResolved`].
+    pub fn callback_returned(
+        &mut self,
+        packed: u32,
+        chooser: &mut dyn Chooser,
+    ) -> Result<CallbackStep, Trap> {
+        const EXIT: u32 = 0;
+        const YIELD: u32 = 1;
+        const WAIT: u32 = 2;
+
+        let thread = self.current()?;
+        let task = self.threads[thread.0].task;
+        let instance = self.tasks[task.0].instance;
+        let (code, index) = (packed & 0xf, packed >> 4);
+        if code == EXIT {
+            self.exit_thread()?;
+            return Ok(CallbackStep::Exit);
+        }
+        if code > WAIT {
+            return Err(Offence::CallbackCode(code).at("callback"));
+        }
+        let (until, parked, set) = if code == YIELD {
+            (Until::NotExclusive, Parked::CallbackYield, None)
+        } else {
+            let set = self.set_at(instance, index)?;
+            let until = Until::SetEvent {
+                set,
+                exclusive: true,
+            };
+            (until, Parked::CallbackWait(set), Some(set))
+        };
+        self.release_exclusive(instance);
+        let Some(cancelled) = self.wait_until(thread, until, parked, true, chooser) else {
+            return Ok(CallbackStep::Block);
+        };
+        self.take_exclusive(task, thread);
+        Ok(CallbackStep::Call(match set {
+            _ if cancelled => Event::TASK_CANCELLED,
+            None => Event::NONE,
+            Some(set) => self.take_event(set, chooser)?,
+        }))
+    }
+}

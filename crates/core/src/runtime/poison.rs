@@ -1,0 +1,136 @@
+//! What a trap takes with it: the instance that trapped, and nothing else.
+
+use super::{
+    Caller, Handle, InstanceId, SharedId, Side, State, TaskId, ThreadId, WaitableId, WaitableKind,
+    subtask::Callee,
+};
+
+/// What the driver has to clean up after an instance trapped.
+#[must_use = "parked stacks, host calls and host ends of the instance are the driver's to end"]
+#[derive(Debug, Default)]
+pub struct Poisoned {
+    /// Threads that are no more. Their parked stacks are to be dropped.
+    pub threads: Vec<ThreadId>,
+    /// Calls by the host (the numbers given with [`Caller::Host`]) that will never return.
+    pub calls: Vec<u64>,
+    /// Calls of host functions (the driver's numbers) whose results nobody wants any more.
+    pub host_functions: Vec<u64>,
+    /// Ends of the host whose other end is gone.
+    pub host_ends: Vec<(SharedId, Side)>,
+}
+
+impl State {
+    /// A thread of `instance` trapped: its frame ends and the instance becomes unusable.
+    ///
+    /// The instance's tasks and threads end. Whoever waits for one of its tasks traps when it would learn the outcome, streams that it held
+    /// an end of count as dropped, and a reader of a future that it will never write traps. Other instances stay usable.
+    ///
+    /// To be called once for each thread that the trap unwinds: first the one that was current, then its synchronous caller, and so on.
+    pub fn trapped(&mut self, thread: ThreadId, instance: InstanceId) -> Poisoned {
+        // A thread that had blocked, as below the loop of a synchronous call, has no frame.
+        if self.current_thread() == Some(thread) {
+            self.pop_frame();
+        }
+        self.poison(instance)
+    }
+
+    /// Makes an instance unusable, as after a trap. Does nothing to one that is already.
+    pub fn poison(&mut self, id: InstanceId) -> Poisoned {
+        let mut out = Poisoned::default();
+        let instance = self.instance_mut(id);
+        if std::mem::replace(&mut instance.poisoned, true) {
+            return out;
+        }
+        instance.may_leave = false;
+        instance.exclusive_thread = None;
+        instance.entering = Default::default();
+        instance.gated = Vec::new();
+        let _ = instance.threads.take_all();
+        let handles: Vec<Handle> = instance.handles.take_all().collect();
+
+        self.end_tasks(id, &mut out);
+        let waitables: Vec<WaitableId> = self
+            .waitables
+            .iter()
+            .filter(|(_, waitable)| waitable.instance == id)
+            .map(|(index, _)| WaitableId(index))
+            .collect();
+        for waitable in waitables {
+            self.end_waitable(waitable, &mut out);
+        }
+        for handle in handles {
+            if let Handle::WaitableSet(set) = handle {
+                self.waitable_sets.remove(set.0);
+            }
+        }
+        out
+    }
+
+    fn end_tasks(&mut self, instance: InstanceId, out: &mut Poisoned) {
+        let tasks: Vec<TaskId> = self
+            .tasks
+            .iter()
+            .filter(|(_, task)| task.instance == instance)
+            .map(|(index, _)| TaskId(index))
+            .collect();
+        let threads: Vec<ThreadId> = self
+            .threads
+            .iter()
+            .filter(|(_, thread)| self.tasks[thread.task.0].instance == instance)
+            .map(|(index, _)| ThreadId(index))
+            .collect();
+        for thread in threads {
+            self.stop_waiting(thread);
+            self.threads.remove(thread.0);
+            out.threads.push(thread);
+        }
+        for id in tasks {
+            let Some(task) = self.tasks.remove(id.0) else {
+                continue;
+            };
+            if let Some(from) = task.entered {
+                self.leave(instance, from);
+            }
+            if task.state == super::TaskState::Resolved {
+                continue;
+            }
+            match task.caller {
+                Caller::Subtask(subtask) => self.fail_subtask(subtask),
+                Caller::Host(number) => out.calls.push(number),
+                Caller::Nobody => {}
+            }
+        }
+    }
+
+    fn end_waitable(&mut self, id: WaitableId, out: &mut Poisoned) {
+        let Some(waitable) = self.remove_waitable(id) else {
+            return;
+        };
+        match waitable.kind {
+            WaitableKind::Subtask(subtask) => {
+                if subtask.state.resolved() || subtask.failed {
+                    return;
+                }
+                match subtask.callee {
+                    // The callee goes on; nobody waits for what it returns.
+                    Callee::Task(task) => {
+                        if let Some(task) = self.tasks.get_mut(task.0) {
+                            task.caller = Caller::Nobody;
+                        }
+                    }
+                    Callee::Host(number) => out.host_functions.push(number),
+                }
+            }
+            WaitableKind::End(end) => {
+                let shared = &mut self.shared[end.shared.0];
+                shared.trapped = true;
+                if shared.pending == Some(id) {
+                    shared.pending = None;
+                }
+                if self.drop_side(end.shared, end.side) {
+                    out.host_ends.push((end.shared, end.side.other()));
+                }
+            }
+        }
+    }
+}

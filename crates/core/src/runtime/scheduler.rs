@@ -1,0 +1,255 @@
+//! Who runs next: frames of running threads, exclusivity, backpressure, and the resumption of what waits.
+
+use super::{
+    Chooser, InstanceId, Lift, Offence, Parked, Resumed, Run, State, TaskId, TaskState, ThreadId,
+    Until, chooser::Choice,
+};
+use crate::trap::Trap;
+
+/// A thread that runs, or that called what runs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame {
+    pub thread: ThreadId,
+    pub instance: InstanceId,
+    pub base: Base,
+}
+
+/// What began a frame, and so what its end has to undo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Base {
+    /// The instance was entered (from the host if `None`); it is left when the thread blocks or exits.
+    Entered(Option<InstanceId>),
+    /// The instance had been entered already, or stays so until its synchronous call ends.
+    Inside,
+}
+
+/// What a synchronous task that has blocked does next.
+#[must_use = "the thread counts as running: the driver must run it"]
+#[derive(Debug)]
+pub enum SyncStep {
+    /// The task has returned.
+    Resolved,
+    /// Run this thread, of the same instance; if it is the one that blocked, it just goes on. Ask again when it blocks or exits.
+    Run(Resumed),
+}
+
+impl State {
+    pub(super) fn push_frame(&mut self, thread: ThreadId, base: Base) {
+        let instance = self.tasks[self.threads[thread.0].task.0].instance;
+        self.frames.push(Frame {
+            thread,
+            instance,
+            base,
+        });
+    }
+
+    pub(super) fn pop_frame(&mut self) {
+        if let Some(frame) = self.frames.pop()
+            && let Base::Entered(from) = frame.base
+        {
+            self.leave(frame.instance, from);
+        }
+    }
+
+    /// Notes that a thread may be ready. Every thread that is ready is noted; one that is noted need not be ready.
+    pub(super) fn hint(&mut self, id: ThreadId) {
+        if let Some(thread) = self.threads.get_mut(id.0)
+            && !thread.hinted
+        {
+            thread.hinted = true;
+            self.hints.push_back(id);
+        }
+    }
+
+    /// Whether some thread can go on: whether [`tick`](Self::tick) will give one.
+    pub fn has_ready(&mut self) -> bool {
+        while let Some(&id) = self.hints.front() {
+            if self.confirm_hint(id) {
+                return true;
+            }
+            self.drop_hint();
+        }
+        false
+    }
+
+    fn confirm_hint(&self, id: ThreadId) -> bool {
+        self.threads
+            .get(id.0)
+            .is_some_and(|thread| thread.hinted && self.is_ready(id))
+    }
+
+    /// Forgets the first hint; what it waits for besides will bring it back.
+    fn drop_hint(&mut self) {
+        let Some(id) = self.hints.pop_front() else {
+            return;
+        };
+        let Some(thread) = self.threads.get_mut(id.0) else {
+            return;
+        };
+        thread.hinted = false;
+        let gated = match thread.run {
+            Run::Waiting(Until::NotExclusive) => true,
+            Run::Waiting(Until::SetEvent { set, exclusive }) => {
+                exclusive && !self.waitable_sets[set.0].pending.is_empty()
+            }
+            _ => false,
+        };
+        if gated && !self.is_ready(id) {
+            let instance = self.tasks[self.threads[id.0].task.0].instance;
+            self.instance_mut(instance).gated.push(id);
+        }
+    }
+
+    /// `Store.tick`: resumes one thread that is ready, entering its instance from the host. `None` if there is none, or if guest code runs
+    /// already.
+    ///
+    /// Call it only while no guest code runs; then every instance may be entered.
+    pub fn tick(&mut self, chooser: &mut dyn Chooser) -> Option<Resumed> {
+        if !self.frames.is_empty() || !self.has_ready() {
+            return None;
+        }
+        let thread = if chooser.takes_first() {
+            *self.hints.front()?
+        } else {
+            let ready: Vec<ThreadId> = self.hints.iter().copied().collect();
+            let mut ready: Vec<ThreadId> = ready
+                .into_iter()
+                .filter(|&id| self.confirm_hint(id))
+                .collect();
+            // A queue of tasks that wait to start is only noted by its head.
+            for instance in &self.instances {
+                for queue in &instance.entering {
+                    ready.extend(queue.iter().filter(|&&id| self.is_ready(id)));
+                }
+            }
+            ready.sort_unstable();
+            ready.dedup();
+            let choice = chooser.choose(Choice::ReadyThread(&ready));
+            *ready.get(choice).or(ready.last())?
+        };
+        self.forget_hint(thread);
+        let instance = self.tasks[self.threads[thread.0].task.0].instance;
+        self.set_may_enter(instance, None, false);
+        self.push_frame(thread, Base::Entered(None));
+        Some(self.resumed(thread, false, chooser))
+    }
+
+    fn forget_hint(&mut self, id: ThreadId) {
+        if self.hints.front() == Some(&id) {
+            self.hints.pop_front();
+        } else {
+            self.hints.retain(|&other| other != id);
+        }
+        self.threads[id.0].hinted = false;
+    }
+
+    /// The loop at the end of `canon_lift` for a function whose type is not `async`: to be called whenever control comes back to the call
+    /// and the function has not returned.
+    ///
+    /// # Errors
+    /// [`Offence::BlockedSync`] if no thread of the instance is ready.
+    pub fn sync_next(&mut self, task: TaskId, chooser: &mut dyn Chooser) -> Result<SyncStep, Trap> {
+        if self.tasks[task.0].state == TaskState::Resolved {
+            return Ok(SyncStep::Resolved);
+        }
+        let instance = self.instance(self.tasks[task.0].instance);
+        let candidates: Vec<ThreadId> = instance
+            .threads
+            .iter()
+            .map(|(_, &id)| id)
+            .filter(|&id| self.is_ready(id) && Some(id) != instance.exclusive_thread)
+            .collect();
+        if candidates.is_empty() {
+            return Err(Offence::BlockedSync.at("a function whose type is not `async`"));
+        }
+        let choice = chooser.choose(Choice::ReadyThread(&candidates));
+        let thread = candidates[choice.min(candidates.len() - 1)];
+        self.forget_hint(thread);
+        self.push_frame(thread, Base::Inside);
+        Ok(SyncStep::Run(self.resumed(thread, false, chooser)))
+    }
+
+    pub(super) fn has_backpressure(&self, instance: InstanceId, lift: Lift) -> bool {
+        let instance = self.instance(instance);
+        instance.backpressure > 0 || (lift.needs_exclusive() && instance.exclusive_thread.is_some())
+    }
+
+    /// Hints at the first of each queue of tasks that wait to start.
+    pub(super) fn hint_entering(&mut self, instance: InstanceId) {
+        for queue in 0..2 {
+            if let Some(&first) = self.instance(instance).entering[queue].front() {
+                self.hint(first);
+            }
+        }
+    }
+
+    /// Gives up exclusivity, and hints at everybody who waited for it.
+    pub(super) fn release_exclusive(&mut self, instance: InstanceId) {
+        self.instance_mut(instance).exclusive_thread = None;
+        let gated = std::mem::take(&mut self.instance_mut(instance).gated);
+        for id in gated {
+            self.hint(id);
+        }
+        self.hint_entering(instance);
+    }
+
+    pub(super) fn take_exclusive(&mut self, task: TaskId, thread: ThreadId) {
+        let task = &self.tasks[task.0];
+        if task.lift.needs_exclusive() {
+            let instance = task.instance;
+            self.instance_mut(instance).exclusive_thread = Some(thread);
+        }
+    }
+
+    /// `Task.enter_implicit_thread`, after the gate: the task counts as started, and its caller learns of it.
+    pub(super) fn enter_task(&mut self, thread: ThreadId) -> Result<(), Trap> {
+        let task = self.threads[thread.0].task;
+        self.take_exclusive(task, thread);
+        self.register_implicit(thread)?;
+        let instance = self.tasks[task.0].instance;
+        // Whoever is next in the queue may be let in by the same release.
+        self.hint_entering(instance);
+        self.tasks[task.0].state = TaskState::Started;
+        if let super::Caller::Subtask(subtask) = self.tasks[task.0].caller {
+            self.subtask_started(subtask);
+        }
+        Ok(())
+    }
+
+    /// `Task.enter_implicit_thread`, up to where the thread may block: whether the task goes on at once.
+    pub(super) fn pass_gate(
+        &mut self,
+        thread: ThreadId,
+        chooser: &mut dyn Chooser,
+    ) -> Result<bool, Trap> {
+        let task = &self.tasks[self.threads[thread.0].task.0];
+        let (instance, lift) = (task.instance, task.lift);
+        if self.has_backpressure(instance, lift)
+            || self.instance(instance).num_waiting_to_enter() > 0
+        {
+            let go_on = self.wait_until(thread, Until::Entry, Parked::Entering, true, chooser);
+            if go_on.is_none() {
+                return Ok(false);
+            }
+        }
+        self.enter_task(thread)?;
+        Ok(true)
+    }
+
+    /// `Task.exit_implicit_thread`, or the end of an explicit thread: the current thread has run to its end.
+    ///
+    /// # Errors
+    /// [`Offence::NotResolved`] if it is the last thread of a task that is not resolved.
+    pub fn exit_thread(&mut self) -> Result<(), Trap> {
+        let thread = self.current()?;
+        let task = &self.tasks[self.threads[thread.0].task.0];
+        let (instance, lift) = (task.instance, task.lift);
+        let exclusive = task.implicit_thread == Some(thread) && lift.needs_exclusive();
+        self.unregister_thread(thread)?;
+        if exclusive {
+            self.release_exclusive(instance);
+        }
+        self.pop_frame();
+        Ok(())
+    }
+}

@@ -1,0 +1,74 @@
+//! A table whose owners hold the indices.
+
+use std::ops::{Index, IndexMut};
+
+/// Items with stable indices, which are used again after a removal.
+///
+/// Unlike a [`HandleTable`](super::HandleTable), whose indices guests choose, an index into a slab is only ever held by the runtime: it is
+/// made by [`insert`](Self::insert) and dropped by its owner before or together with [`remove`](Self::remove). That is what lets indexing be infallible.
+#[derive(Debug)]
+pub(super) struct Slab<T> {
+    slots: Vec<Option<T>>,
+    free: Vec<u32>,
+}
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+        }
+    }
+}
+
+impl<T> Slab<T> {
+    pub(super) fn insert(&mut self, item: T) -> u32 {
+        if let Some(index) = self.free.pop() {
+            self.slots[index as usize] = Some(item);
+            return index;
+        }
+        self.slots.push(Some(item));
+        (self.slots.len() - 1) as u32
+    }
+
+    pub(super) fn remove(&mut self, index: u32) -> Option<T> {
+        let item = self.slots.get_mut(index as usize)?.take()?;
+        self.free.push(index);
+        Some(item)
+    }
+
+    pub(super) fn get(&self, index: u32) -> Option<&T> {
+        self.slots.get(index as usize)?.as_ref()
+    }
+
+    pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut T> {
+        self.slots.get_mut(index as usize)?.as_mut()
+    }
+
+    /// How many items there are.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        self.slots
+            .iter()
+            .enumerate()
+            .filter_map(|(index, slot)| Some((index as u32, slot.as_ref()?)))
+    }
+}
+
+impl<T> Index<u32> for Slab<T> {
+    type Output = T;
+
+    fn index(&self, index: u32) -> &T {
+        self.get(index).expect("an index is dropped with its item")
+    }
+}
+
+impl<T> IndexMut<u32> for Slab<T> {
+    fn index_mut(&mut self, index: u32) -> &mut T {
+        self.get_mut(index)
+            .expect("an index is dropped with its item")
+    }
+}
