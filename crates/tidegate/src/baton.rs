@@ -164,7 +164,8 @@ impl Drop for HomeGuard<'_> {
         if self.place.is_away() {
             let mut baton = self.home.take();
             if !baton.is_away() {
-                baton.state.poison_entered();
+                // Parked stacks went with the future that was dropped.
+                let _ = baton.state.poison_entered();
             }
             *self.place = baton;
         }

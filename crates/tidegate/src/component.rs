@@ -46,7 +46,7 @@ impl Component {
 
     /// Decodes and plans a component, without compiling its modules yet.
     fn planned(engine: &Engine, bytes: Box<[u8]>) -> Result<Self> {
-        let plan = crate::pending::plan(&bytes)?;
+        let plan = Plan::new(&bytes)?;
         let isolation = Isolation::new(&plan);
         let modules = plan
             .modules

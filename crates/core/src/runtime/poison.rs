@@ -66,6 +66,23 @@ impl State {
         out
     }
 
+    /// Makes every instance unusable that is entered, as when the calls into them were dropped midway.
+    pub fn poison_entered(&mut self) -> Poisoned {
+        let entered: Vec<InstanceId> = (1..self.instances.len() as u32)
+            .map(InstanceId)
+            .filter(|&id| !self.instance(id).may_enter)
+            .collect();
+        let mut out = Poisoned::default();
+        for id in entered {
+            let poisoned = self.poison(id);
+            out.threads.extend(poisoned.threads);
+            out.calls.extend(poisoned.calls);
+            out.host_functions.extend(poisoned.host_functions);
+            out.host_ends.extend(poisoned.host_ends);
+        }
+        out
+    }
+
     fn end_tasks(&mut self, instance: InstanceId, out: &mut Poisoned) {
         let tasks: Vec<TaskId> = self
             .tasks
