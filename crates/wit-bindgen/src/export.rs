@@ -157,7 +157,7 @@ pub(crate) fn interface(
         let (field, signature) = (&function.field, function.signature());
         let context = format!("{interface_name}#{}", function.wit_name());
         quote! {
-            #field: #krate::__internal::load_func::<_, #signature>(&mut store, instance, &self.#field, #context)?
+            #field: #krate::__internal::load_func::<#signature>(&mut store, instance, &self.#field, #context)?
         }
     });
     let plain = (functions.iter())
@@ -209,7 +209,7 @@ pub(crate) fn interface(
         #[doc = #index_doc]
         #[derive(::core::clone::Clone)]
         pub struct GuestIndices {
-            #(#fields: #krate::ComponentExportIndex,)*
+            #(#fields: #krate::ExportIndex,)*
         }
 
         impl GuestIndices {

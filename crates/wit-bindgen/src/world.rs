@@ -96,11 +96,10 @@ pub(crate) fn world(generator: &Generator<'_>) -> Result<TokenStream> {
             /// # Errors
             /// When the instance's component does not implement the world.
             pub fn new(
-                mut store: impl #krate::AsContextMut,
+                store: impl #krate::AsContextMut,
                 instance: &#krate::Instance,
             ) -> #krate::Result<Self> {
-                let component = #krate::__internal::component_of(&mut store, instance);
-                #indices_name::new(&component)?.load(store, instance)
+                #indices_name::new(instance.component())?.load(store, instance)
             }
 
             #link
@@ -157,7 +156,7 @@ impl<'a> Exports<'a> {
         let function_loads = self.functions.iter().map(|function| {
             let (field, signature, wit_name) = (&function.field, function.signature(), function.wit_name());
             quote! {
-                #field: #krate::__internal::load_func::<_, #signature>(&mut store, instance, &self.#field, #wit_name)?
+                #field: #krate::__internal::load_func::<#signature>(&mut store, instance, &self.#field, #wit_name)?
             }
         });
         let doc = format!(
@@ -169,7 +168,7 @@ impl<'a> Exports<'a> {
             #[derive(::core::clone::Clone)]
             pub struct #indices_name {
                 #(#interface_fields: #guest_indices,)*
-                #(#function_fields: #krate::ComponentExportIndex,)*
+                #(#function_fields: #krate::ExportIndex,)*
             }
 
             #[allow(missing_docs, clippy::all, clippy::pedantic)]
