@@ -1,6 +1,9 @@
 //! Tidegate: a WebAssembly runtime for components and core modules.
 #![forbid(unsafe_code)]
 
+#[doc(hidden)]
+#[path = "internal.rs"]
+pub mod __internal;
 mod baton;
 mod block_on;
 mod call;
@@ -8,6 +11,7 @@ mod component;
 mod engine;
 mod error;
 mod func;
+mod has_data;
 mod instance;
 mod isolation;
 mod limits;
@@ -22,6 +26,7 @@ pub use anyhow::{Error, Result};
 pub use component::Component;
 pub use engine::{Config, Engine, EngineKind, Strategy};
 pub use func::{Func, WrongStore};
+pub use has_data::HasData;
 pub use instance::{ExportIndex, ExportName, Instance};
 pub use limits::Limits;
 pub use link::{DefineError, InstancePre, LinkError, Linker, LinkerInstance, ResourceType};
@@ -32,5 +37,6 @@ pub use tidegate_core::abi::{
     ResourceAny, Val,
 };
 pub use tidegate_core::trap::Trap as AbiTrap;
+pub use tidegate_macros::{ComponentType, Lift, Lower, bindgen, flags};
 pub use tidegate_engine::{Frame, Trap, TrapCode};
 pub use typed_func::TypedFunc;
