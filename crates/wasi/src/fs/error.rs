@@ -169,6 +169,10 @@ impl From<Errno> for ErrorCode {
 
 impl From<io::Error> for ErrorCode {
     fn from(error: io::Error) -> Self {
+        let code = error.get_ref().and_then(|inner| inner.downcast_ref());
+        if let Some(code) = code {
+            return *code;
+        }
         match Errno::from_io_error(&error) {
             Some(errno) => errno.into(),
             None => match error.kind() {

@@ -79,6 +79,11 @@ impl File {
         self.write
     }
 
+    /// Whether the file is a terminal.
+    pub fn is_terminal(&self) -> bool {
+        rustix::termios::isatty(&self.fd)
+    }
+
     /// The operating system's descriptor, to wait on.
     pub fn descriptor(&self) -> &Arc<OwnedFd> {
         &self.fd

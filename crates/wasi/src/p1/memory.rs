@@ -1,0 +1,250 @@
+//! The guest's memory: every pointer is checked before anything happens.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::ops::Range;
+
+use super::outcome::Stop;
+use super::types::Errno;
+
+/// The most buffers one call may name, as POSIX's `IOV_MAX`.
+const IOVECS_MAX: u32 = 1024;
+
+/// How many of them are used: the rest is left to the next call, as after any short transfer.
+const IOVECS_USED: usize = 16;
+
+/// The longest path in bytes. No host takes a longer one, so nothing more is looked at.
+const PATH_MAX: u32 = 4095;
+
+/// The guest's memory during one call. Alignment does not matter.
+pub(super) struct Memory<'a> {
+    bytes: &'a mut [u8],
+}
+
+/// A place for `N` bytes that was found to be within memory.
+#[derive(Clone, Copy)]
+pub(super) struct Slot<const N: usize> {
+    at: usize,
+}
+
+impl<'a> Memory<'a> {
+    pub(super) fn new(bytes: &'a mut [u8]) -> Self {
+        Self { bytes }
+    }
+
+    /// Checks that `len` bytes at `pointer` are within memory.
+    pub(super) fn range(&self, pointer: u32, len: u64) -> Result<Range<usize>, Stop> {
+        let fault = Stop::Fault { pointer, len };
+        let (Ok(start), Ok(len)) = (usize::try_from(pointer), usize::try_from(len)) else {
+            return Err(fault);
+        };
+        match start.checked_add(len) {
+            Some(end) if end <= self.bytes.len() => Ok(start..end),
+            _ => Err(fault),
+        }
+    }
+
+    /// Checks a pointer to a result.
+    pub(super) fn slot<const N: usize>(&self, pointer: u32) -> Result<Slot<N>, Stop> {
+        let range = self.range(pointer, N as u64)?;
+        Ok(Slot { at: range.start })
+    }
+
+    /// Stores a result.
+    pub(super) fn put<const N: usize>(&mut self, slot: Slot<N>, value: [u8; N]) {
+        // The slot was checked against this memory, which does not change size during a call.
+        self.bytes[slot.at..slot.at + N].copy_from_slice(&value);
+    }
+
+    pub(super) fn bytes(&self, range: Range<usize>) -> &[u8] {
+        &self.bytes[range]
+    }
+
+    pub(super) fn bytes_mut(&mut self, range: Range<usize>) -> &mut [u8] {
+        &mut self.bytes[range]
+    }
+
+    /// Reads `N` bytes at `pointer`.
+    pub(super) fn load<const N: usize>(&self, pointer: u32) -> Result<[u8; N], Stop> {
+        let slot = self.slot::<N>(pointer)?;
+        let mut value = [0; N];
+        value.copy_from_slice(&self.bytes[slot.at..slot.at + N]);
+        Ok(value)
+    }
+
+    /// A path: UTF-8, and no longer than any host takes.
+    pub(super) fn path(&self, pointer: u32, len: u32) -> Result<&str, Stop> {
+        let range = self.range(pointer, len.into())?;
+        if len > PATH_MAX {
+            return Err(Errno::NameTooLong.into());
+        }
+        std::str::from_utf8(&self.bytes[range]).map_err(|_| Errno::Ilseq.into())
+    }
+
+    /// A list of `count` buffers at `pointer`, all of them within memory.
+    ///
+    /// Fails with `inval` beyond [`IOVECS_MAX`] buffers, or when their lengths do not add up to a
+    /// number of 32 bits.
+    pub(super) fn iovecs(&self, pointer: u32, count: u32) -> Result<Iovecs, Stop> {
+        let list = self.range(pointer, u64::from(count) * 8)?;
+        if count > IOVECS_MAX {
+            return Err(Errno::Inval.into());
+        }
+        let mut iovecs = Iovecs::default();
+        let mut total = 0u32;
+        for iovec in self.bytes[list].chunks_exact(8) {
+            let (at, len) = iovec.split_at(4);
+            let len = le_u32(len);
+            let range = self.range(le_u32(at), len.into())?;
+            total = total.checked_add(len).ok_or(Errno::Inval)?;
+            iovecs.push(range);
+        }
+        Ok(iovecs)
+    }
+
+    /// The buffers to write from.
+    pub(super) fn slices(&self, iovecs: &Iovecs) -> [IoSlice<'_>; IOVECS_USED] {
+        std::array::from_fn(|index| IoSlice::new(&self.bytes[iovecs.ranges[index].clone()]))
+    }
+
+    /// The buffers to read into. Where they overlap, only the first is given; the others are empty.
+    pub(super) fn slices_mut(&mut self, iovecs: &Iovecs) -> [IoSliceMut<'_>; IOVECS_USED] {
+        let mut slices: [&mut [u8]; IOVECS_USED] = std::array::from_fn(|_| &mut [][..]);
+        let mut order: [usize; IOVECS_USED] = std::array::from_fn(|index| index);
+        let order = &mut order[..iovecs.used];
+        order.sort_unstable_by_key(|index| iovecs.ranges[*index].start);
+        let overlap = order
+            .windows(2)
+            .any(|pair| iovecs.ranges[pair[0]].end > iovecs.ranges[pair[1]].start);
+        if overlap {
+            slices[0] = &mut self.bytes[iovecs.ranges[0].clone()];
+        } else {
+            let mut rest = &mut *self.bytes;
+            let mut passed = 0;
+            for index in order.iter().copied() {
+                let range = &iovecs.ranges[index];
+                let (_, from) = rest.split_at_mut(range.start - passed);
+                let (slice, after) = from.split_at_mut(range.len());
+                slices[index] = slice;
+                rest = after;
+                passed = range.end;
+            }
+        }
+        slices.map(IoSliceMut::new)
+    }
+}
+
+/// The first buffers of a list that hold anything, all within memory.
+#[derive(Debug, Default)]
+pub(super) struct Iovecs {
+    ranges: [Range<usize>; IOVECS_USED],
+    used: usize,
+}
+
+impl Iovecs {
+    fn push(&mut self, range: Range<usize>) {
+        if !range.is_empty() && self.used < IOVECS_USED {
+            self.ranges[self.used] = range;
+            self.used += 1;
+        }
+    }
+
+    /// The buffers, in order, none of them empty.
+    pub(super) fn ranges(&self) -> &[Range<usize>] {
+        &self.ranges[..self.used]
+    }
+
+    /// How many bytes the buffers hold together.
+    pub(super) fn total(&self) -> usize {
+        self.ranges().iter().map(Range::len).sum()
+    }
+
+    /// The buffers without the first `bytes` bytes.
+    pub(super) fn skip(&self, mut bytes: usize) -> Self {
+        let mut rest = Self::default();
+        for range in self.ranges() {
+            let skipped = bytes.min(range.len());
+            bytes -= skipped;
+            rest.push(range.start + skipped..range.end);
+        }
+        rest
+    }
+}
+
+fn le_u32(bytes: &[u8]) -> u32 {
+    let mut array = [0; 4];
+    array.copy_from_slice(bytes);
+    u32::from_le_bytes(array)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A memory that begins with the given list of buffers.
+    fn with_iovecs(list: &[(u32, u32)]) -> Vec<u8> {
+        let mut bytes: Vec<u8> = list
+            .iter()
+            .flat_map(|(at, len)| [at.to_le_bytes(), len.to_le_bytes()])
+            .flatten()
+            .collect();
+        bytes.resize(65536, 0);
+        bytes
+    }
+
+    #[test]
+    fn buffers_in_any_order_are_split_without_overlap() {
+        let mut bytes = with_iovecs(&[(300, 3), (100, 2), (200, 0), (102, 1)]);
+        let mut memory = Memory::new(&mut bytes);
+        let iovecs = memory.iovecs(0, 4).unwrap_or_default();
+        assert_eq!(iovecs.total(), 6);
+        let mut slices = memory.slices_mut(&iovecs);
+        slices[0].copy_from_slice(b"abc");
+        slices[1].copy_from_slice(b"de");
+        slices[2].copy_from_slice(b"f");
+        assert_eq!(&bytes[100..103], b"def");
+        assert_eq!(&bytes[300..303], b"abc");
+    }
+
+    #[test]
+    fn overlapping_buffers_are_used_one_at_a_time() {
+        let mut bytes = with_iovecs(&[(300, 10), (305, 10)]);
+        let mut memory = Memory::new(&mut bytes);
+        let iovecs = memory.iovecs(0, 2).unwrap_or_default();
+        let slices = memory.slices_mut(&iovecs);
+        assert_eq!((slices[0].len(), slices[1].len()), (10, 0));
+    }
+
+    #[test]
+    fn lists_that_lie_are_refused_before_anything_is_used() {
+        let outside = with_iovecs(&[(0, 1), (65535, 2)]);
+        let beyond = with_iovecs(&[(u32::MAX, u32::MAX)]);
+        for (mut bytes, pointer, count) in [
+            (outside.clone(), 0, 2),
+            (beyond, 0, 1),
+            (outside.clone(), 65532, 1),
+            (outside, 8, u32::MAX),
+        ] {
+            let memory = Memory::new(&mut bytes);
+            assert!(matches!(
+                memory.iovecs(pointer, count),
+                Err(Stop::Fault { .. })
+            ));
+        }
+        let mut many = with_iovecs(&[]);
+        let memory = Memory::new(&mut many);
+        assert!(memory.iovecs(0, 1024).is_ok());
+        assert!(matches!(
+            memory.iovecs(0, 1025),
+            Err(Stop::Errno(Errno::Inval))
+        ));
+    }
+
+    #[test]
+    fn skipping_goes_across_buffers() {
+        let mut bytes = with_iovecs(&[(300, 4), (400, 4)]);
+        let memory = Memory::new(&mut bytes);
+        let iovecs = memory.iovecs(0, 2).unwrap_or_default();
+        assert_eq!(iovecs.skip(5).ranges(), [401..404]);
+        assert_eq!(iovecs.skip(8).ranges(), []);
+    }
+}
