@@ -10,6 +10,7 @@ mod decode;
 mod error;
 mod imports;
 mod limits;
+pub mod names;
 mod nesting;
 mod planner;
 mod scope;
