@@ -1,31 +1,58 @@
-//! Readable ends of streams and futures, and error contexts, on their way between an instance's table and the host's.
+//! Readable ends of streams and futures, and error contexts, out of and into an instance's table.
 
-use super::{AsyncAny, LiftContext, LowerContext};
-use crate::types::ValType;
+use super::{LiftContext, LowerContext};
+use crate::runtime::{
+    ErrorContext, InstanceId, PayloadId, ResourceType, SharedId, SharedKind, State,
+};
+use crate::types::{TypeDef, Types, ValType};
 
-/// `lift_stream`, `lift_future` and `lift_error_context`.
-pub(super) fn lift_async(
-    _: &mut LiftContext<'_>,
+/// `lift_stream` and `lift_future`. What is lifted is on its way: it must be lowered, given to a host end, or dropped.
+pub(super) fn lift_readable(
+    cx: &mut LiftContext<'_>,
     ty: ValType,
-    _handle: u32,
-) -> anyhow::Result<AsyncAny> {
-    Err(unsupported(ty))
+    handle: u32,
+) -> anyhow::Result<SharedId> {
+    let (kind, payload) = readable(cx.state, cx.types, cx.resources, ty)?;
+    Ok(cx.state.lift_readable(cx.instance, kind, payload, handle)?)
 }
 
-/// `lower_stream`, `lower_future` and `lower_error_context`.
-pub(super) fn lower_async(
-    _: &mut LowerContext<'_>,
-    ty: ValType,
-    _value: AsyncAny,
+/// `lift_error_context`.
+pub(super) fn lift_error_context(
+    cx: &mut LiftContext<'_>,
+    handle: u32,
+) -> anyhow::Result<ErrorContext> {
+    Ok(cx.state.lift_error_context(cx.instance, handle)?)
+}
+
+/// `lower_stream` and `lower_future`: gives the handle.
+pub(super) fn lower_readable(cx: &mut LowerContext<'_>, shared: SharedId) -> anyhow::Result<u32> {
+    let instance = cx.instance;
+    Ok(cx.state().lower_readable(instance, shared)?)
+}
+
+/// `lower_error_context`: gives the handle.
+pub(super) fn lower_error_context(
+    cx: &mut LowerContext<'_>,
+    context: &ErrorContext,
 ) -> anyhow::Result<u32> {
-    Err(unsupported(ty))
+    let instance: InstanceId = cx.instance;
+    Ok(cx.state().lower_error_context(instance, context.clone())?)
 }
 
-pub(super) fn unsupported(ty: ValType) -> anyhow::Error {
-    let what = match ty {
-        ValType::Stream(_) => "stream",
-        ValType::Future(_) => "future",
-        _ => "error-context",
+/// What the runtime calls the type of a stream or future.
+pub(super) fn readable(
+    state: &mut State,
+    types: &Types,
+    resources: &[ResourceType],
+    ty: ValType,
+) -> anyhow::Result<(SharedKind, PayloadId)> {
+    let def = ty.type_idx().map(|index| types.def(index));
+    let (kind, element) = match def {
+        Some(TypeDef::Stream(element)) => (SharedKind::Stream, *element),
+        Some(TypeDef::Future(element)) => (SharedKind::Future, *element),
+        _ => anyhow::bail!(
+            "a bug in Tidegate: a readable end was used with the type {ty:?}; please report it"
+        ),
     };
-    anyhow::anyhow!("passing a `{what}` between instances is not supported by this version")
+    Ok((kind, state.payload(types, resources, element)))
 }

@@ -69,7 +69,7 @@ pub use transfer::{
     transfer_result,
 };
 pub use val::{
-    AsyncAny, Val, lift_param_vals, lift_result_val, lift_val_flat, lift_val_list, lift_val_mem,
+    Val, lift_param_vals, lift_result_val, lift_val_flat, lift_val_list, lift_val_mem,
     lower_param_vals, lower_result_val, lower_val_flat, lower_val_list, lower_val_mem,
     typecheck_vals,
 };

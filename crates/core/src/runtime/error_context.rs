@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 /// An error context. Passing it to another instance shares it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorContext {
     message: Arc<str>,
 }

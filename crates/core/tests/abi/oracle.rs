@@ -13,17 +13,17 @@ const MEMORY: usize = 512;
 
 #[test]
 fn values_are_lifted_as_the_specification_does() {
-    replay("lift", |fields| lift(fields));
+    replay("lift", lift);
 }
 
 #[test]
 fn values_are_lowered_as_the_specification_does() {
-    replay("lower", |fields| lower(fields));
+    replay("lower", lower);
 }
 
 #[test]
 fn values_are_passed_between_guests_as_the_specification_does() {
-    replay("transfer", |fields| transfer(fields));
+    replay("transfer", transfer);
 }
 
 /// Compares what the specification answered with what a case gives, for every case of a kind.
@@ -111,7 +111,7 @@ fn lower(fields: &[&str]) -> (String, String) {
     let mut guest = parse_allocator(allocator);
     let mut state = State::new();
     let instance = state.add_instance(None);
-    let task = add_task(&mut state, instance);
+    let task = state.add_task();
     let mut lends = Lends::default();
     let mut words = [0; MAX_FLAT_PARAMS];
     let mut dst = FlatWriter::new(&mut words);
@@ -185,12 +185,13 @@ fn transfer(fields: &[&str]) -> (String, String) {
         state.add_resource_type(Some(target)),
         state.add_resource_type(Some(other)),
     ];
-    let task = add_task(&mut state, target);
+    let task = state.add_task();
     fill_table(&mut state, source, resources, task);
 
     let mut lends = Lends::default();
     let mut cx = TransferContext {
         source,
+        source_types: &types,
         source_resources: &resources,
         lends: &mut lends,
         target,
@@ -234,10 +235,6 @@ fn transfer(fields: &[&str]) -> (String, String) {
         handles(&state, target, resources)
     );
     (expected, found)
-}
-
-fn add_task(state: &mut State, _: InstanceId) -> TaskId {
-    state.add_task()
 }
 
 /// The handles that `record.py` gives the source.

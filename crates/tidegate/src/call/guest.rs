@@ -302,6 +302,7 @@ fn context<'a>(
 ) -> TransferContext<'a> {
     TransferContext {
         source: source.instance,
+        source_types: source.shared.types(),
         source_resources: &source.shared.resources,
         lends,
         target: target.instance,

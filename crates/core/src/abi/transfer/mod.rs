@@ -16,6 +16,7 @@ pub use program::{Program, Side, TransferError};
 use super::memory::GuestRange;
 use super::{FlatReader, FlatWriter};
 use crate::runtime::{InstanceId, Lends, ResourceType, State, TaskId};
+use crate::types::Types;
 use run::{Input, Mode, Output, Run};
 
 /// The two memories of a transfer, and the target's allocator.
@@ -50,6 +51,8 @@ pub trait Transfer {
 pub struct TransferContext<'a> {
     /// The instance to lift from.
     pub source: InstanceId,
+    /// The types that the program was compiled from for the source.
+    pub source_types: &'a Types,
     /// What the resource types of the source's plan are in its instantiation.
     pub source_resources: &'a [ResourceType],
     /// What the call has borrowed from the source so far.
@@ -116,7 +119,9 @@ pub fn transfer_result<X: Transfer + ?Sized>(
         }
         Err(trap) => {
             // A trap of lifting comes before.
-            Run::new(program, cx, x).lift(&input)?;
+            let mut run = Run::new(program, cx, x);
+            run.lift(&input)?;
+            run.give_back();
             Err(trap.into())
         }
     }

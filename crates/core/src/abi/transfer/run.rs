@@ -11,8 +11,9 @@ use crate::abi::{
     FlatReader, FlatWriter, async_values, canonicalize_nan32, canonicalize_nan64,
     convert_u32_to_char, memory,
 };
-use crate::runtime::ResourceType;
-use crate::types::ResourceIdx;
+use crate::runtime::{ErrorContext, ResourceType, SharedId};
+use crate::types::{ResourceIdx, ValType};
+use std::collections::VecDeque;
 
 /// What a pass over a value does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,9 +67,16 @@ pub(super) struct Run<'a, 'c, X: ?Sized> {
     program: &'a Program,
     cx: &'a mut TransferContext<'c>,
     x: &'a mut X,
-    /// The representations behind the handles that a pass of lifting took, in order, and how many the pass of lowering has used.
-    reps: Vec<u32>,
-    used: usize,
+    /// What a pass of lifting took and the pass of lowering has not used yet, in order.
+    taken: VecDeque<Taken>,
+}
+
+/// What was behind a handle.
+enum Taken {
+    Own(ResourceType, u32),
+    Borrow(u32),
+    Readable(SharedId),
+    ErrorContext(ErrorContext),
 }
 
 impl<'a, 'c, X: Transfer + ?Sized> Run<'a, 'c, X> {
@@ -77,8 +85,7 @@ impl<'a, 'c, X: Transfer + ?Sized> Run<'a, 'c, X> {
             program,
             cx,
             x,
-            reps: Vec::new(),
-            used: 0,
+            taken: VecDeque::new(),
         }
     }
 
@@ -116,7 +123,11 @@ impl<'a, 'c, X: Transfer + ?Sized> Run<'a, 'c, X> {
         input: &mut Input<'_, '_>,
         output: &mut Output<'_, '_>,
     ) -> anyhow::Result<()> {
-        self.node(mode, self.program.root(), input, output)
+        let done = self.node(mode, self.program.root(), input, output);
+        if done.is_err() {
+            self.give_back();
+        }
+        done
     }
 
     /// One pass over items in memory.
@@ -127,7 +138,11 @@ impl<'a, 'c, X: Transfer + ?Sized> Run<'a, 'c, X> {
         dst: usize,
         count: usize,
     ) -> anyhow::Result<()> {
-        self.elements(mode, self.program.root(), src, dst, count)
+        let done = self.elements(mode, self.program.root(), src, dst, count);
+        if done.is_err() {
+            self.give_back();
+        }
+        done
     }
 
     /// Allocates a block in the target.
@@ -137,8 +152,14 @@ impl<'a, 'c, X: Transfer + ?Sized> Run<'a, 'c, X> {
         size: u64,
         what: &'static str,
     ) -> anyhow::Result<usize> {
-        let pointer = self.x.realloc(0, 0, align, size)?;
-        Ok(check_realloc(self.x.parts().0, pointer, size, align, what)?.start())
+        let allocated = self
+            .x
+            .realloc(0, 0, align, size)
+            .and_then(|pointer| check_realloc(self.x.parts().0, pointer, size, align, what));
+        if allocated.is_err() {
+            self.give_back();
+        }
+        Ok(allocated?.start())
     }
 
     fn node(
@@ -235,13 +256,9 @@ impl<'a, 'c, X: Transfer + ?Sized> Run<'a, 'c, X> {
                 payload,
                 cases,
             } => self.variant(mode, node, (*discriminant, *payload), cases, input, output),
-            Kind::Own { source, target } => {
-                self.handle(mode, node, (true, *source, *target), input, output)
+            Kind::Own { .. } | Kind::Borrow { .. } | Kind::Async { .. } => {
+                self.handle(mode, node, input, output)
             }
-            Kind::Borrow { source, target } => {
-                self.handle(mode, node, (false, *source, *target), input, output)
-            }
-            Kind::Async { source } => Err(async_values::unsupported(*source)),
         }
     }
 
@@ -434,36 +451,74 @@ impl<'a, 'c, X: Transfer + ?Sized> Run<'a, 'c, X> {
         &mut self,
         mode: Mode,
         node: &Node,
-        (own, source, target): (bool, ResourceIdx, ResourceIdx),
         input: &mut Input<'_, '_>,
         output: &mut Output<'_, '_>,
     ) -> anyhow::Result<()> {
         let handle = self.load(input, node)? as u32;
-        let rep = if mode == Mode::Lower {
-            let rep = self.reps.get(self.used).copied().ok_or_else(misplaced)?;
-            self.used += 1;
-            rep
+        let taken = if mode == Mode::Lower {
+            self.taken.pop_front().ok_or_else(misplaced)?
         } else {
-            let ty = resource(self.cx.source_resources, source)?;
-            let (_, state) = self.x.parts();
-            if own {
-                state.lift_own(self.cx.source, ty, handle)?
-            } else {
-                state.lift_borrow(self.cx.source, ty, handle, self.cx.lends)?
-            }
+            self.take(&node.kind, handle)?
         };
         if mode == Mode::Lift {
-            self.reps.push(rep);
+            self.taken.push_back(taken);
             return Ok(());
         }
-        let ty = resource(self.cx.target_resources, target)?;
         let (_, state) = self.x.parts();
-        let handle = if own {
-            state.lower_own(self.cx.target, ty, rep)?
-        } else {
-            state.lower_borrow(self.cx.target, ty, rep, self.cx.task)?
+        let handle = match (taken, &node.kind) {
+            (Taken::Own(_, rep), Kind::Own { target, .. }) => {
+                let ty = resource(self.cx.target_resources, *target)?;
+                state.lower_own(self.cx.target, ty, rep)?
+            }
+            (Taken::Borrow(rep), Kind::Borrow { target, .. }) => {
+                let ty = resource(self.cx.target_resources, *target)?;
+                state.lower_borrow(self.cx.target, ty, rep, self.cx.task)?
+            }
+            (Taken::Readable(shared), _) => state.lower_readable(self.cx.target, shared)?,
+            (Taken::ErrorContext(context), _) => {
+                state.lower_error_context(self.cx.target, context)?
+            }
+            _ => return Err(misplaced()),
         };
         self.store(mode, output, node, handle.into())
+    }
+
+    /// Lifts a handle.
+    fn take(&mut self, kind: &Kind, handle: u32) -> anyhow::Result<Taken> {
+        let (_, state) = self.x.parts();
+        let source = self.cx.source;
+        Ok(match kind {
+            Kind::Own { source: ty, .. } => {
+                let ty = resource(self.cx.source_resources, *ty)?;
+                Taken::Own(ty, state.lift_own(source, ty, handle)?)
+            }
+            Kind::Borrow { source: ty, .. } => {
+                let ty = resource(self.cx.source_resources, *ty)?;
+                Taken::Borrow(state.lift_borrow(source, ty, handle, self.cx.lends)?)
+            }
+            Kind::Async {
+                source: ValType::ErrorContext,
+            } => Taken::ErrorContext(state.lift_error_context(source, handle)?),
+            Kind::Async { source: ty } => {
+                let (types, resources) = (self.cx.source_types, self.cx.source_resources);
+                let (kind, payload) = async_values::readable(state, types, resources, *ty)?;
+                Taken::Readable(state.lift_readable(source, kind, payload, handle)?)
+            }
+            _ => return Err(misplaced()),
+        })
+    }
+
+    /// Gives back to the source what was taken and not lowered, after a trap: it goes the way of the source's other handles.
+    pub(super) fn give_back(&mut self) {
+        let (_, state) = self.x.parts();
+        while let Some(taken) = self.taken.pop_front() {
+            // A table that held the handle before has room for it, unless it filled up meanwhile.
+            let _ = match taken {
+                Taken::Own(ty, rep) => state.lower_own(self.cx.source, ty, rep),
+                Taken::Readable(shared) => state.lower_readable(self.cx.source, shared),
+                Taken::Borrow(_) | Taken::ErrorContext(_) => continue,
+            };
+        }
     }
 
     /// Loads a scalar, as its flat word or zero-extended from memory.

@@ -103,15 +103,15 @@ fn lift(cx: &mut LiftContext<'_>, ty: ValType, src: &mut Source<'_, '_>) -> anyh
         ValType::Own(_) | ValType::Borrow(_) => Val::Resource(src.scalar::<ResourceAny>(cx, ty)?),
         ValType::ErrorContext => {
             let handle = src.scalar(cx, ty)?;
-            Val::ErrorContext(async_values::lift_async(cx, ty, handle)?)
+            Val::ErrorContext(async_values::lift_error_context(cx, handle)?)
         }
         ValType::Stream(_) => {
             let handle = src.scalar(cx, ty)?;
-            Val::Stream(async_values::lift_async(cx, ty, handle)?)
+            Val::Stream(async_values::lift_readable(cx, ty, handle)?)
         }
         ValType::Future(_) => {
             let handle = src.scalar(cx, ty)?;
-            Val::Future(async_values::lift_async(cx, ty, handle)?)
+            Val::Future(async_values::lift_readable(cx, ty, handle)?)
         }
         ValType::List(_) => {
             let element = parts::element(cx.types, ty);

@@ -128,10 +128,12 @@ fn lower(
         (Val::Resource(value), ValType::Own(_) | ValType::Borrow(_)) => {
             dst.scalar::<ResourceAny>(value, cx, ty)
         }
-        (Val::Stream(value), ValType::Stream(_))
-        | (Val::Future(value), ValType::Future(_))
-        | (Val::ErrorContext(value), ValType::ErrorContext) => {
-            let handle = async_values::lower_async(cx, ty, *value)?;
+        (Val::Stream(shared), ValType::Stream(_)) | (Val::Future(shared), ValType::Future(_)) => {
+            let handle = async_values::lower_readable(cx, *shared)?;
+            dst.word(handle, cx, 4)
+        }
+        (Val::ErrorContext(context), ValType::ErrorContext) => {
+            let handle = async_values::lower_error_context(cx, context)?;
             dst.word(handle, cx, 4)
         }
         (Val::List(list), ValType::List(_)) => {

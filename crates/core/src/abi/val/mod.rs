@@ -11,6 +11,7 @@ pub use lists::{
 pub use lower::{lower_val_flat, lower_val_list, lower_val_mem};
 
 use super::ResourceAny;
+use crate::runtime::{ErrorContext, SharedId};
 
 /// A value of any component type.
 ///
@@ -47,9 +48,11 @@ pub enum Val {
     /// The labels that are set, in any order.
     Flags(Vec<String>),
     Resource(ResourceAny),
-    Stream(AsyncAny),
-    Future(AsyncAny),
-    ErrorContext(AsyncAny),
+    /// The readable end of a stream, on its way: see [`State::lift_readable`](crate::runtime::State::lift_readable).
+    Stream(SharedId),
+    /// The readable end of a future, likewise.
+    Future(SharedId),
+    ErrorContext(ErrorContext),
 }
 
 impl Val {
@@ -83,23 +86,5 @@ impl Val {
             Val::Future(_) => "future",
             Val::ErrorContext(_) => "error-context",
         }
-    }
-}
-
-/// The readable end of a stream or future, or an error context: a handle in [`HOST`](crate::runtime::HOST)'s table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AsyncAny {
-    handle: u32,
-}
-
-impl AsyncAny {
-    /// What a handle in [`HOST`](crate::runtime::HOST)'s table stands for.
-    pub const fn new(handle: u32) -> Self {
-        Self { handle }
-    }
-
-    /// The handle.
-    pub const fn handle(&self) -> u32 {
-        self.handle
     }
 }
