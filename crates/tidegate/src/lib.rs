@@ -17,7 +17,6 @@ mod isolation;
 mod limits;
 mod link;
 pub mod module;
-mod pending;
 mod resource_table;
 mod store;
 mod typed_func;
@@ -37,6 +36,6 @@ pub use tidegate_core::abi::{
     ResourceAny, Val,
 };
 pub use tidegate_core::trap::Trap as AbiTrap;
-pub use tidegate_macros::{ComponentType, Lift, Lower, bindgen, flags};
 pub use tidegate_engine::{Frame, Trap, TrapCode};
+pub use tidegate_macros::{ComponentType, Lift, Lower, bindgen, flags};
 pub use typed_func::TypedFunc;

@@ -3,10 +3,9 @@
 use super::{Definition, HostFunc, HostResource, Names};
 use crate::Component;
 use crate::module::Module;
-use crate::pending as names;
 use std::sync::Arc;
 use tidegate_core::abi::{ResourceKind, TypeContext, TypeMismatch};
-use tidegate_core::plan::{Import, ImportKind, Plan, Resource};
+use tidegate_core::plan::{Import, ImportKind, Plan, Resource, names};
 
 /// Why a component cannot be linked.
 #[derive(Debug, thiserror::Error)]
@@ -119,17 +118,29 @@ pub(crate) fn path(import: &Import) -> String {
 }
 
 fn find(import: &Import, names: &Names) -> Result<Resolved, LinkError> {
+    let kind = kind_name(&import.kind);
     let mut definition = None;
-    let mut names = Some(names);
+    let mut scope = Some(names);
     for (depth, name) in import.path.iter().enumerate() {
         let implements = import.implements.as_deref().filter(|_| depth == 0);
-        definition = names.and_then(|names| lookup(names, name, implements));
-        names = match definition {
-            Some(Definition::Instance(names)) => Some(names),
+        definition = scope.and_then(|names| lookup(names, name, implements));
+        let Some(found) = definition else {
+            // An interface of types alone needs no one to provide it.
+            if matches!(import.kind, ImportKind::EmptyInstance) {
+                return Ok(Resolved::Instance);
+            }
+            let offered = scope.into_iter().flatten().map(|(name, _)| name.as_str());
+            return Err(LinkError::Unknown {
+                import: path(import),
+                kind,
+                nearest: names::nearest(name, offered).map(Into::into),
+            });
+        };
+        scope = match found {
+            Definition::Instance(names) => Some(names),
             _ => None,
         };
     }
-    let kind = kind_name(&import.kind);
     let Some(definition) = definition else {
         return Err(LinkError::Unknown {
             import: path(import),
