@@ -50,6 +50,11 @@ impl Instance {
         &mut self.entering[usize::from(!lift.needs_exclusive())]
     }
 
+    /// Its threads, by the indices that its code knows them by.
+    pub fn threads(&self) -> &Table<ThreadId> {
+        &self.threads
+    }
+
     /// How many tasks wait to start: the specification's `num_waiting_to_enter`.
     pub fn num_waiting_to_enter(&self) -> usize {
         self.entering.iter().map(VecDeque::len).sum()

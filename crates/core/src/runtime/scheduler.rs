@@ -149,10 +149,14 @@ impl State {
     /// # Errors
     /// [`Offence::BlockedSync`] if no thread of the instance is ready.
     pub fn sync_next(&mut self, task: TaskId, chooser: &mut dyn Chooser) -> Result<SyncStep, Trap> {
-        if self.tasks[task.0].state == TaskState::Resolved {
+        // A task whose last thread has exited is gone.
+        let Some(entry) = self.tasks.get(task.0) else {
+            return Ok(SyncStep::Resolved);
+        };
+        if entry.state == TaskState::Resolved {
             return Ok(SyncStep::Resolved);
         }
-        let instance = self.instance(self.tasks[task.0].instance);
+        let instance = self.instance(entry.instance);
         let candidates: Vec<ThreadId> = instance
             .threads
             .iter()

@@ -18,15 +18,17 @@ pub struct CallSpec {
 }
 
 /// A call that has begun.
-#[must_use = "run the thread if there is one; then ask whether the call has returned"]
+#[must_use = "run the thread if it has started; then ask whether the call has returned"]
 #[derive(Clone, Copy, Debug)]
 pub struct Called {
     /// The callee's side.
     pub task: TaskId,
     /// The caller's side, if a guest calls.
     pub subtask: Option<WaitableId>,
-    /// The callee's thread: now the current one, about to [start its task](super::super::Action::StartTask). `None` if it waits to start.
-    pub started: Option<ThreadId>,
+    /// The callee's thread.
+    pub thread: ThreadId,
+    /// Whether that is the current one now, about to [start its task](super::super::Action::StartTask). Otherwise it waits to start.
+    pub started: bool,
 }
 
 /// What follows on a callback's return.
@@ -160,7 +162,8 @@ impl State {
         Ok(Called {
             task,
             subtask,
-            started: started.then_some(thread),
+            thread,
+            started,
         })
     }
 
