@@ -2,4 +2,9 @@
 
 mod guest;
 mod oracle;
+mod random;
+mod round_trips;
 mod text;
+mod traps;
+mod typed;
+mod world;

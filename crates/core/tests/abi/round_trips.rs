@@ -1,0 +1,160 @@
+//! One way of passing values against the others, for random values and memories, honest and spoilt.
+
+use crate::random::Random;
+use crate::text;
+use crate::world::World;
+use tidegate_core::abi::Val;
+use tidegate_core::plan::StringEncoding;
+use tidegate_core::types::{FuncTypeIdx, Types};
+
+const MEMORY: usize = 1 << 20;
+const ROUNDS: u64 = 400;
+
+struct Round {
+    random: Random,
+    func: FuncTypeIdx,
+    vals: Vec<Val>,
+    world: World,
+}
+
+fn round(seed: u64) -> Round {
+    let mut random = Random::new(seed);
+    let mut types = Types::default();
+    let func = random.func(&mut types);
+    let params = types.func(func).params.clone();
+    let vals = params.iter().map(|param| random.val(&types, param.ty));
+    let vals = vals.collect();
+    let mut world = World::new(types, MEMORY);
+    world.memory64 = random.below(3) == 0;
+    world.encoding = random.encoding();
+    Round {
+        random,
+        func,
+        vals,
+        world,
+    }
+}
+
+/// Another guest that values of the first can go to.
+fn other(round: &mut Round) -> World {
+    let mut other = World::new(round.world.types.clone(), MEMORY);
+    other.instance = round.world.state.add_instance(None);
+    other.memory64 = round.random.below(3) == 0;
+    other.encoding = round.random.encoding();
+    other
+}
+
+fn written(vals: &[Val]) -> String {
+    let mut out = String::new();
+    text::write(&mut out, &Val::Tuple(vals.to_vec()));
+    out
+}
+
+/// Changes a few words or bytes.
+fn spoil(random: &mut Random, words: &mut [u64], memory: &mut [u8]) {
+    for _ in 0..1 + random.below(4) {
+        if random.below(2) == 0 && !words.is_empty() {
+            let i = random.below(words.len());
+            words[i] = match random.below(4) {
+                0 => random.next(),
+                1 => words[i].wrapping_add(1),
+                2 => words[i] ^ 1 << random.below(64),
+                _ => MEMORY as u64,
+            };
+        } else {
+            // Near the beginning, where the values are.
+            let i = 64 + random.below(400);
+            memory[i] = random.next() as u8;
+        }
+    }
+}
+
+#[test]
+fn what_is_lowered_is_lifted_again() {
+    for seed in 0..ROUNDS {
+        let mut round = round(seed);
+        let words = round.world.lower_params(round.func, &round.vals).unwrap();
+        let lifted = round.world.lift_params(round.func, &words).unwrap();
+        assert_eq!(written(&round.vals), written(&lifted), "seed {seed}");
+    }
+}
+
+#[test]
+fn what_is_passed_to_another_guest_is_lifted_there() {
+    for seed in 0..ROUNDS {
+        let mut round = round(seed);
+        let mut target = other(&mut round);
+        let words = round.world.lower_params(round.func, &round.vals).unwrap();
+        let passed = round
+            .world
+            .transfer_params(round.func, &words, &mut target)
+            .unwrap();
+        let lifted = target.lift_params(round.func, &passed).unwrap();
+        assert_eq!(written(&round.vals), written(&lifted), "seed {seed}");
+    }
+}
+
+#[test]
+fn passing_to_another_guest_is_lifting_and_lowering() {
+    for seed in 0..ROUNDS {
+        let mut round = round(seed);
+        // The host's strings are UTF-8; from other encodings `realloc` is called differently.
+        round.world.encoding = StringEncoding::Utf8;
+        let mut words = round.world.lower_params(round.func, &round.vals).unwrap();
+        if seed % 2 == 1 {
+            spoil(&mut round.random, &mut words, &mut round.world.guest.memory);
+        }
+        let mut target = other(&mut round);
+        let mut reference = World::new(round.world.types.clone(), MEMORY);
+        reference.memory64 = target.memory64;
+        reference.encoding = target.encoding;
+
+        let expected = round
+            .world
+            .lift_params(round.func, &words)
+            .and_then(|vals| reference.lower_params(round.func, &vals));
+        let found = round.world.transfer_params(round.func, &words, &mut target);
+        match (expected, found) {
+            (Ok(expected), Ok(found)) => assert_eq!(expected, found, "seed {seed}"),
+            (Err(expected), Err(found)) => {
+                assert_eq!(expected.to_string(), found.to_string(), "seed {seed}");
+            }
+            (expected, found) => panic!("seed {seed}: {expected:?} but {found:?}"),
+        }
+        assert_eq!(reference.guest.calls, target.guest.calls, "seed {seed}");
+        assert!(
+            reference.guest.memory == target.guest.memory,
+            "seed {seed}: the memories differ"
+        );
+    }
+}
+
+#[test]
+fn spoilt_values_trap_or_are_lifted_but_nothing_else() {
+    let mut trapped = 0;
+    for seed in 0..4 * ROUNDS {
+        let mut round = round(seed);
+        let mut words = round.world.lower_params(round.func, &round.vals).unwrap();
+        spoil(&mut round.random, &mut words, &mut round.world.guest.memory);
+        let mut target = other(&mut round);
+        target.guest.lie = match round.random.below(4) {
+            0 => Some((round.random.below(3), round.random.next())),
+            1 => Some((0, MEMORY as u64 - round.random.below(9) as u64)),
+            _ => None,
+        };
+        let lifted = round.world.lift_params(round.func, &words).is_err();
+        let passed = round.world.transfer_params(round.func, &words, &mut target);
+        trapped += usize::from(lifted);
+        assert!(
+            !lifted || passed.is_err(),
+            "seed {seed}: what cannot be lifted is not passed"
+        );
+        if lifted {
+            assert!(
+                target.guest.calls.is_empty(),
+                "seed {seed}: lifting comes before lowering"
+            );
+        }
+    }
+    assert!(trapped > 100, "only {trapped} were spoilt enough to trap");
+}
