@@ -14,7 +14,7 @@ use crate::{
     native_stack,
     stack::{BlockingHostFn, HostFn},
     trap::{Trap, TrapCode},
-    types::{FuncType, GlobalType, MemoryType, TableType},
+    types::{ExternType, FuncType, GlobalType, Import, MemoryType, TableType},
 };
 
 pub(crate) struct WasmiCx<'a, D: IsolateData>(pub(super) StoreContextMut<'a, StoreData<D>>);
@@ -126,20 +126,9 @@ impl<D: IsolateData> WasmiCx<'_, D> {
         self.0
             .data_mut()
             .limiter
-            .instantiate(module.info.memories, module.info.tables)?;
-        let imports = imports
-            .iter()
-            .map(|import| match *import {
-                Extern::Func(Func {
-                    inner: FuncInner::Wasmi(func),
-                    ..
-                }) => Ok(func.into()),
-                Extern::Memory(Memory(MemoryInner::Wasmi(memory))) => Ok(memory.into()),
-                Extern::Global(Global(GlobalInner::Wasmi(global))) => Ok(global.into()),
-                Extern::Table(Table(TableInner::Wasmi(table))) => Ok(table.into()),
-                _ => Err(FOREIGN),
-            })
-            .collect::<Result<Vec<wasmi::Extern>, _>>()?;
+            .instantiate(module.info.memories, module.info.tables)
+            .map_err(EngineError::from)?;
+        let imports = grouped(&module.info.imports, imports)?;
         let result = self.plain(|cx| wasmi::Instance::new(&mut cx.0, &inner.module, &imports))?;
         let instance = match result {
             Ok(instance) => instance,
@@ -274,6 +263,49 @@ impl<D: IsolateData> WasmiCx<'_, D> {
             }
         }
     }
+}
+
+/// What is given for a module's imports, in the order in which the engine groups them by kind.
+fn grouped(imports: &[Import], given: &[Extern]) -> Result<Vec<wasmi::Extern>, EngineError> {
+    if imports.len() != given.len() {
+        return Err(EngineError::Link(format!(
+            "the module has {} imports, {} things were given",
+            imports.len(),
+            given.len()
+        )));
+    }
+    let (mut funcs, mut tables, mut memories, mut globals) = (vec![], vec![], vec![], vec![]);
+    for (import, given) in imports.iter().zip(given) {
+        match (&import.ty, *given) {
+            (
+                ExternType::Func(_),
+                Extern::Func(Func {
+                    inner: FuncInner::Wasmi(func),
+                    ..
+                }),
+            ) => funcs.push(func.into()),
+            (ExternType::Table(_), Extern::Table(Table(TableInner::Wasmi(table)))) => {
+                tables.push(table.into());
+            }
+            (ExternType::Memory(_), Extern::Memory(Memory(MemoryInner::Wasmi(memory)))) => {
+                memories.push(memory.into());
+            }
+            (ExternType::Global(_), Extern::Global(Global(GlobalInner::Wasmi(global)))) => {
+                globals.push(global.into());
+            }
+            (ty, given) if ty.kind() != given.kind() => {
+                return Err(EngineError::Link(format!(
+                    "the import `{}` `{}` is a {}, a {} was given",
+                    import.module,
+                    import.name,
+                    ty.kind(),
+                    given.kind()
+                )));
+            }
+            _ => return Err(FOREIGN),
+        }
+    }
+    Ok([funcs, tables, memories, globals].concat())
 }
 
 fn not_a_number() -> anyhow::Error {

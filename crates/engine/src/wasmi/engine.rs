@@ -10,7 +10,10 @@ use std::{
 
 use wasmi::Config;
 
-use super::{convert, sections};
+use super::{
+    convert,
+    sections::{self, ImportKind},
+};
 use crate::{
     config::EngineConfig,
     error::EngineError,
@@ -120,14 +123,7 @@ pub(crate) fn module(engine: &WasmiEngine, wasm: &[u8]) -> Result<Module, Engine
     }
     let info = ModuleInfo {
         name: sections.name.clone(),
-        imports: inner
-            .imports()
-            .map(|import| Import {
-                module: import.module().into(),
-                name: import.name().into(),
-                ty: convert::extern_type(import.ty()),
-            })
-            .collect(),
+        imports: imports(&inner, &sections.imports),
         exports,
         memories: sections.memories,
         tables: sections.tables,
@@ -143,4 +139,24 @@ pub(crate) fn module(engine: &WasmiEngine, wasm: &[u8]) -> Result<Module, Engine
         inner: ModuleInner::Wasmi(module),
         info: Arc::new(info),
     })
+}
+
+/// A module's imports in their own order: the engine gives them grouped by kind.
+fn imports(module: &wasmi::Module, kinds: &[ImportKind]) -> Vec<Import> {
+    let mut order: Vec<usize> = (0..kinds.len()).collect();
+    order.sort_by_key(|index| kinds[*index]);
+    let mut imports: Vec<(usize, Import)> = order
+        .into_iter()
+        .zip(module.imports())
+        .map(|(index, import)| {
+            let import = Import {
+                module: import.module().into(),
+                name: import.name().into(),
+                ty: convert::extern_type(import.ty()),
+            };
+            (index, import)
+        })
+        .collect();
+    imports.sort_by_key(|(index, _)| *index);
+    imports.into_iter().map(|(_, import)| import).collect()
 }

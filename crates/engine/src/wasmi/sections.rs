@@ -3,11 +3,12 @@
 //! wasmi runs a module's start function with a call that cannot be suspended. So the start section is taken out and the
 //! function exported instead, under a name that no other export has, for the adapter to call it as it sees fit.
 
-use wasmparser::{BinaryReader, Name, NameSectionReader};
+use wasmparser::{BinaryReader, ImportSectionReader, Name, NameSectionReader, TypeRef};
 
 /// Section ids.
 mod id {
     pub(super) const CUSTOM: u8 = 0;
+    pub(super) const IMPORT: u8 = 2;
     pub(super) const TABLE: u8 = 4;
     pub(super) const MEMORY: u8 = 5;
     pub(super) const EXPORT: u8 = 7;
@@ -18,12 +19,23 @@ mod id {
 #[derive(Debug, Default)]
 pub(super) struct Sections {
     pub(super) name: Option<String>,
+    /// The kinds of its imports, in order.
+    pub(super) imports: Vec<ImportKind>,
     /// Memories it defines.
     pub(super) memories: u32,
     /// Tables it defines.
     pub(super) tables: u32,
     /// The module without its start section, and what the start function is exported as.
     pub(super) rewritten: Option<(Vec<u8>, String)>,
+}
+
+/// What kind of thing is imported, in the order in which the engine groups imports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum ImportKind {
+    Func,
+    Table,
+    Memory,
+    Global,
 }
 
 struct Section<'a> {
@@ -47,6 +59,11 @@ pub(super) fn read(wasm: &[u8]) -> Sections {
     };
     Sections {
         name: sections.iter().find_map(module_name),
+        imports: sections
+            .iter()
+            .find(|section| section.id == id::IMPORT)
+            .and_then(import_kinds)
+            .unwrap_or_default(),
         memories: count(id::MEMORY),
         tables: count(id::TABLE),
         rewritten: export_start(wasm, &sections),
@@ -75,6 +92,22 @@ fn split(wasm: &[u8]) -> Option<Vec<Section<'_>>> {
         at = end;
     }
     Some(sections)
+}
+
+fn import_kinds(section: &Section<'_>) -> Option<Vec<ImportKind>> {
+    let imports = ImportSectionReader::new(reader(section.content)).ok()?;
+    imports
+        .into_imports()
+        .map(|import| {
+            Some(match import.ok()?.ty {
+                TypeRef::Func(_) | TypeRef::FuncExact(_) => ImportKind::Func,
+                TypeRef::Table(_) => ImportKind::Table,
+                TypeRef::Memory(_) => ImportKind::Memory,
+                TypeRef::Global(_) => ImportKind::Global,
+                TypeRef::Tag(_) => return None,
+            })
+        })
+        .collect()
 }
 
 fn module_name(section: &Section<'_>) -> Option<String> {

@@ -1,0 +1,11 @@
+//! One test set that both adapters pass: every test runs on each engine.
+
+mod calls;
+mod limits;
+mod memories;
+mod modules;
+mod nesting;
+mod stacks;
+mod support;
+mod time_slices;
+mod traps;
