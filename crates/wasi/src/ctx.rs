@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::clocks::{HostMonotonicClock, HostWallClock, MonotonicClock, WallClock};
+use crate::clocks::{HostMonotonicClock, HostWallClock, MonotonicClock, TimeZone, Utc, WallClock};
 use crate::fs::{Access, Preopen};
 use crate::io::{
     self, DiscardOutput, Drains, EmptyInput, Input, Output, SharedInput, SharedOutput,
@@ -15,6 +15,7 @@ use crate::random::{HostRandom, Random, SeededRandom};
 pub struct WasiCtx {
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
+    pub(crate) initial_cwd: Option<String>,
     pub(crate) stdin: SharedInput,
     pub(crate) stdout: SharedOutput,
     pub(crate) stderr: SharedOutput,
@@ -24,6 +25,7 @@ pub struct WasiCtx {
     pub(crate) output_ceiling: u64,
     pub(crate) monotonic_clock: Box<dyn MonotonicClock>,
     pub(crate) wall_clock: Box<dyn WallClock>,
+    pub(crate) time_zone: Box<dyn TimeZone>,
     pub(crate) random: Box<dyn Random>,
     pub(crate) insecure_random: Box<dyn Random>,
 }
@@ -121,6 +123,7 @@ impl WasiCtxBuilder {
             ctx: WasiCtx {
                 args: Vec::new(),
                 env: Vec::new(),
+                initial_cwd: None,
                 stdin: SharedInput::new(EmptyInput),
                 stdout: discard(),
                 stderr: discard(),
@@ -130,6 +133,7 @@ impl WasiCtxBuilder {
                 output_ceiling: io::WINDOW_CEILING,
                 monotonic_clock: Box::new(HostMonotonicClock::default()),
                 wall_clock: Box::new(HostWallClock),
+                time_zone: Box::new(Utc),
                 random: Box::new(HostRandom),
                 insecure_random: Box::new(SeededRandom::from_host()),
             },
@@ -153,6 +157,12 @@ impl WasiCtxBuilder {
         let name = name.into();
         self.ctx.env.retain(|(other, _)| *other != name);
         self.ctx.env.push((name, value.into()));
+        self
+    }
+
+    /// Sets the directory, in the guest's names, that the guest takes relative paths from.
+    pub fn initial_cwd(mut self, path: impl Into<String>) -> Self {
+        self.ctx.initial_cwd = Some(path.into());
         self
     }
 
@@ -247,6 +257,12 @@ impl WasiCtxBuilder {
     /// Replaces the time of day.
     pub fn wall_clock(mut self, clock: impl WallClock) -> Self {
         self.ctx.wall_clock = Box::new(clock);
+        self
+    }
+
+    /// Tells the guest its time zone; without, it is Coordinated Universal Time.
+    pub fn time_zone(mut self, zone: impl TimeZone) -> Self {
+        self.ctx.time_zone = Box::new(zone);
         self
     }
 

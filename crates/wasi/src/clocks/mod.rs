@@ -2,12 +2,22 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::io::{Readiness, ready_now, sleep};
+
 /// A clock that only moves forwards, from an unspecified start.
 pub trait MonotonicClock: Send + Sync + 'static {
     /// Nanoseconds since the clock's start. Never decreases.
     fn now(&self) -> u64;
     /// The duration of one tick, in nanoseconds; at least 1.
     fn resolution(&self) -> u64;
+    /// Done once [`now`](Self::now) has reached `when`. A clock that does not run as fast as the
+    /// host's has to say so here.
+    fn wait(&self, when: u64) -> Readiness {
+        match when.saturating_sub(self.now()) {
+            0 => ready_now(),
+            rest => sleep(Duration::from_nanos(rest)),
+        }
+    }
 }
 
 /// The time of day, which may be set back.
@@ -16,6 +26,37 @@ pub trait WallClock: Send + Sync + 'static {
     fn now(&self) -> Duration;
     /// The duration of one tick; at least one nanosecond.
     fn resolution(&self) -> Duration;
+}
+
+/// The guest's idea of local time.
+pub trait TimeZone: Send + Sync + 'static {
+    /// What holds `seconds` after 1970-01-01T00:00:00Z.
+    fn at(&self, seconds: u64) -> LocalTime;
+}
+
+/// How local time differs from Coordinated Universal Time at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalTime {
+    /// Seconds that local time is ahead; less than a day in either direction.
+    pub utc_offset: i32,
+    /// The abbreviated name, such as `CET`.
+    pub name: String,
+    /// Whether daylight saving time holds.
+    pub daylight_saving: bool,
+}
+
+/// Coordinated Universal Time: what a guest sees that was told no other time zone.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Utc;
+
+impl TimeZone for Utc {
+    fn at(&self, _seconds: u64) -> LocalTime {
+        LocalTime {
+            utc_offset: 0,
+            name: "UTC".to_owned(),
+            daylight_saving: false,
+        }
+    }
 }
 
 /// The host's monotonic clock, counted from when this value was made.

@@ -2,6 +2,7 @@
 
 use super::counters::Counters;
 use super::endpoint::{Input, Read};
+use super::null::EmptyInput;
 use super::readiness::{Readiness, ready_now};
 use super::stream_error::StreamError;
 
@@ -15,6 +16,16 @@ pub struct InputStream {
     input: Box<dyn Input>,
     open: bool,
     counters: Counters,
+}
+
+/// A stream that is closed already.
+impl Default for InputStream {
+    fn default() -> Self {
+        Self {
+            open: false,
+            ..Self::new(EmptyInput)
+        }
+    }
 }
 
 impl InputStream {
