@@ -1,27 +1,52 @@
-//! Random types and values, from a seed.
+//! Types and values, from a seed or from bytes that a fuzzer made.
 
 use crate::text::label;
+use std::collections::VecDeque;
 use tidegate_core::abi::Val;
 use tidegate_core::plan::StringEncoding;
 use tidegate_core::types::{Case, Field, FuncType, FuncTypeIdx, TypeDef, Types, ValType};
 
 #[derive(Clone, Debug)]
-pub struct Random(u64);
+pub struct Random {
+    /// Used up first.
+    bytes: VecDeque<u8>,
+    state: u64,
+}
 
 impl Random {
     pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+        Self {
+            bytes: VecDeque::new(),
+            state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
+        }
     }
 
-    pub fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
+    /// Numbers made of these bytes as long as they last.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self {
+            bytes: bytes.to_vec().into(),
+            ..Self::new(0)
+        }
+    }
+
+    pub fn word(&mut self) -> u64 {
+        self.draw(8)
     }
 
     pub fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
+        let size = if bound <= 256 { 1 } else { 4 };
+        (self.draw(size) % bound as u64) as usize
+    }
+
+    fn draw(&mut self, size: usize) -> u64 {
+        if self.bytes.len() >= size {
+            let bytes = self.bytes.drain(..size);
+            return bytes.fold(0, |number, byte| number << 8 | u64::from(byte));
+        }
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        self.state
     }
 
     pub fn of<T: Copy>(&mut self, choices: &[T]) -> T {
@@ -34,7 +59,7 @@ impl Random {
             0 => self.below(3) as u64,
             1 => u64::MAX,
             2 => 1 << self.below(64),
-            _ => self.next(),
+            _ => self.word(),
         }
     }
 

@@ -56,7 +56,7 @@ fn spoil(random: &mut Random, words: &mut [u64], memory: &mut [u8]) {
         if random.below(2) == 0 && !words.is_empty() {
             let i = random.below(words.len());
             words[i] = match random.below(4) {
-                0 => random.next(),
+                0 => random.word(),
                 1 => words[i].wrapping_add(1),
                 2 => words[i] ^ 1 << random.below(64),
                 _ => MEMORY as u64,
@@ -64,7 +64,7 @@ fn spoil(random: &mut Random, words: &mut [u64], memory: &mut [u8]) {
         } else {
             // Near the beginning, where the values are.
             let i = 64 + random.below(400);
-            memory[i] = random.next() as u8;
+            memory[i] = random.word() as u8;
         }
     }
 }
@@ -138,7 +138,7 @@ fn spoilt_values_trap_or_are_lifted_but_nothing_else() {
         spoil(&mut round.random, &mut words, &mut round.world.guest.memory);
         let mut target = other(&mut round);
         target.guest.lie = match round.random.below(4) {
-            0 => Some((round.random.below(3), round.random.next())),
+            0 => Some((round.random.below(3), round.random.word())),
             1 => Some((0, MEMORY as u64 - round.random.below(9) as u64)),
             _ => None,
         };

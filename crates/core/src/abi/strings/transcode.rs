@@ -61,6 +61,9 @@ fn decode(
     last: bool,
     sink: &mut Sink<'_>,
 ) -> Result<(usize, bool), Trap> {
+    if sink.push_ascii(from, input) {
+        return Ok((input.len(), false));
+    }
     match from {
         Simple::Latin1 => {
             for (i, &byte) in input.iter().enumerate() {
@@ -116,6 +119,33 @@ struct Sink<'a> {
 }
 
 impl Sink<'_> {
+    /// Encodes a whole chunk if it is ASCII, which every limit allows.
+    fn push_ascii(&mut self, from: Simple, input: &[u8]) -> bool {
+        let ascii = match from {
+            Simple::Utf8 | Simple::Latin1 => input.is_ascii(),
+            Simple::Utf16 => units(input).all(|unit| unit < 0x80),
+        };
+        let length = input.len() / from.unit() * self.to.unit();
+        let Some(out) = self.out.get_mut(..length).filter(|_| ascii) else {
+            return false;
+        };
+        match (from.unit(), self.to.unit()) {
+            (1, 2) => {
+                for (wide, &byte) in out.chunks_exact_mut(2).zip(input) {
+                    wide.copy_from_slice(&[byte, 0]);
+                }
+            }
+            (2, 1) => {
+                for (byte, wide) in out.iter_mut().zip(input.chunks_exact(2)) {
+                    *byte = wide[0];
+                }
+            }
+            _ => out.copy_from_slice(input),
+        }
+        self.length = length;
+        true
+    }
+
     /// Encodes a character; false if it is beyond the limit.
     #[inline]
     fn push(&mut self, char: char) -> bool {
