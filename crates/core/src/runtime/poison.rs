@@ -72,6 +72,8 @@ impl State {
             .map(InstanceId)
             .filter(|&id| !self.instance(id).may_enter)
             .collect();
+        // Whatever ran or waited for a callee was dropped with the calls.
+        self.frames.clear();
         let mut out = Poisoned::default();
         for id in entered {
             let poisoned = self.poison(id);

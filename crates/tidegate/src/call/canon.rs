@@ -1,5 +1,6 @@
 //! The two sides of a call: a lifted function and the place of a lowered one, with their canonical options resolved.
 
+use super::enter::trapped;
 use crate::Component;
 use crate::baton::Baton;
 use crate::baton::StoreId;
@@ -185,12 +186,15 @@ impl LowerTarget for Guest<'_> {
         };
         let instance = self.options.instance;
         let mut slots = [old, old_size, align.into(), new_size];
-        self.cx.data_mut().state.instance_mut(instance).may_leave = false;
+        let task = self.cx.data_mut().state.begin_realloc(instance)?;
+        let thread = self.cx.data_mut().state.current_thread();
         let result = self.cx.call(realloc, &mut slots);
-        let instance = self.cx.data_mut().state.instance_mut(instance);
-        instance.may_leave = true;
-        instance.poisoned |= result.is_err();
-        result?;
+        let state = &mut self.cx.data_mut().state;
+        if let Err(error) = result {
+            trapped(state, thread, instance);
+            return Err(error);
+        }
+        state.end_realloc(task)?;
         Ok(if self.options.memory64 {
             slots[0]
         } else {

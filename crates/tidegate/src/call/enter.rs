@@ -9,7 +9,7 @@ use anyhow::Result;
 use std::future::poll_fn;
 use std::task::Poll;
 use tidegate_core::abi::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
-use tidegate_core::runtime::{InstanceId, TaskId};
+use tidegate_core::runtime::{InstanceId, State, TaskId, ThreadId};
 use tidegate_engine::{Cx, Isolate, Resume, Stack, Step};
 
 /// Core values of a call: its parameters, then its results. The one slot more is for the pointer through which results come.
@@ -18,8 +18,8 @@ pub(crate) type Slots = [u64; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
 /// A call that has entered its callee, with its arguments lowered.
 #[must_use = "an entered instance must be left"]
 pub(crate) struct Entered {
-    caller: Option<InstanceId>,
     pub(crate) task: TaskId,
+    thread: Option<ThreadId>,
     pub(crate) slots: Slots,
 }
 
@@ -36,23 +36,34 @@ impl Callee {
         lower: impl FnOnce(&mut Cx<'_, Baton>, TaskId, &mut Slots) -> Result<()>,
     ) -> Result<Entered> {
         let state = &mut cx.data_mut().state;
-        state.enter(self.options.instance, caller)?;
-        let task = state.add_task();
+        let task = state.begin_sync_call(self.options.instance, caller)?;
         let mut entered = Entered {
-            caller,
             task,
+            thread: state.current_thread(),
             slots: [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS],
         };
         match lower(cx, task, &mut entered.slots) {
             Ok(()) => Ok(entered),
             Err(error) => {
-                // The callee has done nothing wrong, but handles that it was to borrow may be in its table already.
-                let state = &mut cx.data_mut().state;
-                let fails = state.check_borrows(task).is_err();
-                self.leave(cx, entered, fails);
+                self.give_up(cx, &entered);
                 Err(error)
             }
         }
+    }
+
+    /// Leaves an instance whose arguments could not be lowered. That is not the instance's fault, so that it stays usable, unless handles
+    /// that it was to borrow are in its table already, or its own `realloc` trapped.
+    fn give_up(&self, cx: &mut Cx<'_, Baton>, entered: &Entered) {
+        let state = &mut cx.data_mut().state;
+        let usable = !state.instance(self.options.instance).poisoned
+            && state.check_borrows(entered.task).is_ok();
+        if usable {
+            state.finish_return(entered.task);
+            if state.end_sync_call(entered.task).is_ok() {
+                return;
+            }
+        }
+        self.trapped(cx, entered);
     }
 
     /// Runs core code on the caller's stack, lifts the results, and leaves.
@@ -84,14 +95,18 @@ impl Callee {
         lift: impl FnOnce(&mut Cx<'_, Baton>, TaskId, &[u64]) -> Result<R>,
     ) -> Result<R> {
         let result = result.and_then(|()| {
+            cx.data_mut().state.begin_return(entered.task)?;
             let value = lift(cx, entered.task, &entered.slots[..self.flat_results])?;
-            cx.data_mut().state.check_borrows(entered.task)?;
+            cx.data_mut().state.finish_return(entered.task);
             if let Some(post_return) = self.post_return {
                 self.post_return(cx, post_return, &entered.slots)?;
             }
+            cx.data_mut().state.end_sync_call(entered.task)?;
             Ok(value)
         });
-        self.leave(cx, entered, result.is_err());
+        if result.is_err() {
+            self.trapped(cx, &entered);
+        }
         result
     }
 
@@ -104,16 +119,17 @@ impl Callee {
         let instance = self.options.instance;
         let mut slots = *results;
         cx.data_mut().state.instance_mut(instance).may_leave = false;
-        let result = cx.call(func, &mut slots[..self.flat_results]);
+        cx.call(func, &mut slots[..self.flat_results])?;
         cx.data_mut().state.instance_mut(instance).may_leave = true;
-        result
+        Ok(())
     }
 
-    fn leave(&self, cx: &mut Cx<'_, Baton>, entered: Entered, poison: bool) {
-        let state = &mut cx.data_mut().state;
-        state.remove_task(entered.task);
-        state.leave(self.options.instance, entered.caller);
-        state.instance_mut(self.options.instance).poisoned |= poison;
+    fn trapped(&self, cx: &mut Cx<'_, Baton>, entered: &Entered) {
+        trapped(
+            &mut cx.data_mut().state,
+            entered.thread,
+            self.options.instance,
+        );
     }
 
     /// Takes the callee's isolate, with the baton inside.
@@ -124,6 +140,15 @@ impl Callee {
     pub(crate) fn take_isolate(&self, baton: &mut Baton) -> Result<Isolate<Baton>> {
         take_isolate(baton, self.options.isolate)
     }
+}
+
+/// The thread of a synchronous call trapped: its instance becomes unusable.
+pub(crate) fn trapped(state: &mut State, thread: Option<ThreadId>, instance: InstanceId) {
+    // Synchronous calls have neither parked stacks nor host functions at work.
+    let _ = match thread {
+        Some(thread) => state.trapped(thread, instance),
+        None => state.poison(instance),
+    };
 }
 
 /// Takes an isolate out of the baton and puts the baton in it.

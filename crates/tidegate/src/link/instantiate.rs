@@ -48,7 +48,8 @@ pub(crate) async fn instantiate(
         (baton, result) = instance.step(baton, step).await;
         if let Err(error) = result {
             for &id in &instance.instances {
-                baton.state.instance_mut(id).poisoned = true;
+                // Nothing else than start functions ran in it.
+                let _ = baton.state.poison(id);
             }
             return (
                 baton,
@@ -183,9 +184,9 @@ impl InstanceData {
             Err(error) => return (baton, Err(error)),
         };
         let id = self.instances[instance.index()];
-        let entered = baton.state.enter(id, None).map_err(Error::from);
-        let isolate = entered.and_then(|()| take_isolate(&mut baton, index));
-        let mut isolate = match isolate {
+        let entered = baton.state.begin_sync_call(id, None).map_err(Error::from);
+        let isolate = entered.and_then(|task| Ok((task, take_isolate(&mut baton, index)?)));
+        let (task, mut isolate) = match isolate {
             Ok(isolate) => isolate,
             Err(error) => return (baton, Err(error)),
         };
@@ -198,8 +199,12 @@ impl InstanceData {
             isolate.cx().instantiate(&module, &imports)
         };
         let mut baton = return_isolate(isolate, index);
-        baton.state.leave(id, None);
-        let result = result.map(|made| self.core_instances.push((index, made)));
+        let result = result.and_then(|made| {
+            baton.state.finish_return(task);
+            baton.state.end_sync_call(task)?;
+            self.core_instances.push((index, made));
+            Ok(())
+        });
         (baton, result)
     }
 
