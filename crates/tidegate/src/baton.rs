@@ -3,6 +3,7 @@
 //! The holder is the innermost of: the [`Store`](crate::Store) itself, the isolate whose code runs (it sits in the engine store's data), or a host
 //! function that is running. Entering an isolate hands it in, leaving takes it back: a pointer moved, not a lock.
 
+use crate::call::items::CopyPlans;
 use crate::{Engine, Limits};
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -28,6 +29,8 @@ pub(crate) struct Runtime {
     pub(crate) limits: Limits,
     /// The resource types of the host, by the Rust type that stands for them.
     host_resources: HashMap<TypeId, ResourceType>,
+    /// How items of streams and futures pass.
+    pub(crate) copies: CopyPlans,
     home: Home,
 }
 
@@ -52,6 +55,7 @@ impl Runtime {
             data,
             limits,
             host_resources: HashMap::new(),
+            copies: CopyPlans::default(),
             home: Home::default(),
         }
     }

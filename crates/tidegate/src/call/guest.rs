@@ -312,9 +312,9 @@ fn context<'a>(
 }
 
 /// Two memories of one isolate.
-struct Within<'a> {
-    source: Option<Memory>,
-    target: Guest<'a>,
+pub(super) struct Within<'a> {
+    pub(super) source: Option<Memory>,
+    pub(super) target: Guest<'a>,
 }
 
 impl Transfer for Within<'_> {
@@ -346,9 +346,9 @@ impl Transfer for Within<'_> {
 }
 
 /// Memories of two isolates.
-struct Across<'a, 'b> {
-    source: (Cx<'a, Baton>, Option<Memory>),
-    target: Guest<'b>,
+pub(super) struct Across<'a, 'b> {
+    pub(super) source: (Cx<'a, Baton>, Option<Memory>),
+    pub(super) target: Guest<'b>,
 }
 
 impl Transfer for Across<'_, '_> {

@@ -5,3 +5,4 @@ pub(crate) mod canon;
 pub(crate) mod enter;
 pub(crate) mod guest;
 pub(crate) mod host;
+pub(crate) mod items;

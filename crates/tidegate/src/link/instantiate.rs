@@ -17,7 +17,7 @@ use tidegate_core::plan::{
     Plan, Resource, Step, StringEncoding, TrampolineIdx,
 };
 use tidegate_core::runtime::InstanceId;
-use tidegate_engine::{self as engine, Extern, Func, Isolate, Stack};
+use tidegate_engine::{self as engine, Extern, Func, Isolate, Memory, Stack};
 
 /// An instantiated component.
 pub(crate) struct InstanceData {
@@ -289,6 +289,13 @@ impl InstanceData {
         }
     }
 
+    fn core_memory(&self, baton: &mut Baton, def: &CoreDef) -> Result<Memory> {
+        match self.core_def(baton, def)? {
+            Extern::Memory(memory) => Ok(memory),
+            other => bail!(bug(&format!("a core {} is used as a memory", other.kind()))),
+        }
+    }
+
     /// Options without memory, as built-ins and destructors have them.
     fn plain_options(&self, instance: InstanceIdx) -> Result<CanonOptions> {
         Ok(CanonOptions {
@@ -312,10 +319,7 @@ impl InstanceData {
         let options: &Options = &linked.component.plan().options[index.index()];
         let memory = match &options.memory {
             None => None,
-            Some(def) => match self.core_def(baton, def)? {
-                Extern::Memory(memory) => Some(memory),
-                other => bail!(bug(&format!("a core {} is used as a memory", other.kind()))),
-            },
+            Some(def) => Some(self.core_memory(baton, def)?),
         };
         let realloc = options
             .realloc
@@ -417,9 +421,21 @@ impl InstanceData {
                     Some(index) => self.canon_options(baton, trampoline.instance, index)?,
                     None => self.plain_options(trampoline.instance)?,
                 };
-                let blocks = linked.may_block(trampoline);
-                let mut cx = isolate_cx(baton, isolate)?;
-                builtins::define(&mut cx, ty, canon, options, blocks)?
+                let memory = match canon {
+                    Canon::WaitableSetWait { memory, .. }
+                    | Canon::WaitableSetPoll { memory, .. } => {
+                        Some(self.core_memory(baton, memory)?)
+                    }
+                    _ => None,
+                };
+                let definitions = builtins::Definitions {
+                    memory,
+                    blocks: linked.may_block(trampoline),
+                };
+                let mut made = take_isolate(baton, isolate)?;
+                let func = builtins::define(&mut made.cx(), ty, canon, options, definitions);
+                *baton = return_isolate(made, isolate);
+                func?
             }
         };
         Ok(*self.trampolines[index.index()].get_or_init(|| func))

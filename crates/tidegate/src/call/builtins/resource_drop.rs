@@ -1,0 +1,76 @@
+//! `canon resource.drop`, which calls destructors.
+
+use super::super::canon::{CanonOptions, Dtor};
+use super::super::guest;
+use crate::baton::{Baton, Waiting};
+use crate::link::HostDtor;
+use anyhow::Result;
+
+use std::task::{Context, Poll, Waker};
+use tidegate_core::runtime::ResourceType;
+use tidegate_core::types::ResourceIdx;
+use tidegate_engine::{Cx, Flow, Job};
+
+/// `canon resource.drop`
+pub(super) struct ResourceDrop {
+    pub(super) ty: ResourceType,
+    pub(super) index: ResourceIdx,
+    pub(super) options: CanonOptions,
+}
+
+impl ResourceDrop {
+    /// Removes the handle; gives the representation and the destructor to call with it, if it was owned and there is one.
+    fn remove(&self, cx: &mut Cx<'_, Baton>, handle: u32) -> Result<Option<(&Dtor, u32)>> {
+        let state = &mut cx.data_mut().state;
+        state.check_may_leave(self.options.instance)?;
+        let rep = state.resource_drop(self.options.instance, self.ty, handle)?;
+        Ok(self.options.shared.dtor(self.index).zip(rep))
+    }
+
+    pub(super) fn run(&self, cx: &mut Cx<'_, Baton>, handle: u32) -> Result<()> {
+        match self.remove(cx, handle)? {
+            None | Some((Dtor::None, _)) => Ok(()),
+            Some((Dtor::Host(dtor), rep)) => match &**dtor {
+                HostDtor::Sync(dtor) => dtor(cx.data_mut(), rep),
+                HostDtor::Waiting(_) => Err(tidegate_engine::EngineError::CannotBlock.into()),
+            },
+            Some((Dtor::Guest(callee), rep)) => guest::call_dtor(cx, &self.options, callee, rep),
+        }
+    }
+
+    pub(super) fn run_waiting(
+        &self,
+        cx: &mut Cx<'_, Baton>,
+        slots: &mut [u64],
+    ) -> Result<Flow<Waiting>> {
+        match self.remove(cx, slots[0] as u32)? {
+            None | Some((Dtor::None, _)) => Ok(Flow::Return),
+            Some((Dtor::Guest(callee), rep)) => {
+                guest::call_dtor_waiting(cx, slots, &self.options, callee, rep)
+            }
+            Some((Dtor::Host(dtor), rep)) => match &**dtor {
+                HostDtor::Sync(dtor) => dtor(cx.data_mut(), rep).map(|()| Flow::Return),
+                HostDtor::Waiting(dtor) => {
+                    let mut future = dtor(cx.data_mut().take(), rep);
+                    match future
+                        .as_mut()
+                        .poll(&mut Context::from_waker(Waker::noop()))
+                    {
+                        Poll::Ready((baton, result)) => {
+                            *cx.data_mut() = baton;
+                            result.map(|()| Flow::Return)
+                        }
+                        Poll::Pending => Ok(Flow::Block(Waiting::new(async move {
+                            let (baton, result) = future.await;
+                            let job: Job<Baton> = Box::new(move |mut cx, _| {
+                                *cx.data_mut() = baton;
+                                result.map(|()| Flow::Return)
+                            });
+                            job
+                        }))),
+                    }
+                }
+            },
+        }
+    }
+}

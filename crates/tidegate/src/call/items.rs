@@ -1,0 +1,154 @@
+//! Items of streams and futures, passed from the buffer of one guest to that of another.
+
+use super::canon::{CanonOptions, Guest};
+use super::guest::{Across, Within};
+use crate::baton::{Baton, Runtime};
+use crate::error::bug;
+use anyhow::{Context, Result, bail};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tidegate_core::abi::{Program, Side, TransferContext, transfer_items};
+use tidegate_core::runtime::{Copy, CopySide, Lends};
+use tidegate_core::types::ValType;
+use tidegate_engine::Cx;
+
+/// How the items of one built-in's buffers are lifted or lowered.
+#[derive(Clone)]
+pub(crate) struct CopyOptions {
+    options: CanonOptions,
+    element: Option<ValType>,
+}
+
+/// The [`CopyOptions`] of a store, by number, and how items pass from one to another.
+#[derive(Default)]
+pub(crate) struct CopyPlans {
+    options: Vec<CopyOptions>,
+    programs: HashMap<(u32, u32), Arc<Program>>,
+}
+
+impl CopyPlans {
+    /// Gives options a number.
+    pub(crate) fn add(&mut self, options: &CanonOptions, element: Option<ValType>) -> u32 {
+        self.options.push(CopyOptions {
+            options: options.clone(),
+            element,
+        });
+        self.options.len() as u32 - 1
+    }
+
+    fn get(&self, number: u32) -> Result<CopyOptions> {
+        self.options
+            .get(number as usize)
+            .cloned()
+            .context(bug("a buffer has no options"))
+    }
+
+    fn program(&mut self, source: u32, target: u32) -> Result<Option<Arc<Program>>> {
+        if let Some(program) = self.programs.get(&(source, target)) {
+            return Ok(Some(program.clone()));
+        }
+        let (from, to) = (self.get(source)?, self.get(target)?);
+        let (Some(given), Some(taken)) = (from.element, to.element) else {
+            return Ok(None);
+        };
+        let side = |options: &CanonOptions| Side {
+            memory64: options.memory64,
+            encoding: options.encoding,
+            async_: true,
+        };
+        let program = Arc::new(Program::items(
+            (from.options.shared.types(), given, side(&from.options)),
+            (to.options.shared.types(), taken, side(&to.options)),
+        )?);
+        self.programs.insert((source, target), program.clone());
+        Ok(Some(program))
+    }
+}
+
+/// Where the items of one side lie, with what is done already left out.
+fn start(side: &CopySide, of: &CopyOptions) -> usize {
+    let size = of.element.map_or(0, |ty| {
+        of.options
+            .shared
+            .types()
+            .layout(ty, of.options.memory64)
+            .size
+    });
+    side.buffer.pointer as usize + side.buffer.progress as usize * size as usize
+}
+
+/// Performs a copy that a built-in of an instance asked for, whose isolate `cx` is. Gives how many bytes were moved.
+pub(crate) fn pass(cx: &mut Cx<'_, Baton>, current: usize, copy: &Copy) -> Result<u64> {
+    let runtime: &mut Runtime = cx.data_mut();
+    let (from, to) = (copy.source.buffer.options, copy.target.buffer.options);
+    let (source, target) = (runtime.copies.get(from)?, runtime.copies.get(to)?);
+    let Some(program) = runtime.copies.program(from, to)? else {
+        return Ok(0);
+    };
+    let (src, dst) = (start(&copy.source, &source), start(&copy.target, &target));
+    let task = runtime.state.current_task()?;
+    let mut lends = Lends::default();
+    let mut context = TransferContext {
+        source: source.options.instance,
+        source_types: source.options.shared.types(),
+        source_resources: &source.options.shared.resources,
+        lends: &mut lends,
+        target: target.options.instance,
+        target_resources: &target.options.shared.resources,
+        task,
+    };
+    let count = copy.count as usize;
+    let (from, to) = (source.options.isolate, target.options.isolate);
+    if from == to {
+        if from != current {
+            bail!(bug("a copy happens in neither of its isolates"));
+        }
+        let guest = Guest {
+            cx: cx.reborrow(),
+            options: &target.options,
+        };
+        let mut x = Within {
+            source: source.options.memory,
+            target: guest,
+        };
+        transfer_items(&program, &mut context, &mut x, src, dst, count)?;
+    } else {
+        let other = if from == current { to } else { from };
+        let mut isolate = super::enter::take_isolate(cx.data_mut(), other)?;
+        let result = if from == current {
+            let guest = Guest {
+                cx: isolate.cx(),
+                options: &target.options,
+            };
+            let mut x = Across {
+                source: (cx.reborrow(), source.options.memory),
+                target: guest,
+            };
+            transfer_items(&program, &mut context, &mut x, src, dst, count)
+        } else {
+            *cx.data_mut() = isolate.data_mut().take();
+            let guest = Guest {
+                cx: cx.reborrow(),
+                options: &target.options,
+            };
+            let mut x = Across {
+                source: (isolate.cx(), source.options.memory),
+                target: guest,
+            };
+            let result = transfer_items(&program, &mut context, &mut x, src, dst, count);
+            *isolate.data_mut() = cx.data_mut().take();
+            result
+        };
+        *cx.data_mut() = super::enter::return_isolate(isolate, other);
+        result?;
+    }
+    let size = source.element.map_or(0, |ty| {
+        source
+            .options
+            .shared
+            .types()
+            .layout(ty, source.options.memory64)
+            .size
+    });
+    Ok(u64::from(copy.count) * u64::from(size))
+}
