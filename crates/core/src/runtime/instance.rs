@@ -50,6 +50,11 @@ impl Instance {
         &mut self.entering[usize::from(!lift.needs_exclusive())]
     }
 
+    /// The same, to look at.
+    pub(super) fn queue(&self, lift: Lift) -> &VecDeque<ThreadId> {
+        &self.entering[usize::from(!lift.needs_exclusive())]
+    }
+
     /// Its threads, by the indices that its code knows them by.
     pub fn threads(&self) -> &Table<ThreadId> {
         &self.threads

@@ -225,7 +225,12 @@ impl State {
         }
         self.threads[id.0].run = Run::Waiting(until);
         if self.is_ready(id) {
-            let yields = matches!(until, Until::Now | Until::NotExclusive | Until::Entry);
+            let yields = match until {
+                Until::Now | Until::NotExclusive => true,
+                // It would overtake those that wait already.
+                Until::Entry => self.others_wait_to_enter(id),
+                Until::SetEvent { .. } | Until::Event(_) | Until::Resolved(_) => false,
+            };
             if chooser.choose(Choice::BlockThoughReady { yields }) == 0 {
                 self.threads[id.0].run = Run::Running;
                 return Some(false);
@@ -234,6 +239,11 @@ impl State {
         self.start_waiting(id, until);
         self.block(id, parked, cancellable);
         None
+    }
+
+    fn others_wait_to_enter(&self, id: ThreadId) -> bool {
+        let task = &self.tasks[self.threads[id.0].task.0];
+        !self.instance(task.instance).queue(task.lift).is_empty()
     }
 
     /// Notes whom to ask when the condition may have come true, and asks at once.
@@ -249,7 +259,9 @@ impl State {
             }
             Until::Now | Until::NotExclusive => {}
         }
-        if self.is_ready(id) {
+        if until == Until::Entry {
+            self.hint_entering(instance);
+        } else if self.is_ready(id) {
             self.hint(id);
         } else if until == Until::NotExclusive {
             self.instance_mut(instance).gated.push(id);

@@ -121,6 +121,16 @@ def patch(d, rec):
 
     d.SharedFutureImpl.drop = future_drop
 
+    # A synchronous subtask.cancel takes whatever event is pending for the end of the subtask, though it may be that of its start.
+    wait = d.Waitable.wait_for_pending_event
+
+    def wait_for_pending_event(self):
+        if isinstance(self, d.Subtask) and self.has_pending_event():
+            rec.finish("abandon")
+        wait(self)
+
+    d.Waitable.wait_for_pending_event = wait_for_pending_event
+
 
 def guarded(rec, f):
     """A trap ends the sequence; a failed assertion means that the reference has no answer."""

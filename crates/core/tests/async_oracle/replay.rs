@@ -8,6 +8,7 @@ use tidegate_core::runtime::{
     Action, CallSpec, CallbackStep, Caller, CancelStep, CopyStep, Event, GuestBuffer, Handle,
     InstanceId, Lends, Lift, LowerStep, PayloadId, ResourceType, SharedKind, State,
     SubtaskCancelStep, SyncStep, TaskId, TaskState, ThreadId, ThreadStep, WaitStep, WaitableId,
+    WaitingFor,
 };
 use tidegate_core::trap::Trap;
 use tidegate_core::types::{Types, ValType};
@@ -120,6 +121,7 @@ impl World {
             let line = self.trace.borrow_mut().next()?;
             let words: Vec<&str> = line.iter().map(String::as_str).collect();
             self.note_indices();
+            self.check_readiness()?;
             match words.as_slice() {
                 ["host", "tick"] => {
                     if let Some(resumed) = self.state.tick(&mut self.chooser) {
@@ -162,6 +164,17 @@ impl World {
                 _ => return self.trace.borrow().differs("here the host acts"),
             }
         }
+    }
+
+    /// What a fair driver asks must agree with a look at every thread.
+    fn check_readiness(&mut self) -> Result<(), End> {
+        let waiting = self.state.deadlock().waiting;
+        let ready = waiting.iter().any(|one| one.what == WaitingFor::Ready);
+        if self.state.has_ready() != ready {
+            let what = format!("the ready threads are not known: {waiting:?}");
+            return self.trace.borrow().differs(what);
+        }
+        Ok(())
     }
 
     fn same(&self, what: &str, actual: &[String], expected: &[&str]) -> Result<(), End> {

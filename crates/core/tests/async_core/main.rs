@@ -1,0 +1,8 @@
+//! The async half without an engine: scripted pairs of instances.
+
+mod calls;
+mod host_ends;
+mod limits;
+mod pair;
+mod streams;
+mod traps;
