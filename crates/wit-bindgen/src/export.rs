@@ -187,7 +187,7 @@ pub(crate) fn interface(
             .map(|function| function.call(generator, &quote!(self.guest)));
         resource_types.extend(quote! {
             #[doc = #doc]
-            #[derive(::core::clone::Clone, ::core::marker::Copy)]
+            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
             pub struct #guest<'a> {
                 guest: &'a Guest,
             }
@@ -201,13 +201,13 @@ pub(crate) fn interface(
     let index_doc = format!(" Where a component exports the functions of `{interface_name}`.");
     Ok(quote! {
         #[doc = #doc]
-        #[derive(::core::clone::Clone)]
+        #[derive(::core::clone::Clone, ::core::fmt::Debug)]
         pub struct Guest {
             #(#fields: #krate::Func,)*
         }
 
         #[doc = #index_doc]
-        #[derive(::core::clone::Clone)]
+        #[derive(::core::clone::Clone, ::core::fmt::Debug)]
         pub struct GuestIndices {
             #(#fields: #krate::ExportIndex,)*
         }

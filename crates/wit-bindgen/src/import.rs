@@ -561,13 +561,20 @@ pub(crate) fn method_name(function: &Function, siblings: &[&Function]) -> Ident 
     }
 }
 
-/// The three public ways to put host traits into a linker. `bounds` are the traits, `link` makes the call given an expression for the getter.
+/// The three public ways to put host traits into a linker. `name` is the first one's, `bounds` are the traits, `link` makes the call given an
+/// expression for the getter.
 pub(crate) fn add_to_linker(
     generator: &Generator<'_>,
+    name: &str,
     bounds: &[TokenStream],
     link: impl Fn(TokenStream) -> TokenStream,
 ) -> TokenStream {
     let krate = &generator.krate;
+    let (of_whole, of_part, of_view) = (
+        format_ident!("{name}"),
+        format_ident!("{name}_with"),
+        format_ident!("{name}_get"),
+    );
     let view_bound = (!bounds.is_empty()).then(|| quote!(for<'a> D::Data<'a>: #(#bounds +)*,));
     let whole = link(quote!(#krate::__internal::Whole));
     let part = link(quote!(#krate::__internal::Part::new(get)));
@@ -577,7 +584,7 @@ pub(crate) fn add_to_linker(
         ///
         /// # Errors
         /// When the linker already has one of them.
-        pub fn add_to_linker<T>(linker: &mut #krate::Linker<T>) -> #krate::Result<()>
+        pub fn #of_whole<T>(linker: &mut #krate::Linker<T>) -> #krate::Result<()>
         where
             T: #(#bounds +)* ::core::marker::Send + 'static,
         {
@@ -588,7 +595,7 @@ pub(crate) fn add_to_linker(
         ///
         /// # Errors
         /// When the linker already has one of them.
-        pub fn add_to_linker_with<T, U>(
+        pub fn #of_part<T, U>(
             linker: &mut #krate::Linker<T>,
             get: impl ::core::ops::Fn(&mut T) -> &mut U
                 + ::core::clone::Clone + ::core::marker::Send + ::core::marker::Sync + 'static,
@@ -604,7 +611,7 @@ pub(crate) fn add_to_linker(
         ///
         /// # Errors
         /// When the linker already has one of them.
-        pub fn add_to_linker_get<T, D>(
+        pub fn #of_view<T, D>(
             linker: &mut #krate::Linker<T>,
             get: impl ::core::ops::Fn(&mut T) -> D::Data<'_>
                 + ::core::clone::Clone + ::core::marker::Send + ::core::marker::Sync + 'static,

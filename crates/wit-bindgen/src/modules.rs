@@ -79,6 +79,7 @@ fn imported(generator: &Generator<'_>, id: InterfaceId) -> Result<TokenStream> {
         items.extend(imports.generate(generator)?);
         items.extend(add_to_linker(
             generator,
+            "add_to_linker",
             &[quote!(Host)],
             |getter| quote!(__link(linker, #getter)),
         ));

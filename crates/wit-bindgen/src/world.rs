@@ -58,7 +58,7 @@ pub(crate) fn world(generator: &Generator<'_>) -> Result<TokenStream> {
         #docs
         #[doc = ""]
         #[doc = #doc]
-        #[derive(::core::clone::Clone)]
+        #[derive(::core::clone::Clone, ::core::fmt::Debug)]
         pub struct #name {
             #(#interface_fields: #guests,)*
             #(#function_fields: #krate::Func,)*
@@ -165,7 +165,7 @@ impl<'a> Exports<'a> {
         );
         quote! {
             #[doc = #doc]
-            #[derive(::core::clone::Clone)]
+            #[derive(::core::clone::Clone, ::core::fmt::Debug)]
             pub struct #indices_name {
                 #(#interface_fields: #guest_indices,)*
                 #(#function_fields: #krate::ExportIndex,)*
@@ -230,6 +230,12 @@ fn pre(generator: &Generator<'_>, name: &Ident) -> TokenStream {
                     instance_pre: ::core::clone::Clone::clone(&self.instance_pre),
                     indices: ::core::clone::Clone::clone(&self.indices),
                 }
+            }
+        }
+
+        impl<T: ::core::marker::Send + 'static> ::core::fmt::Debug for #pre_name<T> {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                f.debug_struct(::core::stringify!(#pre_name)).finish_non_exhaustive()
             }
         }
 
@@ -312,13 +318,19 @@ fn imports(generator: &Generator<'_>, name: &Ident) -> Result<(TokenStream, Toke
         }
     }
     let mut items = TokenStream::new();
-    let has_own = !own.functions.is_empty() || !own.resources.is_empty();
-    if has_own {
+    let mut own_faces = TokenStream::new();
+    if !own.functions.is_empty() || !own.resources.is_empty() {
         let trait_name = &own.trait_name;
         let link = format_ident!("__link_{}", names::snake(&world.name));
         bounds.push(quote!(#trait_name));
         links.push(quote!(self::#link));
         items = own.generate(generator)?;
+        own_faces = add_to_linker(
+            generator,
+            "add_to_linker_imports",
+            &[quote!(#trait_name)],
+            |getter| quote!(self::#link(linker, #getter)),
+        );
     }
     if links.is_empty() {
         return Ok((items, TokenStream::new()));
@@ -327,11 +339,13 @@ fn imports(generator: &Generator<'_>, name: &Ident) -> Result<(TokenStream, Toke
     let bounded = (!bounds.is_empty()).then(|| quote!(for<'a> G::Data<'a>: #(#bounds +)*,));
     let faces = add_to_linker(
         generator,
+        "add_to_linker",
         &bounds,
         |getter| quote!(Self::__link(linker, #getter)),
     );
     let link = quote! {
         #faces
+        #own_faces
 
         #[doc(hidden)]
         pub fn __link<T, G>(linker: &mut #krate::Linker<T>, getter: G) -> #krate::Result<()>
