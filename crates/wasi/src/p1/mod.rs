@@ -3,7 +3,7 @@
 //! [`Preview1`] holds what a guest sees: its descriptors, arguments, environment, clocks and
 //! randomness. [`FUNCTIONS`] lists the functions, each with its core signature and a way to call
 //! it, given the guest's memory and the arguments as they are on the guest's stack. It knows no
-//! engine: `add_to_linker` binds the list to one.
+//! engine: [`add_to_linker`] binds the list to one.
 //!
 //! # Waiting
 //!
@@ -31,6 +31,7 @@ mod fd_dir;
 mod fd_io;
 mod fd_stat;
 mod functions;
+mod link;
 mod memory;
 mod outcome;
 mod path;
@@ -48,6 +49,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 pub use functions::{CoreType, FUNCTIONS, Function};
+pub use link::add_to_linker;
 pub use outcome::{Outcome, Trap};
 pub use table::DESCRIPTORS_MAX;
 pub use types::Errno;
@@ -126,3 +128,6 @@ impl Preview1 {
         &mut self.ctx
     }
 }
+
+#[cfg(test)]
+mod tests;

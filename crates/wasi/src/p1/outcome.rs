@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 
 use super::types::Errno;
 use crate::fs::ErrorCode;
@@ -83,6 +84,20 @@ impl From<ErrorCode> for Stop {
     fn from(code: ErrorCode) -> Self {
         Self::Errno(code.into())
     }
+}
+
+/// Lets others run: the executor goes round once before this is ready. The runtime looks once before
+/// it parks the guest, so it takes two looks to get as far as the executor.
+pub(super) fn let_others_run() -> Readiness {
+    let mut looks = 0;
+    Box::pin(std::future::poll_fn(move |cx| {
+        if looks == 2 {
+            return Poll::Ready(());
+        }
+        looks += 1;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }))
 }
 
 /// What a function must remember until it is called again after a wait.

@@ -1,8 +1,8 @@
 //! The guest as a process.
 
+use super::outcome::let_others_run;
 use super::types::Errno;
 use super::{Memory, Preview1, Progress, Stop};
-use crate::io::ready_now;
 
 impl Preview1 {
     /// `proc_exit`: ends the guest with `status`. Does not return.
@@ -32,7 +32,7 @@ impl Preview1 {
     pub(super) fn sched_yield(&mut self, _memory: &mut Memory<'_>) -> Result<(), Stop> {
         match self.resume.take() {
             Some(Progress::Yielded) => Ok(()),
-            _ => Err(self.resume.wait(Progress::Yielded, ready_now())),
+            _ => Err(self.resume.wait(Progress::Yielded, let_others_run())),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Randomness.
 
+use super::outcome::let_others_run;
 use super::{Memory, Preview1, Progress, Stop};
-use crate::io::ready_now;
 
 /// How many bytes one turn produces, so that a guest that asks for gigabytes can be interrupted
 /// within a fraction of a millisecond.
@@ -34,6 +34,6 @@ impl Preview1 {
         }
         Err(self
             .resume
-            .wait(Progress::Filled { bytes: end }, ready_now()))
+            .wait(Progress::Filled { bytes: end }, let_others_run()))
     }
 }
