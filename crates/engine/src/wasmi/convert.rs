@@ -98,6 +98,27 @@ pub(super) fn extern_type(ty: &wasmi::ExternType) -> ExternType {
     }
 }
 
+/// The type of a tag with this payload. Exception references are external references here.
+pub(super) fn payload_type(payload: &[wasmparser::ValType]) -> FuncType {
+    FuncType::new(engine_types(payload).into_iter().map(val_type), [])
+}
+
+/// Types of a translated module, as the engine has them.
+pub(super) fn engine_types(types: &[wasmparser::ValType]) -> Vec<wasmi::ValType> {
+    types
+        .iter()
+        .map(|ty| match ty {
+            wasmparser::ValType::I32 => wasmi::ValType::I32,
+            wasmparser::ValType::I64 => wasmi::ValType::I64,
+            wasmparser::ValType::F32 => wasmi::ValType::F32,
+            wasmparser::ValType::F64 => wasmi::ValType::F64,
+            wasmparser::ValType::V128 => wasmi::ValType::V128,
+            wasmparser::ValType::Ref(ty) if ty.is_func_ref() => wasmi::ValType::FuncRef,
+            wasmparser::ValType::Ref(_) => wasmi::ValType::ExternRef,
+        })
+        .collect()
+}
+
 /// A value from a word. Narrow values are the word's low half.
 #[inline]
 pub(super) fn to_val(kind: Number, word: u64) -> Val {

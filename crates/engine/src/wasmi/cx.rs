@@ -2,7 +2,13 @@
 
 use wasmi::{AsContext, AsContextMut, Nullable, StoreContextMut};
 
-use super::{convert, host, isolate::StoreData};
+use super::{
+    convert,
+    engine::{Lowered, WasmiModule},
+    exceptions::{self, Exceptions, Flight},
+    host,
+    isolate::StoreData,
+};
 use crate::{
     cx::{
         Cx, CxInner, Extern, Func, FuncInner, Global, GlobalInner, Instance, InstanceInner, Memory,
@@ -14,7 +20,7 @@ use crate::{
     native_stack,
     stack::{BlockingHostFn, HostFn},
     trap::{Trap, TrapCode},
-    types::{ExternType, FuncType, GlobalType, Import, MemoryType, TableType},
+    types::{FuncType, GlobalType, Import, MemoryType, TableType},
 };
 
 pub(crate) struct WasmiCx<'a, D: IsolateData>(pub(super) StoreContextMut<'a, StoreData<D>>);
@@ -22,13 +28,15 @@ pub(crate) struct WasmiCx<'a, D: IsolateData>(pub(super) StoreContextMut<'a, Sto
 /// An instance.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WasmiInstance {
-    pub(super) inner: wasmi::Instance,
+    inner: wasmi::Instance,
+    /// Where in the store the tags that it exports are.
+    exported_tags: Option<usize>,
 }
 
 /// A tag: an index into the store's tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WasmiTag {
-    pub(super) index: u32,
+    index: u32,
 }
 
 const FOREIGN: EngineError = EngineError::Misuse("something of another engine");
@@ -90,11 +98,27 @@ impl<D: IsolateData> WasmiCx<'_, D> {
             self.set_fuel(u64::MAX);
         }
         let result = enter(self);
+        let landed = self.land().check();
         if let Some(fuel) = fuel {
             self.set_fuel(fuel);
         }
         self.0.data_mut().may_block = may_block;
-        Ok(result)
+        landed.map(|()| result)
+    }
+
+    /// Takes the exception that reached the host, if one did.
+    pub(super) fn land(&mut self) -> Flight {
+        match self.0.data().exceptions {
+            None => Flight::default(),
+            Some(_) => Exceptions::land(self.0.as_context_mut()),
+        }
+    }
+
+    pub(super) fn enable_exceptions(&mut self) {
+        if self.0.data().exceptions.is_none() {
+            let exceptions = Exceptions::new(self.0.as_context_mut());
+            self.0.data_mut().exceptions = Some(exceptions);
+        }
     }
 
     pub(super) fn set_fuel(&mut self, fuel: u64) {
@@ -128,8 +152,9 @@ impl<D: IsolateData> WasmiCx<'_, D> {
             .limiter
             .instantiate(module.info.memories, module.info.tables)
             .map_err(EngineError::from)?;
-        let imports = grouped(&module.info.imports, imports)?;
-        let result = self.plain(|cx| wasmi::Instance::new(&mut cx.0, &inner.module, &imports))?;
+        let given = Given::new(&module.info.imports, imports)?;
+        let (code, imports, exported_tags) = self.form(inner, given)?;
+        let result = self.plain(|cx| wasmi::Instance::new(&mut cx.0, code, &imports))?;
         let instance = match result {
             Ok(instance) => instance,
             Err(error) => {
@@ -140,16 +165,90 @@ impl<D: IsolateData> WasmiCx<'_, D> {
             }
         };
         let start = inner
-            .start
-            .as_deref()
+            .start()
             .and_then(|name| instance.get_func(&self.0, name))
             .map(|func| self.func(func));
-        let instance = WasmiInstance { inner: instance };
+        let instance = WasmiInstance {
+            inner: instance,
+            exported_tags,
+        };
         Ok((Instance(InstanceInner::Wasmi(instance)), start))
+    }
+
+    /// The form of a module for this isolate, its imports, and where the tags are that the instance will export.
+    fn form<'m>(
+        &mut self,
+        module: &'m WasmiModule,
+        given: Given,
+    ) -> Result<(&'m wasmi::Module, Vec<wasmi::Extern>, Option<usize>), EngineError> {
+        let Given {
+            mut funcs,
+            tables,
+            memories,
+            mut globals,
+            mut tags,
+        } = given;
+        let is_first = self.0.data().instances == 0;
+        self.0.data_mut().instances += 1;
+        if module.plain().is_none() && is_first {
+            self.enable_exceptions();
+        }
+        let Some(pending) = self.0.data().exceptions.as_ref().map(|own| own.pending) else {
+            let Some(code) = module.plain() else {
+                return Err(EngineError::Misuse(
+                    "a module that uses exceptions in an isolate that was not prepared for them",
+                ));
+            };
+            return Ok((code, [funcs, tables, memories, globals].concat(), None));
+        };
+        let Lowered { module, facts } = module.lowered()?;
+        for index in 0..facts.tags() {
+            let payload = convert::engine_types(facts.payload(index));
+            match tags.get(index as usize) {
+                None => tags.extend(exceptions::new_tag(self.0.as_context_mut(), &payload)),
+                Some(given) => self.check_tag(*given, &payload)?,
+            }
+        }
+        let data = self.0.data_mut();
+        if facts.uses_exceptions
+            && let Some(own) = &data.exceptions
+        {
+            funcs.extend(own.imports(&tags).into_iter().map(wasmi::Extern::from));
+        }
+        globals.push(pending.into());
+        let exported = facts
+            .exported_tags
+            .iter()
+            .map(|(name, index)| (name.clone(), tags[*index as usize]))
+            .collect();
+        data.exported_tags.push(exported);
+        let exported_tags = data.exported_tags.len() - 1;
+        Ok((
+            module,
+            [funcs, tables, memories, globals].concat(),
+            Some(exported_tags),
+        ))
+    }
+
+    fn check_tag(&self, given: u32, payload: &[wasmi::ValType]) -> Result<(), EngineError> {
+        let exceptions = self.0.data().exceptions.as_ref();
+        match exceptions.map(|exceptions| exceptions.tag_type(given)) {
+            Some(ty) if ty.params() == payload => Ok(()),
+            _ => Err(EngineError::Link(
+                "an imported tag has another type than the one given".into(),
+            )),
+        }
     }
 
     pub(crate) fn export(&mut self, instance: Instance, name: &str) -> Option<Extern> {
         let instance = own!(InstanceInner, instance.0);
+        if let Some(exported) = instance.exported_tags
+            && let Some(index) = self.0.data().exported_tags[exported].get(name)
+        {
+            return Some(Extern::Tag(Tag(TagInner::Wasmi(WasmiTag {
+                index: *index,
+            }))));
+        }
         Some(match instance.inner.get_export(&self.0, name)? {
             wasmi::Extern::Func(func) => Extern::Func(self.func(func)),
             wasmi::Extern::Memory(memory) => Extern::Memory(Memory(MemoryInner::Wasmi(memory))),
@@ -185,7 +284,10 @@ impl<D: IsolateData> WasmiCx<'_, D> {
 
     pub(crate) fn tag_type(&self, tag: Tag) -> FuncType {
         let tag = own!(TagInner, tag.0);
-        self.0.data().tags[tag.index as usize].clone()
+        match &self.0.data().exceptions {
+            Some(exceptions) => convert::func_type(exceptions.tag_type(tag.index)),
+            None => panic!("{FOREIGN}"),
+        }
     }
 
     #[inline]
@@ -265,47 +367,54 @@ impl<D: IsolateData> WasmiCx<'_, D> {
     }
 }
 
-/// What is given for a module's imports, in the order in which the engine groups them by kind.
-fn grouped(imports: &[Import], given: &[Extern]) -> Result<Vec<wasmi::Extern>, EngineError> {
-    if imports.len() != given.len() {
-        return Err(EngineError::Link(format!(
-            "the module has {} imports, {} things were given",
-            imports.len(),
-            given.len()
-        )));
-    }
-    let (mut funcs, mut tables, mut memories, mut globals) = (vec![], vec![], vec![], vec![]);
-    for (import, given) in imports.iter().zip(given) {
-        match (&import.ty, *given) {
-            (
-                ExternType::Func(_),
-                Extern::Func(Func {
-                    inner: FuncInner::Wasmi(func),
-                    ..
-                }),
-            ) => funcs.push(func.into()),
-            (ExternType::Table(_), Extern::Table(Table(TableInner::Wasmi(table)))) => {
-                tables.push(table.into());
-            }
-            (ExternType::Memory(_), Extern::Memory(Memory(MemoryInner::Wasmi(memory)))) => {
-                memories.push(memory.into());
-            }
-            (ExternType::Global(_), Extern::Global(Global(GlobalInner::Wasmi(global)))) => {
-                globals.push(global.into());
-            }
-            (ty, given) if ty.kind() != given.kind() => {
+/// What is given for a module's imports, by kind, as the engine groups them.
+#[derive(Default)]
+struct Given {
+    funcs: Vec<wasmi::Extern>,
+    tables: Vec<wasmi::Extern>,
+    memories: Vec<wasmi::Extern>,
+    globals: Vec<wasmi::Extern>,
+    tags: Vec<u32>,
+}
+
+impl Given {
+    fn new(imports: &[Import], given: &[Extern]) -> Result<Self, EngineError> {
+        if imports.len() != given.len() {
+            return Err(EngineError::Link(format!(
+                "the module has {} imports, {} things were given",
+                imports.len(),
+                given.len()
+            )));
+        }
+        let mut out = Self::default();
+        for (import, given) in imports.iter().zip(given) {
+            if import.ty.kind() != given.kind() {
                 return Err(EngineError::Link(format!(
                     "the import `{}` `{}` is a {}, a {} was given",
                     import.module,
                     import.name,
-                    ty.kind(),
+                    import.ty.kind(),
                     given.kind()
                 )));
             }
-            _ => return Err(FOREIGN),
+            match *given {
+                Extern::Func(Func {
+                    inner: FuncInner::Wasmi(func),
+                    ..
+                }) => out.funcs.push(func.into()),
+                Extern::Table(Table(TableInner::Wasmi(table))) => out.tables.push(table.into()),
+                Extern::Memory(Memory(MemoryInner::Wasmi(memory))) => {
+                    out.memories.push(memory.into());
+                }
+                Extern::Global(Global(GlobalInner::Wasmi(global))) => {
+                    out.globals.push(global.into());
+                }
+                Extern::Tag(Tag(TagInner::Wasmi(tag))) => out.tags.push(tag.index),
+                _ => return Err(FOREIGN),
+            }
         }
+        Ok(out)
     }
-    Ok([funcs, tables, memories, globals].concat())
 }
 
 fn not_a_number() -> anyhow::Error {

@@ -3,7 +3,7 @@
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -12,6 +12,7 @@ use wasmi::Config;
 
 use super::{
     convert,
+    exceptions::{self, Facts, Layout},
     sections::{self, ImportKind},
 };
 use crate::{
@@ -37,6 +38,8 @@ pub(crate) struct WasmiEngine {
     pub(super) epoch: Arc<AtomicU64>,
     /// Whether guests can be interrupted.
     pub(super) metered: bool,
+    /// Whether modules may use exceptions.
+    exceptions: bool,
 }
 
 impl WasmiEngine {
@@ -59,6 +62,7 @@ impl WasmiEngine {
             engine: wasmi::Engine::new(&out),
             epoch: Arc::default(),
             metered: config.epoch_interruption,
+            exceptions: config.exceptions,
         }
     }
 
@@ -74,40 +78,152 @@ impl WasmiEngine {
     }
 }
 
+/// A module, in the forms that it has been needed in so far.
 #[derive(Clone)]
 pub(crate) struct WasmiModule {
-    pub(super) module: wasmi::Module,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: WasmiEngine,
+    /// As it was given.
+    wasm: Box<[u8]>,
+    /// Without its start section.
+    binary: Option<Box<[u8]>>,
     /// What the start function is exported as.
-    pub(super) start: Option<Arc<str>>,
-    wasm: Arc<[u8]>,
-    compatibility: u64,
+    start: Option<String>,
+    /// For isolates without exceptions; none if the module uses them.
+    plain: Option<wasmi::Module>,
+    /// For isolates with exceptions.
+    lowered: OnceLock<Result<Lowered, String>>,
+}
+
+/// A module translated for isolates with exceptions.
+pub(super) struct Lowered {
+    pub(super) module: wasmi::Module,
+    pub(super) facts: Facts,
 }
 
 impl WasmiModule {
     pub(crate) fn wasm(&self) -> &[u8] {
-        &self.wasm
+        &self.inner.wasm
     }
 
     pub(crate) fn compatibility(&self) -> u64 {
-        self.compatibility
+        self.inner.engine.compatibility()
     }
+
+    pub(super) fn start(&self) -> Option<&str> {
+        self.inner.start.as_deref()
+    }
+
+    /// The form for isolates without exceptions.
+    pub(super) fn plain(&self) -> Option<&wasmi::Module> {
+        self.inner.plain.as_ref()
+    }
+
+    /// The form for isolates with exceptions, made at first use.
+    pub(super) fn lowered(&self) -> Result<&Lowered, EngineError> {
+        let inner = &*self.inner;
+        let lowered = inner.lowered.get_or_init(|| {
+            let binary = inner.binary.as_deref().unwrap_or(&inner.wasm);
+            let facts = exceptions::facts(binary).map_err(|error| error.to_string())?;
+            Ok(lower(&inner.engine, binary, facts)?.0)
+        });
+        match lowered {
+            Ok(lowered) => Ok(lowered),
+            Err(message) => Err(EngineError::InvalidModule {
+                message: message.clone(),
+                offset: None,
+            }),
+        }
+    }
+}
+
+fn lower(engine: &WasmiEngine, binary: &[u8], facts: Facts) -> Result<(Lowered, Layout), String> {
+    let (binary, layout) = exceptions::lower(binary, &facts).map_err(|error| error.to_string())?;
+    let module = wasmi::Module::new(&engine.engine, &binary).map_err(|error| error.to_string())?;
+    Ok((Lowered { module, facts }, layout))
 }
 
 pub(crate) fn module(engine: &WasmiEngine, wasm: &[u8]) -> Result<Module, EngineError> {
     let sections = sections::read(wasm);
-    let (binary, start) = match &sections.rewritten {
-        Some((binary, start)) => (&binary[..], Some(start.as_str())),
-        None => (wasm, None),
+    let (binary, start) = match sections.rewritten {
+        Some((binary, start)) => (Some(binary.into_boxed_slice()), Some(start)),
+        None => (None, None),
     };
-    let inner = wasmi::Module::new(&engine.engine, binary).map_err(|error| {
-        // Offsets are to be those of the module as it was given.
-        let error = wasmi::Module::validate(&engine.engine, wasm)
-            .err()
-            .unwrap_or(error);
-        convert::invalid_module(&error)
-    })?;
+    let code = binary.as_deref().unwrap_or(wasm);
+    let lowered = OnceLock::new();
+    let (plain, info) = match wasmi::Module::new(&engine.engine, code) {
+        Ok(plain) => {
+            let info = info(&plain, None, &sections.imports, start.as_deref())?;
+            (Some(plain), info)
+        }
+        // The engine refuses modules that use exceptions. Whether that is why is found out only then.
+        Err(error) => match exceptions::facts(code) {
+            Ok(facts) if facts.uses_exceptions && engine.exceptions => {
+                let invalid = |message| EngineError::InvalidModule {
+                    message,
+                    offset: None,
+                };
+                let (made, layout) = lower(engine, code, facts).map_err(invalid)?;
+                let translated = Some((&made.facts, &layout));
+                let info = info(
+                    &made.module,
+                    translated,
+                    &sections.imports,
+                    start.as_deref(),
+                )?;
+                let _ = lowered.set(Ok(made));
+                (None, info)
+            }
+            _ => {
+                // Offsets are to be those of the module as it was given.
+                let original = wasmi::Module::validate(&engine.engine, wasm).err();
+                return Err(convert::invalid_module(&original.unwrap_or(error)));
+            }
+        },
+    };
+    let info = ModuleInfo {
+        name: sections.name,
+        memories: sections.memories,
+        tables: sections.tables,
+        ..info
+    };
+    let inner = Inner {
+        engine: engine.clone(),
+        wasm: wasm.into(),
+        binary,
+        start,
+        plain,
+        lowered,
+    };
+    Ok(Module {
+        inner: ModuleInner::Wasmi(WasmiModule {
+            inner: Arc::new(inner),
+        }),
+        info: Arc::new(info),
+    })
+}
+
+/// What a module imports and exports, apart from what the adapter has added.
+fn info(
+    module: &wasmi::Module,
+    translated: Option<(&Facts, &Layout)>,
+    kinds: &[ImportKind],
+    start: Option<&str>,
+) -> Result<ModuleInfo, EngineError> {
+    let mut imports: Vec<Import> = module
+        .imports()
+        .filter(|import| translated.is_none_or(|(_, layout)| import.module() != layout.module))
+        .map(|import| Import {
+            module: import.module().into(),
+            name: import.name().into(),
+            ty: convert::extern_type(import.ty()),
+        })
+        .collect();
     let mut exports = Vec::new();
-    for export in inner.exports() {
+    for export in module.exports() {
         let ty = convert::extern_type(export.ty());
         if Some(export.name()) != start {
             exports.push(Export {
@@ -121,42 +237,37 @@ pub(crate) fn module(engine: &WasmiEngine, wasm: &[u8]) -> Result<Module, Engine
             });
         }
     }
-    let info = ModuleInfo {
-        name: sections.name.clone(),
-        imports: imports(&inner, &sections.imports),
+    if let Some((facts, _)) = translated {
+        let tag = |index| ExternType::Tag(convert::payload_type(facts.payload(index)));
+        for (index, (module, name)) in (0..).zip(&facts.imported_tags) {
+            imports.push(Import {
+                module: module.clone(),
+                name: name.clone(),
+                ty: tag(index),
+            });
+        }
+        for (name, index) in &facts.exported_tags {
+            exports.push(Export {
+                name: name.clone(),
+                ty: tag(*index),
+            });
+        }
+    }
+    Ok(ModuleInfo {
+        name: None,
+        imports: in_order(imports, kinds),
         exports,
-        memories: sections.memories,
-        tables: sections.tables,
-        uses_exceptions: false,
-    };
-    let module = WasmiModule {
-        start: start.map(Into::into),
-        module: inner,
-        wasm: wasm.into(),
-        compatibility: engine.compatibility(),
-    };
-    Ok(Module {
-        inner: ModuleInner::Wasmi(module),
-        info: Arc::new(info),
+        memories: 0,
+        tables: 0,
+        uses_exceptions: translated.is_some(),
     })
 }
 
-/// A module's imports in their own order: the engine gives them grouped by kind.
-fn imports(module: &wasmi::Module, kinds: &[ImportKind]) -> Vec<Import> {
+/// A module's imports in their own order: so far they are grouped by kind.
+fn in_order(grouped: Vec<Import>, kinds: &[ImportKind]) -> Vec<Import> {
     let mut order: Vec<usize> = (0..kinds.len()).collect();
     order.sort_by_key(|index| kinds[*index]);
-    let mut imports: Vec<(usize, Import)> = order
-        .into_iter()
-        .zip(module.imports())
-        .map(|(index, import)| {
-            let import = Import {
-                module: import.module().into(),
-                name: import.name().into(),
-                ty: convert::extern_type(import.ty()),
-            };
-            (index, import)
-        })
-        .collect();
+    let mut imports: Vec<(usize, Import)> = order.into_iter().zip(grouped).collect();
     imports.sort_by_key(|(index, _)| *index);
     imports.into_iter().map(|(_, import)| import).collect()
 }

@@ -1,6 +1,7 @@
 //! The store and what it carries beside the user's data.
 
 use std::{
+    collections::HashMap,
     num::NonZeroU64,
     sync::{
         Arc,
@@ -10,14 +11,13 @@ use std::{
 
 use wasmi::{AsContextMut, Store};
 
-use super::{cx::WasmiCx, engine::WasmiEngine};
+use super::{cx::WasmiCx, engine::WasmiEngine, exceptions::Exceptions};
 use crate::{
     config::EngineConfig,
     cx::{Cx, CxInner, Signature},
     error::EngineError,
     isolate::IsolateData,
     limits::{Limiter, Limits},
-    types::FuncType,
 };
 
 /// Fuel between two looks at the clock: about a tenth of a millisecond.
@@ -37,8 +37,12 @@ pub(super) struct StoreData<D: IsolateData> {
     pub(super) suspendable: bool,
     /// Left behind by a blocking host function that has just signalled [`Blocked`](super::convert::Signal::Blocked).
     pub(super) blocked: Option<Blocked<D>>,
-    /// The types of tags.
-    pub(super) tags: Vec<FuncType>,
+    /// Set if modules here may throw and catch.
+    pub(super) exceptions: Option<Exceptions>,
+    /// Instances made so far.
+    pub(super) instances: u32,
+    /// The tags that instances export.
+    pub(super) exported_tags: Vec<HashMap<String, u32>>,
     pub(super) time_slice: Option<NonZeroU64>,
     pub(super) metered: bool,
     epoch: Arc<AtomicU64>,
@@ -76,7 +80,9 @@ impl<D: IsolateData> WasmiIsolate<D> {
             may_block: false,
             suspendable: false,
             blocked: None,
-            tags: Vec::new(),
+            exceptions: None,
+            instances: 0,
+            exported_tags: Vec::new(),
             time_slice: None,
             metered: engine.metered,
             epoch: engine.epoch.clone(),
@@ -109,7 +115,9 @@ impl<D: IsolateData> WasmiIsolate<D> {
         self.store.data().suspendable
     }
 
-    pub(crate) fn enable_exceptions(&mut self) {}
+    pub(crate) fn enable_exceptions(&mut self) {
+        WasmiCx(self.store.as_context_mut()).enable_exceptions();
+    }
 
     pub(crate) fn set_time_slice(&mut self, ticks: Option<NonZeroU64>) -> Result<(), EngineError> {
         let data = self.store.data_mut();

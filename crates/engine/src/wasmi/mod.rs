@@ -8,6 +8,7 @@
 mod convert;
 mod cx;
 mod engine;
+mod exceptions;
 mod host;
 mod isolate;
 mod sections;

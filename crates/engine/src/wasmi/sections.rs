@@ -36,6 +36,7 @@ pub(super) enum ImportKind {
     Table,
     Memory,
     Global,
+    Tag,
 }
 
 struct Section<'a> {
@@ -104,7 +105,7 @@ fn import_kinds(section: &Section<'_>) -> Option<Vec<ImportKind>> {
                 TypeRef::Table(_) => ImportKind::Table,
                 TypeRef::Memory(_) => ImportKind::Memory,
                 TypeRef::Global(_) => ImportKind::Global,
-                TypeRef::Tag(_) => return None,
+                TypeRef::Tag(_) => ImportKind::Tag,
             })
         })
         .collect()

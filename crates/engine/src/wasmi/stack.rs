@@ -9,6 +9,7 @@ use wasmi::{
 use super::{
     convert::{self, Signal},
     cx::WasmiCx,
+    exceptions::{Exceptions, Flight},
     host,
     isolate::{Blocked, FUEL, HostCall, StoreData},
 };
@@ -44,7 +45,11 @@ enum State {
         call: ResumableCallHostTrap,
         host_call: HostCall,
     },
-    Yielded(ResumableCallOutOfFuel),
+    Yielded {
+        call: ResumableCallOutOfFuel,
+        /// The exception on its way.
+        flight: Flight,
+    },
     Finished,
 }
 
@@ -90,7 +95,7 @@ impl<D: IsolateData> WasmiStack<D> {
         let misuse = |message| Step::Done(Err(EngineError::Misuse(message).into()));
         match (&self.state, &resume) {
             (
-                State::Call { .. } | State::Instantiate { .. } | State::Yielded(_),
+                State::Call { .. } | State::Instantiate { .. } | State::Yielded { .. },
                 Resume::Continue,
             )
             | (State::Blocked { .. }, Resume::Job(_)) => {}
@@ -145,7 +150,10 @@ impl<D: IsolateData> WasmiStack<D> {
                     }
                 }
             }
-            (State::Yielded(call), _) => call.resume(&mut *store, &mut self.outputs),
+            (State::Yielded { call, flight }, _) => {
+                Exceptions::resume(store.as_context_mut(), flight);
+                call.resume(&mut *store, &mut self.outputs)
+            }
             (State::Blocked { call, host_call }, Resume::Job(job)) => {
                 match self.job(store, call, host_call, job) {
                     Ok(ended) => ended,
@@ -159,6 +167,10 @@ impl<D: IsolateData> WasmiStack<D> {
         loop {
             match ended {
                 Ok(ResumableCall::Finished) => {
+                    if let Err(trap) = WasmiCx(store.as_context_mut()).land().check() {
+                        self.instance = None;
+                        return Step::Done(Err(trap.into()));
+                    }
                     self.results = vec![0; self.outputs.len()];
                     host::from_vals(&self.outputs, &mut self.results);
                     return Step::Done(Ok(()));
@@ -182,7 +194,8 @@ impl<D: IsolateData> WasmiStack<D> {
                     let fuel = FUEL.saturating_add(call.required_fuel());
                     WasmiCx(store.as_context_mut()).set_fuel(fuel);
                     if is_over {
-                        self.state = State::Yielded(call);
+                        let flight = WasmiCx(store.as_context_mut()).land();
+                        self.state = State::Yielded { call, flight };
                         context.waker().wake_by_ref();
                         return Step::Yielded;
                     }

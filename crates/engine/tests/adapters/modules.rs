@@ -167,8 +167,7 @@ both! {
         let engine = engine(kind);
         let original = module(&engine, START);
         let bytes = original.serialize().unwrap();
-        // SAFETY: the bytes were made just now.
-        let module = unsafe { Module::deserialize(&engine, &bytes) }.unwrap();
+        let module = Module::deserialize(&engine, &bytes).unwrap();
         assert_eq!(module.imports(), original.imports());
         assert_eq!(module.exports(), original.exports());
         module.prepare().unwrap();
@@ -178,12 +177,18 @@ both! {
         assert_eq!(isolate.data().0, ["42"]);
     }
 
+    fn artifacts_are_refused_unless_they_are_to_be_trusted(kind) {
+        let bytes = module(&engine(kind), START).serialize().unwrap();
+        let untrusting = Engine::new(&EngineConfig::new(kind)).unwrap();
+        let error = Module::deserialize(&untrusting, &bytes).err().unwrap();
+        assert!(matches!(error, EngineError::Artifact(_)), "{error}");
+    }
+
     fn damaged_artifacts_are_refused(kind) {
         let engine = engine(kind);
         let bytes = module(&engine, START).serialize().unwrap();
         let refused = |bytes: &[u8]| {
-            // SAFETY: damage to any byte is found before code is executed, which is what is tested here; nothing is run.
-            let error = unsafe { Module::deserialize(&engine, bytes) }.err().unwrap();
+            let error = Module::deserialize(&engine, bytes).err().unwrap();
             assert!(matches!(error, EngineError::Artifact(_)), "{error}");
         };
         for len in [0, 7, 39, 40, bytes.len() / 2, bytes.len() - 1] {
@@ -205,13 +210,14 @@ both! {
         let other_kind = EngineKind::ALL.into_iter().find(|other| *other != kind).unwrap();
         let mut others = vec![engine(other_kind)];
         if kind == EngineKind::Wasmtime {
-            let config = EngineConfig { epoch_interruption: true, ..EngineConfig::new(kind) };
+            let config = EngineConfig { epoch_interruption: true,
+                trust_artifacts: true,
+                ..EngineConfig::new(kind) };
             others.push(Engine::new(&config).unwrap());
         }
         for other in others {
             assert_ne!(other.compatibility(), engine(kind).compatibility());
-            // SAFETY: the bytes were made by this crate.
-            let error = unsafe { Module::deserialize(&other, &bytes) }.err().unwrap();
+            let error = Module::deserialize(&other, &bytes).err().unwrap();
             assert!(matches!(error, EngineError::Artifact(_)), "{error}");
         }
     }
