@@ -15,6 +15,8 @@ mod nesting;
 mod planner;
 mod scope;
 mod signature;
+#[cfg(test)]
+mod tests;
 mod type_definitions;
 mod validate;
 
