@@ -15,6 +15,7 @@ mod nesting;
 mod planner;
 mod scope;
 mod signature;
+mod static_check;
 #[cfg(test)]
 mod tests;
 mod type_definitions;
@@ -98,6 +99,7 @@ impl Plan {
     /// See [`new`](Self::new).
     pub fn with_limits(bytes: &[u8], limits: &PlanLimits) -> Result<Plan, PlanError> {
         let decoded = decode::decode(bytes, validate::features(), limits)?;
+        static_check::check(&decoded.root, limits)?;
         validate::validate(bytes)?;
         planner::plan(bytes, decoded, limits)
     }

@@ -22,7 +22,7 @@ impl<'a> Planner<'a> {
             ComponentType::Func(ty) => {
                 self.spend(ty.params.len())?;
                 let func = FuncType {
-                    params: self.fields(scope, &ty.params)?,
+                    params: fields(&ty.params, &mut |ty| self.value_type(scope, ty))?,
                     result: self.optional(scope, ty.result)?,
                     async_: ty.async_,
                 };
@@ -61,74 +61,14 @@ impl<'a> Planner<'a> {
         scope: ScopeId,
         ty: &ComponentDefinedType<'a>,
     ) -> Result<ValType, PlanError> {
-        let def = match ty {
-            ComponentDefinedType::Primitive(ty) => return Ok(primitive(*ty)),
-            ComponentDefinedType::Own(index) => {
-                return Ok(ValType::Own(self.resource(scope, *index)?));
-            }
-            ComponentDefinedType::Borrow(index) => {
-                return Ok(ValType::Borrow(self.resource(scope, *index)?));
-            }
-            ComponentDefinedType::Record(fields) => {
-                self.spend(fields.len())?;
-                TypeDef::Record(self.fields(scope, fields)?)
-            }
-            ComponentDefinedType::Variant(cases) => {
-                self.spend(cases.len())?;
-                let cases = cases.iter().map(|case| {
-                    Ok(Case {
-                        name: case.name.into(),
-                        ty: self.optional(scope, case.ty)?,
-                    })
-                });
-                TypeDef::Variant(cases.collect::<Result<_, PlanError>>()?)
-            }
-            ComponentDefinedType::List(ty) => TypeDef::List(self.value_type(scope, *ty)?),
-            ComponentDefinedType::Map(key, value) => TypeDef::Map {
-                key: self.value_type(scope, *key)?,
-                value: self.value_type(scope, *value)?,
-            },
-            ComponentDefinedType::FixedLengthList(ty, length) => TypeDef::FixedList {
-                element: self.value_type(scope, *ty)?,
-                length: *length,
-            },
-            ComponentDefinedType::Tuple(fields) => {
-                self.spend(fields.len())?;
-                let fields = fields.iter().map(|ty| self.value_type(scope, *ty));
-                TypeDef::Tuple(fields.collect::<Result<_, PlanError>>()?)
-            }
-            ComponentDefinedType::Flags(labels) => {
-                self.spend(labels.len())?;
-                TypeDef::Flags(labels.iter().map(|label| Box::from(*label)).collect())
-            }
-            ComponentDefinedType::Enum(labels) => {
-                self.spend(labels.len())?;
-                TypeDef::Enum(labels.iter().map(|label| Box::from(*label)).collect())
-            }
-            ComponentDefinedType::Option(ty) => TypeDef::Option(self.value_type(scope, *ty)?),
-            ComponentDefinedType::Result { ok, err } => TypeDef::Result {
-                ok: self.optional(scope, *ok)?,
-                err: self.optional(scope, *err)?,
-            },
-            ComponentDefinedType::Future(ty) => TypeDef::Future(self.optional(scope, *ty)?),
-            ComponentDefinedType::Stream(ty) => TypeDef::Stream(self.optional(scope, *ty)?),
+        self.spend(part_count(ty))?;
+        let value = |ty| self.value_type(scope, ty);
+        let def = match resolve(ty, value, |index| self.resource(scope, index))? {
+            Resolved::Scalar(ty) => return Ok(ty),
+            Resolved::Composite(def) => def,
         };
         let ty = self.plan.types.intern(def);
         ty.map_err(|error| self.refused(error))
-    }
-
-    fn fields(
-        &self,
-        scope: ScopeId,
-        fields: &[(&str, ComponentValType)],
-    ) -> Result<Box<[Field]>, PlanError> {
-        let fields = fields.iter().map(|(name, ty)| {
-            Ok(Field {
-                name: Box::from(*name),
-                ty: self.value_type(scope, *ty)?,
-            })
-        });
-        fields.collect()
     }
 
     pub fn value_type(&self, scope: ScopeId, ty: ComponentValType) -> Result<ValType, PlanError> {
@@ -231,6 +171,88 @@ impl<'a> Planner<'a> {
     }
 }
 
+/// A value type whose parts have been looked up.
+pub(super) enum Resolved {
+    Scalar(ValType),
+    /// To be interned.
+    Composite(TypeDef),
+}
+
+/// Looks up the parts of a value type.
+pub(super) fn resolve<E>(
+    ty: &ComponentDefinedType<'_>,
+    mut value: impl FnMut(ComponentValType) -> Result<ValType, E>,
+    resource: impl FnOnce(u32) -> Result<ResourceIdx, E>,
+) -> Result<Resolved, E> {
+    let labels = |labels: &[&str]| labels.iter().map(|label| Box::from(*label)).collect();
+    Ok(Resolved::Composite(match ty {
+        ComponentDefinedType::Primitive(ty) => return Ok(Resolved::Scalar(primitive(*ty))),
+        ComponentDefinedType::Own(index) => {
+            return Ok(Resolved::Scalar(ValType::Own(resource(*index)?)));
+        }
+        ComponentDefinedType::Borrow(index) => {
+            return Ok(Resolved::Scalar(ValType::Borrow(resource(*index)?)));
+        }
+        ComponentDefinedType::Record(parts) => TypeDef::Record(fields(parts, &mut value)?),
+        ComponentDefinedType::Variant(cases) => {
+            let cases = cases.iter().map(|case| {
+                Ok(Case {
+                    name: case.name.into(),
+                    ty: case.ty.map(&mut value).transpose()?,
+                })
+            });
+            TypeDef::Variant(cases.collect::<Result<_, E>>()?)
+        }
+        ComponentDefinedType::List(ty) => TypeDef::List(value(*ty)?),
+        ComponentDefinedType::Map(key, entry) => TypeDef::Map {
+            key: value(*key)?,
+            value: value(*entry)?,
+        },
+        ComponentDefinedType::FixedLengthList(ty, length) => TypeDef::FixedList {
+            element: value(*ty)?,
+            length: *length,
+        },
+        ComponentDefinedType::Tuple(parts) => {
+            let parts = parts.iter().copied().map(value);
+            TypeDef::Tuple(parts.collect::<Result<_, E>>()?)
+        }
+        ComponentDefinedType::Flags(names) => TypeDef::Flags(labels(names)),
+        ComponentDefinedType::Enum(names) => TypeDef::Enum(labels(names)),
+        ComponentDefinedType::Option(ty) => TypeDef::Option(value(*ty)?),
+        ComponentDefinedType::Result { ok, err } => TypeDef::Result {
+            ok: ok.map(&mut value).transpose()?,
+            err: err.map(&mut value).transpose()?,
+        },
+        ComponentDefinedType::Future(ty) => TypeDef::Future(ty.map(value).transpose()?),
+        ComponentDefinedType::Stream(ty) => TypeDef::Stream(ty.map(value).transpose()?),
+    }))
+}
+
+/// Named parts with their types looked up by `value`.
+pub(super) fn fields<E>(
+    parts: &[(&str, ComponentValType)],
+    value: &mut impl FnMut(ComponentValType) -> Result<ValType, E>,
+) -> Result<Box<[Field]>, E> {
+    let fields = parts.iter().map(|(name, ty)| {
+        Ok(Field {
+            name: Box::from(*name),
+            ty: value(*ty)?,
+        })
+    });
+    fields.collect()
+}
+
+/// How many parts a type lists.
+fn part_count(ty: &ComponentDefinedType<'_>) -> usize {
+    match ty {
+        ComponentDefinedType::Record(parts) => parts.len(),
+        ComponentDefinedType::Variant(cases) => cases.len(),
+        ComponentDefinedType::Tuple(parts) => parts.len(),
+        ComponentDefinedType::Flags(labels) | ComponentDefinedType::Enum(labels) => labels.len(),
+        _ => 0,
+    }
+}
+
 /// The types of a recursion group, as far as they are function types.
 fn func_types(group: &RecGroup) -> Vec<CoreTypeItem> {
     let types = group.types();
@@ -245,7 +267,7 @@ fn func_types(group: &RecGroup) -> Vec<CoreTypeItem> {
         .collect()
 }
 
-fn primitive(ty: PrimitiveValType) -> ValType {
+pub(super) fn primitive(ty: PrimitiveValType) -> ValType {
     match ty {
         PrimitiveValType::Bool => ValType::Bool,
         PrimitiveValType::S8 => ValType::S8,

@@ -203,7 +203,8 @@ impl Types {
         }
     }
 
-    fn depth(&self, ty: ValType) -> u32 {
+    /// How deep a type nests: 0 for scalars.
+    pub(crate) fn depth(&self, ty: ValType) -> u32 {
         ty.type_idx()
             .map_or(0, |index| self.infos[index.index()].depth)
     }

@@ -1,5 +1,7 @@
 //! Plans of small components.
 
+mod hostile;
+
 use super::*;
 use crate::types::TypeDef;
 
