@@ -68,7 +68,7 @@ pub struct Stack<D: IsolateData> {
 
 enum StackInner<D: IsolateData> {
     Wasmtime(crate::wasmtime::WasmtimeStack<D>),
-    Wasmi(crate::wasmi::WasmiStack<D>),
+    Wasmi(Box<crate::wasmi::WasmiStack<D>>),
 }
 
 impl<D: IsolateData> Stack<D> {
@@ -87,7 +87,9 @@ impl<D: IsolateData> Stack<D> {
             FuncInner::Wasmtime(_) => {
                 StackInner::Wasmtime(crate::wasmtime::WasmtimeStack::call(func, args))
             }
-            FuncInner::Wasmi(_) => StackInner::Wasmi(crate::wasmi::WasmiStack::call(func, args)),
+            FuncInner::Wasmi(_) => {
+                StackInner::Wasmi(Box::new(crate::wasmi::WasmiStack::call(func, args)))
+            }
         };
         Ok(Self { inner })
     }
@@ -98,9 +100,8 @@ impl<D: IsolateData> Stack<D> {
             ModuleInner::Wasmtime(_) => StackInner::Wasmtime(
                 crate::wasmtime::WasmtimeStack::instantiate(module.clone(), imports.into()),
             ),
-            ModuleInner::Wasmi(_) => StackInner::Wasmi(crate::wasmi::WasmiStack::instantiate(
-                module.clone(),
-                imports.into(),
+            ModuleInner::Wasmi(_) => StackInner::Wasmi(Box::new(
+                crate::wasmi::WasmiStack::instantiate(module.clone(), imports.into()),
             )),
         };
         Self { inner }

@@ -24,7 +24,8 @@ use crate::{
 pub(super) const FUEL: u64 = 20_000;
 
 pub(crate) struct WasmiIsolate<D: IsolateData> {
-    pub(super) store: Store<StoreData<D>>,
+    /// Boxed, as isolates are moved about and this is large.
+    pub(super) store: Box<Store<StoreData<D>>>,
 }
 
 /// What a store carries.
@@ -90,7 +91,9 @@ impl<D: IsolateData> WasmiIsolate<D> {
         };
         let mut store = Store::new(&engine.engine, data);
         store.limiter(|data| &mut data.limiter);
-        Self { store }
+        Self {
+            store: Box::new(store),
+        }
     }
 
     pub(crate) fn data(&self) -> &D {
@@ -102,7 +105,7 @@ impl<D: IsolateData> WasmiIsolate<D> {
     }
 
     pub(crate) fn into_data(self) -> D {
-        self.store.into_data().user
+        (*self.store).into_data().user
     }
 
     pub(crate) fn cx(&mut self) -> Cx<'_, D> {

@@ -1,6 +1,7 @@
 //! The right to use a store.
 
 use std::{
+    ops::Range,
     pin::pin,
     task::{Context, Poll, Waker},
 };
@@ -239,13 +240,16 @@ impl<D: IsolateData> WasmtimeCx<'_, D> {
     ) -> anyhow::Result<()> {
         let (target, source) = (own!(MemoryInner, target.0), own!(MemoryInner, source.0));
         let from = range(source.data(&self.0), source_offset, len)?;
-        let (from, len) = (from.as_ptr(), from.len());
-        let to = target.data_mut(&mut self.0);
-        let at = range(to, target_offset, len as u64)?.as_ptr().addr() - to.as_ptr().addr();
-        let to = &mut to[at..at + len];
-        // SAFETY: both ranges were checked against their memories, nothing has run in between that could move or shrink
-        // either, and `copy` allows them to overlap.
-        unsafe { std::ptr::copy(from, to.as_mut_ptr(), len) };
+        let to = range(target.data(&self.0), target_offset, len)?;
+        if source.data_ptr(&self.0) == target.data_ptr(&self.0) {
+            target.data_mut(&mut self.0).copy_within(from, to.start);
+            return Ok(());
+        }
+        let from = std::ptr::from_ref(&source.data(&self.0)[from]);
+        let to = &mut target.data_mut(&mut self.0)[to];
+        // SAFETY: memories that do not begin at the same place do not overlap, so `from` is still what it was. Nothing has run
+        // since it was taken that could move or shrink its memory.
+        to.copy_from_slice(unsafe { &*from });
         Ok(())
     }
 
@@ -299,12 +303,12 @@ impl<D: IsolateData> WasmtimeCx<'_, D> {
     }
 }
 
-/// A range of a memory.
-fn range(memory: &[u8], offset: u64, len: u64) -> Result<&[u8], Trap> {
+/// A range of a memory, which it is checked to be within.
+fn range(memory: &[u8], offset: u64, len: u64) -> Result<Range<usize>, Trap> {
     let bounds = || {
         let start = usize::try_from(offset).ok()?;
         let end = start.checked_add(usize::try_from(len).ok()?)?;
-        memory.get(start..end)
+        (end <= memory.len()).then_some(start..end)
     };
     bounds().ok_or(Trap::new(TrapCode::MemoryOutOfBounds))
 }

@@ -4,7 +4,11 @@ use std::{future::poll_fn, mem::MaybeUninit, task::Poll};
 
 use wasmtime::{AsContextMut, Caller, StoreContextMut, ValRaw};
 
-use super::{convert, cx::WasmtimeCx, isolate::StoreData};
+use super::{
+    convert,
+    cx::WasmtimeCx,
+    isolate::{StoreData, begin_slice},
+};
 use crate::{
     cx::{Cx, CxInner, Number, Signature},
     error::EngineError,
@@ -172,7 +176,9 @@ fn park<D: IsolateData>(
     // SAFETY: a function without parameters and results. It suspends the fiber that runs this host call: `may_block` says
     // that one does, and that no frames but the engine's and this adapter's lie between here and where it was entered,
     // all of which hold only what may move to another thread.
-    unsafe { park.call_unchecked(caller.as_context_mut(), &mut []) }
+    unsafe { park.call_unchecked(caller.as_context_mut(), &mut [])? };
+    begin_slice(caller.as_context_mut());
+    Ok(())
 }
 
 /// The asynchronous function that suspends a stack: not ready until there is a job.

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU64, sync::Arc};
 
-use wasmtime::{AsContextMut, Store, UpdateDeadline};
+use wasmtime::{AsContextMut, Store, StoreContextMut, UpdateDeadline};
 
 use super::{cx::WasmtimeCx, stack::Mailbox};
 use crate::{
@@ -116,6 +116,14 @@ impl<D: IsolateData> WasmtimeIsolate<D> {
         self.store
             .set_epoch_deadline(ticks.map_or(NEVER, NonZeroU64::get));
         Ok(())
+    }
+}
+
+/// Begins a time slice, if the store has them.
+#[inline]
+pub(super) fn begin_slice<D: IsolateData>(mut store: StoreContextMut<'_, StoreData<D>>) {
+    if let Some(ticks) = store.data().time_slice {
+        store.set_epoch_deadline(ticks.get());
     }
 }
 

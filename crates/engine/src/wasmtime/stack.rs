@@ -12,7 +12,7 @@ use super::{
     convert,
     cx::WasmtimeCx,
     host,
-    isolate::{Entry, StoreData, WasmtimeIsolate},
+    isolate::{Entry, StoreData, WasmtimeIsolate, begin_slice},
 };
 use crate::{
     cx::{Extern, Func, FuncInner, Instance},
@@ -46,12 +46,21 @@ enum State<D: IsolateData> {
 }
 
 struct Started<D: IsolateData> {
-    run: Run<D>,
+    /// Taken only when this is dropped.
+    run: Option<Run<D>>,
     mailbox: Arc<Mailbox<D>>,
     blocked: bool,
 }
 
 type Run<D> = Pin<Box<dyn Future<Output = (Store<StoreData<D>>, Ended)> + Send>>;
+
+/// Dropping a parked stack runs it to its end, by way of errors.
+impl<D: IsolateData> Drop for Started<D> {
+    fn drop(&mut self) {
+        let _native = native_stack::switch();
+        self.run = None;
+    }
+}
 
 /// What a stack ends with; the results of a call are in the store.
 type Ended = anyhow::Result<Option<Instance>>;
@@ -156,8 +165,11 @@ impl<D: IsolateData> WasmtimeStack<D> {
         let State::Started(started) = &mut self.state else {
             return misuse("the stack has finished");
         };
+        let Some(run) = &mut started.run else {
+            return misuse("the stack has finished");
+        };
         let native = native_stack::switch();
-        let polled = started.run.as_mut().poll(context);
+        let polled = run.as_mut().poll(context);
         drop(native);
         match polled {
             Poll::Pending => match started.mailbox.lock().block.take() {
@@ -182,7 +194,7 @@ impl<D: IsolateData> WasmtimeStack<D> {
             }
         };
         self.state = State::Started(Started {
-            run,
+            run: Some(run),
             mailbox,
             blocked: false,
         });
@@ -250,6 +262,7 @@ fn enter_func<D: IsolateData>(
                 return Err(wasmtime::Error::msg("a function of another engine"));
             };
             data.may_block = true;
+            begin_slice(caller.as_context_mut());
             // SAFETY: `Stack::call` has checked the signature, and the slots are as many as it needs. The engine panics
             // if the function belongs to another store.
             let result = unsafe {
@@ -275,6 +288,7 @@ async fn instantiate<D: IsolateData>(
         Err(error) => return (store, Err(error.into())),
     };
     store.data_mut().may_block = true;
+    begin_slice(store.as_context_mut());
     let result = wasmtime::Instance::new_async(&mut store, inner, &imports).await;
     let result = WasmtimeCx(store.as_context_mut()).finish(result);
     (store, result.map(Some))

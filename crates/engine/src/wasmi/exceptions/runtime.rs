@@ -99,7 +99,7 @@ pub(in crate::wasmi) fn new_tag<D: IsolateData>(
     payload: &[ValType],
 ) -> Option<u32> {
     let tag = store.data().exceptions.as_ref()?.tags.len() as u32;
-    let payload = || payload.iter().copied().collect::<Vec<_>>();
+    let payload = || payload.to_vec();
     let ty = FuncType::new(payload(), []);
     let funcs = [
         Func::new(
