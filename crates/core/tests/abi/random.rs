@@ -22,6 +22,7 @@ impl Random {
     }
 
     /// Numbers made of these bytes as long as they last.
+    #[allow(dead_code, reason = "the fuzz targets share this module")]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         Self {
             bytes: bytes.to_vec().into(),

@@ -5,7 +5,7 @@ use crate::text;
 use crate::world::World;
 use tidegate_core::abi::Val;
 use tidegate_core::plan::StringEncoding;
-use tidegate_core::types::{FuncTypeIdx, Types};
+use tidegate_core::types::{Field, FuncType, FuncTypeIdx, TypeDef, Types, ValType};
 
 const MEMORY: usize = 1 << 20;
 const ROUNDS: u64 = 400;
@@ -157,4 +157,65 @@ fn spoilt_values_trap_or_are_lifted_but_nothing_else() {
         }
     }
     assert!(trapped > 100, "only {trapped} were spoilt enough to trap");
+}
+
+/// A function that takes a list of such elements.
+fn list_func(types: &mut Types, element: TypeDef) -> FuncTypeIdx {
+    let element = types.intern(element).unwrap();
+    let list = types.intern(TypeDef::List(element)).unwrap();
+    let param = Field {
+        name: "list".into(),
+        ty: list,
+    };
+    types
+        .intern_func(FuncType {
+            params: [param].into(),
+            result: None,
+            async_: false,
+        })
+        .unwrap()
+}
+
+#[test]
+fn long_lists_of_structured_elements_are_passed_whole() {
+    let mut types = Types::default();
+    let option = types.intern(TypeDef::Option(ValType::Char)).unwrap();
+    let element = TypeDef::Tuple([ValType::U8, option, ValType::F32, ValType::Bool].into());
+    let func = list_func(&mut types, element);
+    let list = types.func(func).params[0].ty;
+    let mut random = Random::new(1);
+    let TypeDef::List(element) = *types.def(list.type_idx().unwrap()) else {
+        panic!("this is a list");
+    };
+    let vals = (0..5000).map(|_| random.val(&types, element)).collect();
+    let vals = [Val::List(vals)];
+
+    let mut world = World::new(types, MEMORY);
+    let words = world.lower_params(func, &vals).unwrap();
+    let mut target = World::new(world.types.clone(), MEMORY);
+    // What is there already stays in the padding.
+    target.guest.memory.fill(0xaa);
+    let mut reference = World::new(world.types.clone(), MEMORY);
+    reference.guest.memory.fill(0xaa);
+    let passed = world.transfer_params(func, &words, &mut target).unwrap();
+    assert_eq!(reference.lower_params(func, &vals).unwrap(), passed);
+    assert!(reference.guest.memory == target.guest.memory);
+
+    // A character of the last element.
+    let size = world.types.layout(element, false).size as usize;
+    let last = words[0] as usize + 4999 * size;
+    world.guest.memory[last + 4] = 1;
+    world.guest.memory[last + 8..last + 12].copy_from_slice(&0xd800_u32.to_le_bytes());
+    target.guest.calls.clear();
+    let error = world
+        .transfer_params(func, &words, &mut target)
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("invalid `char` bit pattern"),
+        "{error}"
+    );
+    assert!(
+        target.guest.calls.is_empty(),
+        "nothing was allocated before"
+    );
 }

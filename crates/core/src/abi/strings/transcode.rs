@@ -8,6 +8,9 @@ use crate::trap::Trap;
 /// The bytes of the source that are converted at once.
 const CHUNK: usize = 1024;
 
+/// Room for what a chunk is converted to: no conversion makes more than two bytes of one. A character is written in a place of four.
+const ROOM: usize = 2 * CHUNK + 4;
+
 /// How far a conversion came.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Progress {
@@ -28,8 +31,7 @@ pub(super) fn transcode<P: StringPort + ?Sized>(
     limit: u32,
 ) -> anyhow::Result<Progress> {
     let mut input = [0; CHUNK];
-    // No conversion makes more than two bytes of one.
-    let mut output = [0; 2 * CHUNK];
+    let mut output = [0; ROOM];
     let mut written = 0;
     while at < end {
         let input = &mut input[..CHUNK.min(end - at)];
@@ -112,7 +114,7 @@ fn decode(
 
 /// Encodes characters into a buffer that has room for those of a chunk.
 struct Sink<'a> {
-    out: &'a mut [u8; 2 * CHUNK],
+    out: &'a mut [u8; ROOM],
     length: usize,
     to: Simple,
     limit: u32,
@@ -152,29 +154,28 @@ impl Sink<'_> {
         if u32::from(char) >= self.limit {
             return false;
         }
-        let mut buffer = [0; 4];
-        let length = match self.to {
+        // A character takes at most four bytes. The buffer has room for a chunk, so that this never fails.
+        let Some(out) = self
+            .out
+            .get_mut(self.length..)
+            .and_then(|rest| rest.first_chunk_mut::<4>())
+        else {
+            return false;
+        };
+        self.length += match self.to {
             Simple::Latin1 => {
-                buffer[0] = u32::from(char) as u8;
+                out[0] = u32::from(char) as u8;
                 1
             }
-            Simple::Utf8 => char.encode_utf8(&mut buffer).len(),
+            Simple::Utf8 => char.encode_utf8(out).len(),
             Simple::Utf16 => {
                 let mut words = [0; 2];
-                let words = char.encode_utf16(&mut words);
-                for (two, word) in buffer.chunks_exact_mut(2).zip(words.iter()) {
-                    two.copy_from_slice(&word.to_le_bytes());
-                }
-                2 * words.len()
+                let length = char.encode_utf16(&mut words).len();
+                let [[a, b], [c, d]] = words.map(u16::to_le_bytes);
+                *out = [a, b, c, d];
+                2 * length
             }
         };
-        match self.out.get_mut(self.length..self.length + length) {
-            Some(out) => {
-                out.copy_from_slice(&buffer[..length]);
-                self.length += length;
-                true
-            }
-            None => false,
-        }
+        true
     }
 }

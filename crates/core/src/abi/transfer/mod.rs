@@ -7,8 +7,10 @@
 //! be made before something later in the value turns out to trap, a program runs twice: first it lifts (checks, and takes handles out of the source's
 //! table), then it lowers.
 
+mod data;
 mod program;
 mod run;
+mod scalars;
 mod text;
 
 pub use program::{Program, Side, TransferError};
@@ -18,6 +20,7 @@ use super::{FlatReader, FlatWriter};
 use crate::runtime::{InstanceId, Lends, ResourceType, State, TaskId};
 use crate::types::Types;
 use run::{Input, Mode, Output, Run};
+use scalars::pass_scalars;
 
 /// The two memories of a transfer, and the target's allocator.
 pub trait Transfer {
@@ -76,6 +79,9 @@ pub fn transfer_params<X: Transfer + ?Sized>(
     src: &mut FlatReader<'_>,
     dst: &mut FlatWriter<'_>,
 ) -> anyhow::Result<()> {
+    if let Some(scalars) = program.scalars() {
+        return pass_scalars(scalars, src, dst);
+    }
     let mut input = program.input(x, src)?;
     let mut run = Run::new(program, cx, x);
     if program.target_flat() {
@@ -105,6 +111,9 @@ pub fn transfer_result<X: Transfer + ?Sized>(
     out: &mut FlatReader<'_>,
     dst: &mut FlatWriter<'_>,
 ) -> anyhow::Result<()> {
+    if let Some(scalars) = program.scalars() {
+        return pass_scalars(scalars, src, dst);
+    }
     let mut input = program.input(x, src)?;
     if program.target_flat() {
         return Run::new(program, cx, x).values(&mut input, &mut Output::Flat(dst));

@@ -1,5 +1,6 @@
 //! Compiling a pair of types into a program.
 
+use super::scalars::{Scalar, scalars_of};
 use crate::plan::StringEncoding;
 use crate::types::{
     FuncTypeIdx, Layout, MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_ASYNC_RESULTS, MAX_FLAT_PARAMS,
@@ -39,6 +40,8 @@ pub struct Program {
     target_layout: Layout,
     source_flat: bool,
     target_flat: bool,
+    /// The program again, if it passes flat scalars only.
+    scalars: Option<Box<[Scalar]>>,
 }
 
 /// A type, on both sides.
@@ -53,6 +56,8 @@ pub(super) struct Node {
     pub does: Does,
     /// Whether it can be copied in bulk between memories.
     pub bulk: Option<Bulk>,
+    /// Whether it holds neither pointers nor handles. Then its layout is the same on both sides.
+    pub data: bool,
 }
 
 /// A number for the source and one for the target.
@@ -268,7 +273,11 @@ impl Program {
             known: HashMap::new(),
         };
         let root = compiler.node(source.1, target.1)?;
+        let scalars = (source_flat && target_flat)
+            .then(|| scalars_of(&compiler.nodes, root, MAX_FLAT_PARAMS))
+            .flatten();
         Ok(Self {
+            scalars,
             nodes: compiler.nodes,
             root,
             source: source.2,
@@ -295,6 +304,10 @@ impl Program {
         self.nodes
             .iter()
             .any(|node| matches!(node.kind, Kind::String | Kind::List { .. }))
+    }
+
+    pub(super) fn scalars(&self) -> Option<&[Scalar]> {
+        self.scalars.as_deref()
     }
 
     pub(super) fn root(&self) -> usize {
@@ -350,6 +363,7 @@ impl Compiler<'_> {
             target: self.target.layout(target, self.sides.1.memory64).size as usize,
         };
         let (kind, does, bulk) = self.kind(source, target, size)?;
+        let data = self.is_data(&kind);
         let index = self.nodes.len();
         self.nodes.push(Node {
             kind,
@@ -357,9 +371,27 @@ impl Compiler<'_> {
             flat: self.source.flat_count(source),
             does,
             bulk,
+            data,
         });
         self.known.insert((source, target), index);
         Ok(index)
+    }
+
+    fn is_data(&self, kind: &Kind) -> bool {
+        match kind {
+            Kind::Bool
+            | Kind::Int { .. }
+            | Kind::F32
+            | Kind::F64
+            | Kind::Char
+            | Kind::Flags { .. } => true,
+            Kind::FixedList { element, .. } => self.nodes[*element].data,
+            Kind::Record { fields, .. } => fields.iter().all(|field| self.nodes[field.node].data),
+            Kind::Variant { cases, .. } => {
+                cases.iter().flatten().all(|&node| self.nodes[node].data)
+            }
+            _ => false,
+        }
     }
 
     fn kind(

@@ -64,9 +64,9 @@ impl<'b> Output<'_, 'b> {
 }
 
 pub(super) struct Run<'a, 'c, X: ?Sized> {
-    program: &'a Program,
+    pub(super) program: &'a Program,
     cx: &'a mut TransferContext<'c>,
-    x: &'a mut X,
+    pub(super) x: &'a mut X,
     /// What a pass of lifting took and the pass of lowering has not used yet, in order.
     taken: VecDeque<Taken>,
 }
@@ -310,6 +310,9 @@ impl<'a, 'c, X: Transfer + ?Sized> Run<'a, 'c, X> {
         }
         if let Some(bulk) = node.bulk {
             return self.bulk(bulk, src, dst, count * node.size.source);
+        }
+        if self.data(mode, element, src, dst, count)? {
+            return Ok(());
         }
         for i in 0..count {
             self.node(
@@ -602,7 +605,7 @@ fn resource(resources: &[ResourceType], index: ResourceIdx) -> anyhow::Result<Re
 }
 
 #[cold]
-fn misplaced() -> anyhow::Error {
+pub(super) fn misplaced() -> anyhow::Error {
     anyhow::anyhow!(
         "a bug in Tidegate: a program that passes values between guests does not fit them; please report it"
     )

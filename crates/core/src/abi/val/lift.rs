@@ -3,7 +3,10 @@
 use super::Val;
 use crate::abi::list::check_list;
 use crate::abi::variant::check_discriminant;
-use crate::abi::{FlatReader, Lift, LiftContext, ResourceAny, async_values, memory, parts};
+use crate::abi::{
+    FlatReader, Lift, LiftContext, ResourceAny, async_values, canonicalize_nan32,
+    canonicalize_nan64, memory, parts,
+};
 use crate::types::{TypeDef, TypeIdx, ValType};
 
 /// The host memory of one value.
@@ -43,12 +46,42 @@ pub fn lift_val_list(
 ) -> anyhow::Result<Vec<Val>> {
     cx.budget.take(length, VAL)?;
     let size = cx.types.layout(element, cx.memory64).size as usize;
+    if element.is_number() {
+        let bytes = memory::bytes(cx.memory, ptr, length * size)?;
+        return Ok(numbers(element, bytes));
+    }
     // Every element takes at least a byte of the memory that was checked.
     let mut list = Vec::with_capacity(length);
     for i in 0..length {
         list.push(lift_val_mem(cx, element, ptr + i * size)?);
     }
     Ok(list)
+}
+
+/// The numbers that these bytes are.
+fn numbers(element: ValType, bytes: &[u8]) -> Vec<Val> {
+    fn each<const N: usize>(bytes: &[u8], val: fn([u8; N]) -> Val) -> Vec<Val> {
+        let (chunks, _) = bytes.as_chunks();
+        chunks.iter().map(|&chunk| val(chunk)).collect()
+    }
+    match element {
+        ValType::U8 => each(bytes, |b| Val::U8(u8::from_le_bytes(b))),
+        ValType::S8 => each(bytes, |b| Val::S8(i8::from_le_bytes(b))),
+        ValType::U16 => each(bytes, |b| Val::U16(u16::from_le_bytes(b))),
+        ValType::S16 => each(bytes, |b| Val::S16(i16::from_le_bytes(b))),
+        ValType::U32 => each(bytes, |b| Val::U32(u32::from_le_bytes(b))),
+        ValType::S32 => each(bytes, |b| Val::S32(i32::from_le_bytes(b))),
+        ValType::U64 => each(bytes, |b| Val::U64(u64::from_le_bytes(b))),
+        ValType::S64 => each(bytes, |b| Val::S64(i64::from_le_bytes(b))),
+        ValType::F32 => each(bytes, |b| {
+            Val::F32(f32::from_bits(canonicalize_nan32(u32::from_le_bytes(b))))
+        }),
+        ValType::F64 => each(bytes, |b| {
+            Val::F64(f64::from_bits(canonicalize_nan64(u64::from_le_bytes(b))))
+        }),
+        // Not a number, which the caller has excluded.
+        _ => Vec::new(),
+    }
 }
 
 /// Where a value is lifted from.
