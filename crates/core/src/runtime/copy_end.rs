@@ -128,7 +128,7 @@ impl State {
             .handles
             .add(handle(kind, side, id))
             .inspect_err(|_| {
-                self.waitables.remove(id.0);
+                self.waitables.discard(id.0);
             })?;
         self.waitables[id.0].index = index;
         Ok(index)

@@ -108,6 +108,14 @@ impl<T> Table<T> {
         Ok(index)
     }
 
+    /// Adds an item at an index that was used before, if there is one.
+    #[inline]
+    pub(super) fn add_reused(&mut self, item: T) -> Option<u32> {
+        let index = self.free.pop()?;
+        *self.slots.get_mut(index as usize)? = Some(item);
+        Some(index)
+    }
+
     /// The item at an index.
     ///
     /// # Errors

@@ -129,6 +129,23 @@ impl State {
         false
     }
 
+    /// Checks that `caller` may call functions of `callee`: that it may leave, and that none of the two contains the other, unless
+    /// [`Rules::donut_wrapping`](super::Rules::donut_wrapping) is set. Whether the callee can be entered is not asked.
+    ///
+    /// # Errors
+    /// [`Trap::CannotLeave`], [`Trap::Poisoned`], [`Trap::CannotEnter`].
+    pub fn check_call(&self, caller: InstanceId, callee: InstanceId) -> Result<(), Trap> {
+        self.check_may_leave(caller)?;
+        let nested = || {
+            self.is_self_or_ancestor(caller, Some(callee))
+                || self.is_self_or_ancestor(callee, Some(caller))
+        };
+        if !self.rules.donut_wrapping && caller != callee && nested() {
+            return Err(Trap::CannotEnter);
+        }
+        Ok(())
+    }
+
     /// Checks that an instance may call imports and built-ins.
     ///
     /// # Errors

@@ -35,6 +35,7 @@ mod limits;
 mod offence;
 mod payload;
 mod poison;
+mod pool;
 mod resource;
 mod scheduler;
 mod shared;
@@ -72,6 +73,7 @@ pub use thread::{Action, Resumed};
 
 use copy_end::CopyEnd;
 use payload::Payloads;
+use pool::Pool;
 use scheduler::{Base, Frame};
 use shared::Shared;
 use slab::Slab;
@@ -88,6 +90,9 @@ use waitable_set::WaitableSet;
 pub struct Rules {
     /// Let a read and a write of one instance exchange items of any type. The specification allows only numbers, "temporarily".
     pub intra_component_copies: bool,
+    /// Let an instance call functions of its ancestors and descendants ("donut wrapping"), as the specification's text has it. Its conformance
+    /// tests want a trap, "for now", and get it unless this is set.
+    pub donut_wrapping: bool,
 }
 
 /// The state of all component instances of one store.
@@ -95,8 +100,8 @@ pub struct Rules {
 pub struct State {
     instances: Vec<Instance>,
     resource_types: Vec<resource::Definition>,
-    tasks: Slab<Task>,
-    threads: Slab<Thread>,
+    tasks: Pool<Task>,
+    threads: Pool<Thread>,
     waitables: Slab<Waitable>,
     waitable_sets: Slab<WaitableSet>,
     shared: Slab<Shared>,
@@ -126,8 +131,8 @@ impl State {
         Self {
             instances: vec![Instance::new(None, &limits)],
             resource_types: Vec::new(),
-            tasks: Slab::default(),
-            threads: Slab::default(),
+            tasks: Pool::default(),
+            threads: Pool::default(),
             waitables: Slab::default(),
             waitable_sets: Slab::default(),
             shared: Slab::default(),

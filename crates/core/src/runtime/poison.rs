@@ -60,7 +60,7 @@ impl State {
         }
         for handle in handles {
             if let Handle::WaitableSet(set) = handle {
-                self.waitable_sets.remove(set.0);
+                self.waitable_sets.discard(set.0);
             }
         }
         out
@@ -100,20 +100,20 @@ impl State {
             .collect();
         for thread in threads {
             self.stop_waiting(thread);
-            self.threads.remove(thread.0);
+            self.threads.discard(thread.0);
             out.threads.push(thread);
         }
         for id in tasks {
-            let Some(task) = self.tasks.remove(id.0) else {
-                continue;
-            };
-            if let Some(from) = task.entered {
+            let task = &self.tasks[id.0];
+            let (entered, caller, state) = (task.entered, task.caller, task.state);
+            self.tasks.discard(id.0);
+            if let Some(from) = entered {
                 self.leave(instance, from);
             }
-            if task.state == super::TaskState::Resolved {
+            if state == super::TaskState::Resolved {
                 continue;
             }
-            match task.caller {
+            match caller {
                 Caller::Subtask(subtask) => self.fail_subtask(subtask),
                 Caller::Host(number) => out.calls.push(number),
                 Caller::Nobody => {}

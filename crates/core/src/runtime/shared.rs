@@ -213,7 +213,7 @@ impl State {
         let shared = &mut self.shared[id.0];
         shared.ends -= 1;
         if shared.ends == 0 {
-            self.shared.remove(id.0);
+            self.shared.discard(id.0);
         }
         tell_host
     }

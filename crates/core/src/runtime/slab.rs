@@ -22,6 +22,7 @@ impl<T> Default for Slab<T> {
 }
 
 impl<T> Slab<T> {
+    #[inline]
     pub(super) fn insert(&mut self, item: T) -> u32 {
         if let Some(index) = self.free.pop() {
             self.slots[index as usize] = Some(item);
@@ -37,15 +38,27 @@ impl<T> Slab<T> {
         Some(item)
     }
 
+    /// Removes an item that nobody wants, without moving it.
+    #[inline]
+    pub(super) fn discard(&mut self, index: u32) {
+        if let Some(slot @ Some(_)) = self.slots.get_mut(index as usize) {
+            *slot = None;
+            self.free.push(index);
+        }
+    }
+
+    #[inline]
     pub(super) fn get(&self, index: u32) -> Option<&T> {
         self.slots.get(index as usize)?.as_ref()
     }
 
+    #[inline]
     pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut T> {
         self.slots.get_mut(index as usize)?.as_mut()
     }
 
     /// How many items there are.
+    #[inline]
     pub(super) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }
@@ -61,12 +74,14 @@ impl<T> Slab<T> {
 impl<T> Index<u32> for Slab<T> {
     type Output = T;
 
+    #[inline]
     fn index(&self, index: u32) -> &T {
         self.get(index).expect("an index is dropped with its item")
     }
 }
 
 impl<T> IndexMut<u32> for Slab<T> {
+    #[inline]
     fn index_mut(&mut self, index: u32) -> &mut T {
         self.get_mut(index)
             .expect("an index is dropped with its item")

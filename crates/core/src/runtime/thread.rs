@@ -178,10 +178,10 @@ impl State {
         }
         let instance = task.instance;
         if last {
-            self.tasks.remove(task_id.0);
+            self.tasks.discard(task_id.0);
         }
         self.instance_mut(instance).threads.remove(index)?;
-        self.threads.remove(id.0);
+        self.threads.discard(id.0);
         Ok(())
     }
 

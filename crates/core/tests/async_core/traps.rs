@@ -47,6 +47,37 @@ fn ancestors_can_be_entered_again_after_a_trap_below_them() {
 }
 
 #[test]
+fn parents_and_children_call_each_other_only_if_the_rules_say_so() {
+    let mut rules = Rules::default();
+    let mut state = State::with_limits(Limits::default(), rules.clone());
+    let parent = state.add_instance(None);
+    let child = state.add_instance(Some(parent));
+    let sibling = state.add_instance(Some(parent));
+    assert_eq!(state.check_call(parent, child), Err(Trap::CannotEnter));
+    assert_eq!(state.check_call(child, parent), Err(Trap::CannotEnter));
+    assert_eq!(state.check_call(child, sibling), Ok(()));
+
+    rules.donut_wrapping = true;
+    let mut state = State::with_limits(Limits::default(), rules);
+    let parent = state.add_instance(None);
+    let child = state.add_instance(Some(parent));
+    assert_eq!(state.check_call(parent, child), Ok(()));
+    let outer = state.begin_sync_call(parent, None).unwrap();
+    let inner = state.begin_sync_call(child, Some(parent)).unwrap();
+    let back = state.begin_sync_call(parent, Some(child)).unwrap();
+    assert_eq!(
+        state.begin_sync_call(child, Some(parent)),
+        Err(Trap::CannotEnter),
+        "it is running further up"
+    );
+    for task in [back, inner, outer] {
+        state.finish_return(task);
+        state.end_sync_call(task).unwrap();
+    }
+    assert_eq!(state.counts(), Counts::default());
+}
+
+#[test]
 fn a_caller_that_waits_for_the_trapped_instance_traps_when_it_would_learn_the_outcome() {
     let mut pair = Pair::new();
     pair.enter(pair.a, Lift::Callback);

@@ -88,7 +88,9 @@ impl GuestCall {
     /// A call within one isolate.
     fn call_within(&self, cx: &mut Cx<'_, Baton>, slots: &mut [u64]) -> Result<()> {
         let (site, callee) = (&self.site.options, &self.callee.options);
-        cx.data_mut().state.check_may_leave(site.instance)?;
+        cx.data_mut()
+            .state
+            .check_call(site.instance, callee.instance)?;
         let mut pending = Pending {
             lends: Lends::default(),
             out: None,
@@ -126,7 +128,9 @@ impl GuestCall {
     /// A call into another isolate, on the caller's stack.
     fn call_across(&self, cx: &mut Cx<'_, Baton>, slots: &mut [u64]) -> Result<()> {
         let site = &self.site.options;
-        cx.data_mut().state.check_may_leave(site.instance)?;
+        cx.data_mut()
+            .state
+            .check_call(site.instance, self.callee.options.instance)?;
         let mut isolate = self.callee.take_isolate(cx.data_mut())?;
         let mut pending = Pending {
             lends: Lends::default(),
@@ -148,7 +152,7 @@ impl GuestCall {
     fn call_waiting(&self, cx: &mut Cx<'_, Baton>, slots: &mut [u64]) -> Result<Flow<Waiting>> {
         cx.data_mut()
             .state
-            .check_may_leave(self.site.options.instance)?;
+            .check_call(self.site.options.instance, self.callee.options.instance)?;
         let mut isolate = self.callee.take_isolate(cx.data_mut())?;
         let mut pending = Pending {
             lends: Lends::default(),

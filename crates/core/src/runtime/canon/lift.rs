@@ -1,8 +1,8 @@
 //! `canon lift`: calls of guest functions, from the callee's side.
 
 use super::super::{
-    Base, Caller, Chooser, Event, InstanceId, Lift, Offence, Parked, Run, State, TaskId, TaskState,
-    ThreadId, Until, WaitableId, subtask::Callee, task::Task,
+    Base, Caller, Chooser, Event, Frame, InstanceId, Lift, Offence, Parked, Run, State, TaskId,
+    TaskState, Thread, ThreadId, Until, WaitableId, subtask::Callee, task::Task,
 };
 use crate::trap::Trap;
 
@@ -47,7 +47,7 @@ impl State {
     /// Begins a call of a function whose type is not `async`. Its thread is the current one until
     /// [`end_sync_call`](Self::end_sync_call). Cheap: it makes no allocation once the store has warmed up.
     ///
-    /// `caller` is the calling instance, `None` for the host. For a guest caller, [`check_may_leave`](Self::check_may_leave) comes first.
+    /// `caller` is the calling instance, `None` for the host. For a guest caller, [`check_call`](Self::check_call) comes first.
     ///
     /// # Errors
     /// [`Trap::CannotEnter`], [`Trap::Poisoned`], [`Trap::Limit`]; nothing has changed then.
@@ -89,6 +89,9 @@ impl State {
         instance: InstanceId,
         entered: Option<Option<InstanceId>>,
     ) -> Result<TaskId, Trap> {
+        if let Some(task) = self.begin_reused(instance, entered) {
+            return Ok(task);
+        }
         let task = self.new_task(Task {
             instance,
             state: TaskState::Started,
@@ -99,7 +102,7 @@ impl State {
             .new_thread(task)
             .inspect_err(|_| self.remove_task(task))?;
         self.register_implicit(thread).inspect_err(|_| {
-            self.threads.remove(thread.0);
+            self.threads.discard(thread.0);
             self.remove_task(task);
         })?;
         self.threads[thread.0].run = Run::Running;
@@ -107,16 +110,65 @@ impl State {
         Ok(task)
     }
 
+    /// The same, with what an earlier call has left behind: nothing is allocated or moved, and no limit can be in the way.
+    #[inline]
+    fn begin_reused(
+        &mut self,
+        instance: InstanceId,
+        entered: Option<Option<InstanceId>>,
+    ) -> Option<TaskId> {
+        let task_id = TaskId(self.tasks.next_free()?);
+        let thread_id = ThreadId(self.threads.next_free()?);
+        let index = self.instance_mut(instance).threads.add_reused(thread_id)?;
+        *self.threads.revive()? = Thread {
+            task: task_id,
+            index,
+            storage: [0; 2],
+            run: Run::Running,
+            cancellable: false,
+            parked: Parked::NotStarted,
+            hinted: false,
+        };
+        let task = self.tasks.revive()?;
+        task.instance = instance;
+        task.lift = Lift::Sync;
+        task.state = TaskState::Started;
+        task.num_borrows = 0;
+        task.caller = Caller::Nobody;
+        task.entered = entered;
+        task.implicit_thread = Some(thread_id);
+        task.explicit_threads.clear();
+        self.frames.push(Frame {
+            thread: thread_id,
+            instance,
+            base: Base::Inside,
+        });
+        Some(task_id)
+    }
+
     /// The core function of a synchronous call has returned, its results were handed over, and `post-return` has run: the call ends.
     ///
     /// # Errors
     /// [`Offence::NotResolved`] if [`finish_return`](Self::finish_return) was left out, [`Trap::Poisoned`] if the call was ended by a trap.
     pub fn end_sync_call(&mut self, task: TaskId) -> Result<(), Trap> {
+        let thread = self.current()?;
         let Some(entry) = self.tasks.get_mut(task.0) else {
             return Err(Trap::Poisoned);
         };
+        if entry.implicit_thread != Some(thread) || entry.state != TaskState::Resolved {
+            return Err(Offence::NotResolved.at("task"));
+        }
+        // What `exit_thread` does, for a thread known to be implicit and not exclusive.
         let (instance, entered) = (entry.instance, entry.entered.take());
-        self.exit_thread()?;
+        if entry.explicit_threads.is_empty() {
+            self.tasks.discard(task.0);
+        } else {
+            entry.implicit_thread = None;
+        }
+        let index = self.threads[thread.0].index;
+        self.threads.discard(thread.0);
+        self.instance_mut(instance).threads.remove(index)?;
+        self.pop_frame();
         if let Some(from) = entered {
             self.leave(instance, from);
         }
@@ -133,7 +185,7 @@ impl State {
     pub fn call(&mut self, spec: CallSpec, chooser: &mut dyn Chooser) -> Result<Called, Trap> {
         let from = spec.from.ok();
         if let Some(caller) = from {
-            self.check_may_leave(caller)?;
+            self.check_call(caller, spec.callee)?;
         }
         self.check_may_enter(spec.callee, from)?;
         let task = self.new_task(Task {
@@ -156,7 +208,7 @@ impl State {
         self.tasks[task.0].implicit_thread = Some(thread);
         let started = self.pass_gate(thread, chooser).inspect_err(|_| {
             self.pop_frame();
-            self.threads.remove(thread.0);
+            self.threads.discard(thread.0);
             self.remove_task(task);
         })?;
         Ok(Called {
@@ -178,7 +230,7 @@ impl State {
             Ok(caller) => Some(
                 self.new_subtask(caller, Callee::Task(task))
                     .inspect_err(|_| {
-                        self.threads.remove(thread.0);
+                        self.threads.discard(thread.0);
                     })?,
             ),
         };

@@ -154,9 +154,9 @@ impl State {
         self.resolve_task(task, false);
         if let Some(thread) = implicit {
             self.stop_waiting(thread);
-            self.threads.remove(thread.0);
+            self.threads.discard(thread.0);
         }
-        self.tasks.remove(task.0);
+        self.tasks.discard(task.0);
         // The next in the queue may be let in by what this one was noted for.
         self.hint_entering(instance);
     }

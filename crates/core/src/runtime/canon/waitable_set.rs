@@ -88,7 +88,7 @@ impl State {
             return Err(Offence::SetHasWaiters.at(NAME));
         }
         self.instance_mut(instance).handles.remove(index)?;
-        self.waitable_sets.remove(id.0);
+        self.waitable_sets.discard(id.0);
         Ok(())
     }
 
