@@ -5,6 +5,7 @@ mod oracle;
 mod random;
 mod round_trips;
 mod text;
+mod transfers;
 mod traps;
 mod typed;
 mod world;

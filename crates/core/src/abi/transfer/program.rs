@@ -299,13 +299,6 @@ impl Program {
         self.target_flat
     }
 
-    /// Whether lowering calls the target's `realloc`.
-    pub fn allocates(&self) -> bool {
-        self.nodes
-            .iter()
-            .any(|node| matches!(node.kind, Kind::String | Kind::List { .. }))
-    }
-
     pub(super) fn scalars(&self) -> Option<&[Scalar]> {
         self.scalars.as_deref()
     }
