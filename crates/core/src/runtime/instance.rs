@@ -23,6 +23,8 @@ pub struct Instance {
     pub(super) backpressure: u32,
     /// The implicit thread that runs exclusively: no other such thread may run core code until it is released.
     pub(super) exclusive_thread: Option<ThreadId>,
+    /// Calls of functions whose types are not `async` that are under way. More than one only by donut wrapping.
+    pub(super) sync_calls: u32,
     /// Threads whose task waits to start: those that need exclusivity, and the others.
     pub(super) entering: [VecDeque<ThreadId>; 2],
     /// Threads that were found to be ready but for exclusivity. May name some that are not any more.
@@ -40,6 +42,7 @@ impl Instance {
             threads: Table::new(limits.threads, "threads", "max-threads"),
             backpressure: 0,
             exclusive_thread: None,
+            sync_calls: 0,
             entering: Default::default(),
             gated: Vec::new(),
         }

@@ -93,6 +93,9 @@ pub struct Rules {
     /// Let an instance call functions of its ancestors and descendants ("donut wrapping"), as the specification's text has it. Its conformance
     /// tests want a trap, "for now", and get it unless this is set.
     pub donut_wrapping: bool,
+    /// Let a function whose type is not `async` call an `async` one synchronously even when it would have to trap if that one blocked: it may
+    /// not block. So says the specification's text; its conformance tests want a trap before the call, and get it unless this is set.
+    pub hopeful_sync_calls: bool,
 }
 
 /// The state of all component instances of one store.

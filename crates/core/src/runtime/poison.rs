@@ -43,6 +43,7 @@ impl State {
         }
         instance.may_leave = false;
         instance.exclusive_thread = None;
+        instance.sync_calls = 0;
         instance.entering = Default::default();
         instance.gated = Vec::new();
         let _ = instance.threads.take_all();

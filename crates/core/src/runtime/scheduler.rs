@@ -156,13 +156,7 @@ impl State {
         if entry.state == TaskState::Resolved {
             return Ok(SyncStep::Resolved);
         }
-        let instance = self.instance(entry.instance);
-        let candidates: Vec<ThreadId> = instance
-            .threads
-            .iter()
-            .map(|(_, &id)| id)
-            .filter(|&id| self.is_ready(id) && Some(id) != instance.exclusive_thread)
-            .collect();
+        let candidates: Vec<ThreadId> = self.sync_candidates(entry.instance).collect();
         if candidates.is_empty() {
             return Err(Offence::BlockedSync.at("a function whose type is not `async`"));
         }
@@ -171,6 +165,46 @@ impl State {
         self.forget_hint(thread);
         self.push_frame(thread, Base::Inside);
         Ok(SyncStep::Run(self.resumed(thread, false, chooser)))
+    }
+
+    /// The threads that a synchronous call of the instance may go on with when it is blocked.
+    fn sync_candidates(&self, id: InstanceId) -> impl Iterator<Item = ThreadId> {
+        let instance = self.instance(id);
+        instance
+            .threads
+            .iter()
+            .map(|(_, &id)| id)
+            .filter(|&id| self.is_ready(id) && Some(id) != instance.exclusive_thread)
+    }
+
+    /// Checks that a thread of the instance may block: that no function whose type is not `async` would be held up without a way to go on.
+    ///
+    /// A driver asks before a synchronous call of an `async` function; see [`Rules::hopeful_sync_calls`](super::Rules::hopeful_sync_calls).
+    ///
+    /// # Errors
+    /// [`Offence::BlockedSync`].
+    pub fn check_sync_lower(&self, instance: InstanceId) -> Result<(), Trap> {
+        if self.rules.hopeful_sync_calls {
+            return Ok(());
+        }
+        self.check_may_block(instance)
+    }
+
+    pub(super) fn check_may_block(&self, instance: InstanceId) -> Result<(), Trap> {
+        if self.instance(instance).sync_calls == 0
+            || self.sync_candidates(instance).next().is_some()
+        {
+            return Ok(());
+        }
+        Err(Offence::BlockedSync.at("a function whose type is not `async`"))
+    }
+
+    /// The trap of a synchronous built-in: if it could not have blocked in any case, that is what is wrong in the first place.
+    pub(super) fn sync_trap(&self, instance: InstanceId, async_: bool, trap: Trap) -> Trap {
+        if async_ || trap == Trap::CannotLeave || trap == Trap::Poisoned {
+            return trap;
+        }
+        self.check_may_block(instance).err().unwrap_or(trap)
     }
 
     pub(super) fn has_backpressure(&self, instance: InstanceId, lift: Lift) -> bool {

@@ -470,3 +470,35 @@ fn backpressure_stays_in_its_range() {
     assert!(pair.state.backpressure_inc(pair.a).is_err());
     assert!(pair.state.backpressure_dec(pair.b).is_err());
 }
+
+#[test]
+fn a_synchronous_built_in_that_fails_says_first_that_it_could_not_have_blocked() {
+    let mut pair = Pair::new();
+    let (b, bytes) = (pair.b, pair.bytes);
+    pair.enter(b, Lift::Callback);
+    let read = |pair: &mut Pair, async_| {
+        pair.state
+            .stream_read(b, bytes, async_, 99, buffer(1))
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(read(&mut pair, false).contains("unknown handle index 99"));
+    assert_eq!(pair.state.check_sync_lower(b), Ok(()));
+    let _ = pair.yields();
+
+    let _ = pair.state.begin_sync_call(b, None).unwrap();
+    assert!(read(&mut pair, true).contains("unknown handle index 99"));
+    // The callback's task is ready, and may use the stack.
+    assert_eq!(pair.state.check_sync_lower(b), Ok(()));
+    assert!(read(&mut pair, false).contains("unknown handle index 99"));
+
+    let mut pair = Pair::new();
+    let _ = pair.state.begin_sync_call(b, None).unwrap();
+    assert!(read(&mut pair, false).contains("cannot block a synchronous task"));
+    assert!(read(&mut pair, true).contains("unknown handle index 99"));
+    assert!(pair.state.check_sync_lower(b).is_err());
+    let (_, index) = pair.state.thread_new_indirect(b).unwrap();
+    assert!(pair.state.check_sync_lower(b).is_err(), "it is suspended");
+    pair.state.thread_resume_later(b, index).unwrap();
+    assert_eq!(pair.state.check_sync_lower(b), Ok(()));
+}

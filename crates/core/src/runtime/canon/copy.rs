@@ -86,6 +86,16 @@ impl State {
         async_: bool,
         buffer: GuestBuffer,
     ) -> Result<CopyStep, Trap> {
+        self.begin_copy(call, async_, buffer)
+            .map_err(|trap| self.sync_trap(call.instance, async_, trap))
+    }
+
+    fn begin_copy(
+        &mut self,
+        call: EndCall,
+        async_: bool,
+        buffer: GuestBuffer,
+    ) -> Result<CopyStep, Trap> {
         let id = self.end_of(call)?;
         match self.end(id).state {
             CopyState::Idle => {}
@@ -181,6 +191,11 @@ impl State {
 
     /// `{stream,future}.{cancel-read,cancel-write}`.
     pub(super) fn cancel_copy(&mut self, call: EndCall, async_: bool) -> Result<CancelStep, Trap> {
+        self.begin_cancel(call, async_)
+            .map_err(|trap| self.sync_trap(call.instance, async_, trap))
+    }
+
+    fn begin_cancel(&mut self, call: EndCall, async_: bool) -> Result<CancelStep, Trap> {
         let id = self.end_of(call)?;
         let waitable = &self.waitables[id.0];
         if self.end(id).state != CopyState::Copying {

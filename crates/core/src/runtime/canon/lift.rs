@@ -57,8 +57,11 @@ impl State {
         caller: Option<InstanceId>,
     ) -> Result<TaskId, Trap> {
         self.enter(callee, caller)?;
-        self.begin_inside(callee, Some(caller))
-            .inspect_err(|_| self.leave(callee, caller))
+        let task = self
+            .begin_inside(callee, Some(caller))
+            .inspect_err(|_| self.leave(callee, caller))?;
+        self.instance_mut(callee).sync_calls += 1;
+        Ok(task)
     }
 
     /// Begins a call of `realloc`, which is a call of a function of its own, without entering the instance. Ended by
@@ -170,6 +173,7 @@ impl State {
         self.instance_mut(instance).threads.remove(index)?;
         self.pop_frame();
         if let Some(from) = entered {
+            self.instance_mut(instance).sync_calls -= 1;
             self.leave(instance, from);
         }
         Ok(())

@@ -41,8 +41,19 @@ impl State {
         index: u32,
         chooser: &mut dyn Chooser,
     ) -> Result<SubtaskCancelStep, Trap> {
-        const NAME: &str = "subtask.cancel";
         self.check_may_leave(instance)?;
+        self.begin_subtask_cancel(instance, async_, index, chooser)
+            .map_err(|trap| self.sync_trap(instance, async_, trap))
+    }
+
+    fn begin_subtask_cancel(
+        &mut self,
+        instance: InstanceId,
+        async_: bool,
+        index: u32,
+        chooser: &mut dyn Chooser,
+    ) -> Result<SubtaskCancelStep, Trap> {
+        const NAME: &str = "subtask.cancel";
         let id = self.subtask_at(instance, index)?;
         let subtask = self.subtask(id);
         if subtask.resolve_delivered {
