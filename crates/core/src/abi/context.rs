@@ -9,7 +9,8 @@ use std::any::TypeId;
 
 /// The bytes of host memory that one call may make the host allocate by lifting, unless set otherwise: 512 MiB, twice the longest list.
 ///
-/// A list in guest memory can be many times larger as host values; this is what bounds it.
+/// A list in guest memory can be many times larger as host values; this is what bounds it. Between guests, it bounds the bytes of strings and lists that
+/// are looked at.
 pub const DEFAULT_LIFTED_BYTES: usize = 512 << 20;
 
 /// Lifting: from a guest's flat values and memory to host values.
@@ -56,7 +57,7 @@ impl LiftContext<'_> {
         memory::load(self.memory, ptr)
     }
 
-    /// Loads a pointer or length, and gives where the next value begins.
+    /// Loads a pointer or length.
     ///
     /// # Errors
     /// [`Trap::OutOfBounds`].
@@ -110,7 +111,7 @@ impl LiftBudget {
                 Ok(())
             }
             None => Err(Trap::Limit {
-                what: "bytes of host memory for the values of one call",
+                what: "bytes of values lifted in one call",
                 limit: self.limit as u64,
                 option: "max-lifted-bytes",
             }),

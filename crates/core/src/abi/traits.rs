@@ -43,7 +43,8 @@ pub trait Lift: ComponentType + Sized {
         ptr: usize,
         length: usize,
     ) -> anyhow::Result<Vec<Self>> {
-        cx.budget.take(length, size_of::<Self>())?;
+        // Values without a size still take time.
+        cx.budget.take(length, size_of::<Self>().max(1))?;
         // Every element takes at least a byte of the memory that was checked.
         let mut list = Vec::with_capacity(length);
         let size = Self::LAYOUT.size(cx.memory64);

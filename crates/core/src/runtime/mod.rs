@@ -2,7 +2,7 @@
 //!
 //! [`State`] is a machine that somebody else drives. It holds no memory, engine, waker or clock. The driver reports what guests and hosts
 //! do: the built-ins are methods with the specification's names, grouped as in [`canon`], and each makes its checks in the
-//! specification's order. What the driver must do next is returned to it by value: run a [`Resumed`] thread, perform a [`Copy`], ask a host end
+//! specification's order. What the driver must do next is returned to it by value: run a [`Resumed`] thread, perform a [`Copy`](struct@Copy), ask a host end
 //! ([`HostTurn`]), let the current thread's stack [block](CopyStep::Block).
 //!
 //! # Threads and frames

@@ -1,6 +1,6 @@
 //! A guest of the tests: a memory with an allocator that only moves forward, and remembers how it was called.
 
-use tidegate_core::abi::{LowerTarget, Transfer};
+use tidegate_core::abi::{LiftBudget, LowerTarget, Transfer};
 use tidegate_core::runtime::State;
 
 /// A call of `realloc`: old address, old size, alignment, new size.
@@ -68,6 +68,7 @@ impl LowerTarget for Target<'_> {
 
 /// Two guests, one of which passes values to the other.
 pub struct Pair<'a> {
+    pub budget: LiftBudget,
     pub source: &'a [u8],
     pub target: &'a mut Guest,
     pub state: &'a mut State,
@@ -80,6 +81,10 @@ impl Transfer for Pair<'_> {
 
     fn parts(&mut self) -> (&mut [u8], &mut State) {
         (&mut self.target.memory, self.state)
+    }
+
+    fn budget(&mut self) -> LiftBudget {
+        self.budget
     }
 
     fn copy(&mut self, src: usize, dst: usize, length: usize) -> anyhow::Result<()> {

@@ -199,6 +199,7 @@ fn transfer(fields: &[&str]) -> (String, String) {
         task,
     };
     let mut pair = Pair {
+        budget: LiftBudget::default(),
         source: &source_memory,
         target: &mut guest,
         state: &mut state,

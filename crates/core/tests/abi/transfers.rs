@@ -183,6 +183,7 @@ fn pass_items(
         task: source.task,
     };
     let mut pair = Pair {
+        budget: LiftBudget::default(),
         source: &source.guest.memory,
         target: &mut target.guest,
         state: &mut source.state,
@@ -258,4 +259,26 @@ fn programs_are_refused_for_types_that_differ() {
         error.to_string(),
         "cannot pass `record { x: u8 }` where `record { y: u8 }` is taken"
     );
+}
+
+#[test]
+fn bytes_that_are_named_again_and_again_are_paid_for() {
+    let mut types = Types::default();
+    let list = types.intern(TypeDef::List(ValType::String)).unwrap();
+    let func = func(&mut types, &[list]);
+    let (mut source, mut target, _) = guests(types);
+    // A hundred times the same text of a thousand bytes.
+    let (pairs, _) = source.guest.memory[..800].as_chunks_mut::<8>();
+    for pair in pairs {
+        pair[..4].copy_from_slice(&1024_u32.to_le_bytes());
+        pair[4..].copy_from_slice(&1000_u32.to_le_bytes());
+    }
+    source.budget = LiftBudget::new(10_000);
+    let error = source
+        .transfer_params(func, &[0, 100], &mut target)
+        .unwrap_err();
+    assert!(error.to_string().contains("max-lifted-bytes"), "{error}");
+    assert!(target.guest.calls.is_empty());
+    source.budget = LiftBudget::new(3000);
+    source.transfer_params(func, &[0, 2], &mut target).unwrap();
 }

@@ -123,6 +123,7 @@ impl World {
             task: self.task,
         };
         let mut pair = Pair {
+            budget: self.budget,
             source: &self.guest.memory,
             target: &mut target.guest,
             state: &mut self.state,

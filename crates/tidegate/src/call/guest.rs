@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use tidegate_core::abi::{
-    FlatReader, FlatWriter, LowerTarget, Program, Side, Transfer, TransferContext, transfer_params,
-    transfer_result,
+    FlatReader, FlatWriter, LiftBudget, LowerTarget, Program, Side, Transfer, TransferContext,
+    transfer_params, transfer_result,
 };
 use tidegate_core::plan::{Lift, Options, OptionsIdx};
 use tidegate_core::runtime::{Lends, State, TaskId};
@@ -344,6 +344,10 @@ impl Transfer for Within<'_> {
         }
     }
 
+    fn budget(&mut self) -> LiftBudget {
+        LiftBudget::new(self.target.cx.data_mut().limits.max_lifted_bytes)
+    }
+
     fn realloc(&mut self, old: u64, old_size: u64, align: u32, new_size: u64) -> Result<u64> {
         self.target.realloc(old, old_size, align, new_size)
     }
@@ -378,6 +382,10 @@ impl Transfer for Across<'_, '_> {
         let (from, to) = from.zip(to).context("a copy reaches beyond a memory")?;
         to.copy_from_slice(from);
         Ok(())
+    }
+
+    fn budget(&mut self) -> LiftBudget {
+        LiftBudget::new(self.target.cx.data_mut().limits.max_lifted_bytes)
     }
 
     fn realloc(&mut self, old: u64, old_size: u64, align: u32, new_size: u64) -> Result<u64> {

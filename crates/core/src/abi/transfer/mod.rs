@@ -16,7 +16,7 @@ mod text;
 pub use program::{Program, Side, TransferError};
 
 use super::memory::GuestRange;
-use super::{FlatReader, FlatWriter};
+use super::{FlatReader, FlatWriter, LiftBudget};
 use crate::runtime::{InstanceId, Lends, ResourceType, State, TaskId};
 use crate::types::Types;
 use run::{Input, Mode, Output, Run};
@@ -35,6 +35,11 @@ pub trait Transfer {
     /// # Errors
     /// When either range is outside its memory.
     fn copy(&mut self, src: usize, dst: usize, length: usize) -> anyhow::Result<()>;
+
+    /// How many bytes of strings and lists one call may pass. A guest can name the same bytes many times over, and the host looks at all of them.
+    fn budget(&mut self) -> LiftBudget {
+        LiftBudget::default()
+    }
 
     /// Calls the target's `realloc`; see [`LowerTarget::realloc`](super::LowerTarget::realloc).
     ///

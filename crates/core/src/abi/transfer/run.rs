@@ -8,7 +8,7 @@ use crate::abi::list::{check_list, list_bytes};
 use crate::abi::strings::GuestString;
 use crate::abi::variant::check_discriminant;
 use crate::abi::{
-    FlatReader, FlatWriter, async_values, canonicalize_nan32, canonicalize_nan64,
+    FlatReader, FlatWriter, LiftBudget, async_values, canonicalize_nan32, canonicalize_nan64,
     convert_u32_to_char, memory,
 };
 use crate::runtime::{ErrorContext, ResourceType, SharedId};
@@ -69,6 +69,8 @@ pub(super) struct Run<'a, 'c, X: ?Sized> {
     pub(super) x: &'a mut X,
     /// What a pass of lifting took and the pass of lowering has not used yet, in order.
     taken: VecDeque<Taken>,
+    /// How many more bytes of strings and lists may be lifted.
+    budget: LiftBudget,
 }
 
 /// What was behind a handle.
@@ -81,11 +83,13 @@ enum Taken {
 
 impl<'a, 'c, X: Transfer + ?Sized> Run<'a, 'c, X> {
     pub(super) fn new(program: &'a Program, cx: &'a mut TransferContext<'c>, x: &'a mut X) -> Self {
+        let budget = x.budget();
         Self {
             program,
             cx,
             x,
             taken: VecDeque::new(),
+            budget,
         }
     }
 
@@ -362,6 +366,7 @@ impl<'a, 'c, X: Transfer + ?Sized> Run<'a, 'c, X> {
             tagged_code_units,
         )?;
         if mode != Mode::Lower {
+            self.budget.take(string.range.length(), 1)?;
             string.validate(memory)?;
         }
         if mode == Mode::Lift {
@@ -390,6 +395,9 @@ impl<'a, 'c, X: Transfer + ?Sized> Run<'a, 'c, X> {
         let range = check_list(self.x.source(), pointer, length, size.source, source_align)?;
         // It was just found to fit memory.
         let count = length as usize;
+        if mode != Mode::Lower {
+            self.budget.take(range.length(), 1)?;
+        }
         if mode == Mode::Lift {
             return self.elements(mode, element, range.start(), 0, count);
         }
