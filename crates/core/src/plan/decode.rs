@@ -122,7 +122,7 @@ pub(super) fn decode<'a>(
             }
             payload => {
                 if let Payload::ComponentTypeSection(section) = &payload {
-                    super::nesting::check(bytes, section, features, limits)?;
+                    super::valid::check_nesting(bytes, section, features, limits)?;
                 }
                 read_section(definition, payload)?;
             }

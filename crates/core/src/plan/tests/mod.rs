@@ -3,7 +3,8 @@
 mod hostile;
 
 use super::*;
-use crate::types::TypeDef;
+use crate::types::{ResourceIdx, TypeDef, ValType};
+use std::sync::Arc;
 
 fn plan(text: &str) -> Plan {
     match try_plan(text) {
@@ -388,6 +389,35 @@ fn an_import_knows_what_it_implements() {
     assert_eq!(
         plan.imports[0].implements.as_deref(),
         Some("wasi:keyvalue/store")
+    );
+}
+
+#[test]
+fn imports_and_exports_are_described_for_people() {
+    let plan = plan(&format!(
+        r#"(component {STREAMS}
+            (import "m" (core module (import "env" "f" (func (param i32) (result i64))) (export "mem" (memory 1))))
+            (component $c (type $t (record (field "a" u8))) (export "t" (type $t)))
+            (instance $i (instantiate $c))
+            (export "i" (instance $i)))"#
+    ));
+    let lines = |described: Vec<Described>| -> Vec<String> {
+        let line = |one: &Described| format!("{}: {}", one.path.join(" "), one.what);
+        described.iter().map(line).collect()
+    };
+    assert_eq!(
+        lines(plan.describe_imports())[2..],
+        [
+            "wasi:io/streams@0.2.0 [method]output-stream.write: \
+             func(self: borrow<output-stream>, contents: list<u8>)",
+            "wasi:io/streams@0.2.0 subscribe: func(to: borrow<output-stream>) -> pollable",
+            "m: core module, importing \"env\" \"f\" func(i32) -> (i64), \
+             exporting \"mem\" memory of 1 pages or more",
+        ]
+    );
+    assert_eq!(
+        lines(plan.describe_exports()),
+        ["i t: type record { a: u8 }"]
     );
 }
 

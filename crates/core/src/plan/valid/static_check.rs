@@ -6,9 +6,9 @@
 //! Every definition is evaluated once, with imports standing for themselves. The component has not been validated yet, so what an
 //! index should refer to may be missing: that is passed over here, for the validator to refuse.
 
-use super::decode::{Definition, Item};
-use super::type_definitions::{Resolved, fields, resolve};
-use super::{PlanError, PlanLimits};
+use crate::plan::decode::{Definition, Item};
+use crate::plan::value_types::{Resolved, fields, primitive, resolve};
+use crate::plan::{PlanError, PlanLimits};
 use crate::types::{FuncType, ResourceIdx, TypeError, Types, ValType};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -22,7 +22,7 @@ use wasmparser::{
 ///
 /// # Errors
 /// A type is too large or nests too deep.
-pub(super) fn check(root: &Definition<'_>, limits: &PlanLimits) -> Result<(), PlanError> {
+pub(in crate::plan) fn check(root: &Definition<'_>, limits: &PlanLimits) -> Result<(), PlanError> {
     let mut checker = Checker {
         types: Types::default(),
         scopes: Vec::new(),
@@ -368,7 +368,7 @@ impl<'a> Checker<'_, 'a> {
 
     fn value(&self, ty: ComponentValType) -> Result<ValType, Missing> {
         match ty {
-            ComponentValType::Primitive(ty) => Ok(super::type_definitions::primitive(ty)),
+            ComponentValType::Primitive(ty) => Ok(primitive(ty)),
             ComponentValType::Type(index) => match self.here().types.get(index as usize) {
                 Some(Shape::Value(ty)) => Ok(*ty),
                 _ => Err(Missing),

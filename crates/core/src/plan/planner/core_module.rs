@@ -1,6 +1,6 @@
 //! What the planner must know of an embedded core module: what it imports, and the address types of what it exports.
 
-use super::PlanError;
+use crate::plan::PlanError;
 use std::collections::HashMap;
 use std::sync::Arc;
 use wasmparser::{ExternalKind, Parser, Payload, TypeRef};

@@ -1,4 +1,10 @@
-//! Validation.
+//! Validation: by wasmparser, with two checks of our own before it.
+
+mod nesting;
+mod static_check;
+
+pub(super) use nesting::check as check_nesting;
+pub(super) use static_check::check as check_types;
 
 use super::PlanError;
 use wasmparser::{FuncValidatorAllocations, Parser, ValidPayload, Validator, WasmFeatures};

@@ -3,7 +3,7 @@
 //! The parser reads nested declarations by recursion, so that a few kilobytes of nothing but nesting would overrun the stack. This
 //! check walks the same declarations with a stack of its own, before the parser sees them.
 
-use super::{PlanError, PlanLimits};
+use crate::plan::{PlanError, PlanLimits};
 use wasmparser::{
     BinaryReader, ComponentAlias, ComponentExternName, ComponentImport, ComponentType,
     ComponentTypeRef, ComponentTypeSectionReader, CoreType, WasmFeatures,
@@ -16,7 +16,7 @@ const INSTANCE_TYPE: u8 = 0x42;
 ///
 /// # Errors
 /// The declarations nest deeper than [`PlanLimits::max_depth`], or are malformed.
-pub(super) fn check(
+pub(in crate::plan) fn check(
     bytes: &[u8],
     section: &ComponentTypeSectionReader<'_>,
     features: WasmFeatures,

@@ -1,8 +1,8 @@
 //! Binding imports: to the arguments of an instantiation, or, for the root, to what the outside must provide.
 
-use super::planner::Planner;
+use super::Planner;
 use super::scope::{CoreTypeItem, Entity, Exports, FuncItem, InterfaceType, ScopeId, TypeItem};
-use super::{FuncDef, ImportKind, ModuleDef, PlanError, Resource};
+use crate::plan::{FuncDef, ImportKind, ModuleDef, PlanError, Resource};
 use crate::types::ResourceIdx;
 use std::rc::Rc;
 use wasmparser::{ComponentExternName, ComponentTypeRef, InstanceTypeDeclaration, TypeBounds};
@@ -28,7 +28,7 @@ pub(super) fn full_name(name: &ComponentExternName<'_>) -> String {
 
 impl<'a> Planner<'a> {
     /// Binds an import or declared export of type `ty` to `given`, restricted to what the type shows.
-    pub fn bind_given(
+    pub(super) fn bind_given(
         &mut self,
         scope: ScopeId,
         given: Entity<'a>,
@@ -46,7 +46,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Makes an import of the root: a leaf, or the leaves of an instance.
-    pub fn bind_import(
+    pub(super) fn bind_import(
         &mut self,
         scope: ScopeId,
         path: Vec<Box<str>>,

@@ -1,18 +1,19 @@
 //! Evaluating type definitions: their parts are looked up, and what comes out is interned.
 
-use super::planner::Planner;
+use super::Planner;
 use super::scope::{CoreTypeItem, InterfaceType, ScopeId, TypeItem};
-use super::{CoreExternType, CoreFuncType, CoreModuleType, PlanError, Resource, Step};
-use crate::types::{Case, Field, FuncType, ResourceIdx, TypeDef, ValType};
+use crate::plan::value_types::{Resolved, fields, part_count, primitive, resolve};
+use crate::plan::{CoreExternType, CoreFuncType, CoreModuleType, PlanError, Resource, Step};
+use crate::types::{FuncType, ResourceIdx, ValType};
 use std::rc::Rc;
 use wasmparser::{
     ComponentDefinedType, ComponentType, ComponentValType, CoreType, ModuleTypeDeclaration,
-    PrimitiveValType, RecGroup, TypeRef,
+    RecGroup, TypeRef,
 };
 
 impl<'a> Planner<'a> {
     /// Evaluates a type. A resource type is fresh each time.
-    pub fn type_definition(
+    pub(super) fn type_definition(
         &mut self,
         scope: ScopeId,
         ty: &'a ComponentType<'a>,
@@ -71,7 +72,11 @@ impl<'a> Planner<'a> {
         ty.map_err(|error| self.refused(error))
     }
 
-    pub fn value_type(&self, scope: ScopeId, ty: ComponentValType) -> Result<ValType, PlanError> {
+    pub(super) fn value_type(
+        &self,
+        scope: ScopeId,
+        ty: ComponentValType,
+    ) -> Result<ValType, PlanError> {
         match ty {
             ComponentValType::Primitive(ty) => Ok(primitive(ty)),
             ComponentValType::Type(index) => {
@@ -83,7 +88,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    pub fn optional(
+    pub(super) fn optional(
         &self,
         scope: ScopeId,
         ty: Option<ComponentValType>,
@@ -91,7 +96,7 @@ impl<'a> Planner<'a> {
         ty.map(|ty| self.value_type(scope, ty)).transpose()
     }
 
-    pub fn resource(&self, scope: ScopeId, index: u32) -> Result<ResourceIdx, PlanError> {
+    pub(super) fn resource(&self, scope: ScopeId, index: u32) -> Result<ResourceIdx, PlanError> {
         match self.at(&self.scope(scope).types, index, "a type")? {
             TypeItem::Resource(resource) => Ok(*resource),
             _ => self.found(None, "a resource type"),
@@ -99,7 +104,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Evaluates a core type, which may be a group of several.
-    pub fn core_type(&mut self, scope: ScopeId, ty: &CoreType<'a>) -> Result<(), PlanError> {
+    pub(super) fn core_type(&mut self, scope: ScopeId, ty: &CoreType<'a>) -> Result<(), PlanError> {
         match ty {
             CoreType::Rec(group) => {
                 let types = func_types(group);
@@ -171,88 +176,6 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// A value type whose parts have been looked up.
-pub(super) enum Resolved {
-    Scalar(ValType),
-    /// To be interned.
-    Composite(TypeDef),
-}
-
-/// Looks up the parts of a value type.
-pub(super) fn resolve<E>(
-    ty: &ComponentDefinedType<'_>,
-    mut value: impl FnMut(ComponentValType) -> Result<ValType, E>,
-    resource: impl FnOnce(u32) -> Result<ResourceIdx, E>,
-) -> Result<Resolved, E> {
-    let labels = |labels: &[&str]| labels.iter().map(|label| Box::from(*label)).collect();
-    Ok(Resolved::Composite(match ty {
-        ComponentDefinedType::Primitive(ty) => return Ok(Resolved::Scalar(primitive(*ty))),
-        ComponentDefinedType::Own(index) => {
-            return Ok(Resolved::Scalar(ValType::Own(resource(*index)?)));
-        }
-        ComponentDefinedType::Borrow(index) => {
-            return Ok(Resolved::Scalar(ValType::Borrow(resource(*index)?)));
-        }
-        ComponentDefinedType::Record(parts) => TypeDef::Record(fields(parts, &mut value)?),
-        ComponentDefinedType::Variant(cases) => {
-            let cases = cases.iter().map(|case| {
-                Ok(Case {
-                    name: case.name.into(),
-                    ty: case.ty.map(&mut value).transpose()?,
-                })
-            });
-            TypeDef::Variant(cases.collect::<Result<_, E>>()?)
-        }
-        ComponentDefinedType::List(ty) => TypeDef::List(value(*ty)?),
-        ComponentDefinedType::Map(key, entry) => TypeDef::Map {
-            key: value(*key)?,
-            value: value(*entry)?,
-        },
-        ComponentDefinedType::FixedLengthList(ty, length) => TypeDef::FixedList {
-            element: value(*ty)?,
-            length: *length,
-        },
-        ComponentDefinedType::Tuple(parts) => {
-            let parts = parts.iter().copied().map(value);
-            TypeDef::Tuple(parts.collect::<Result<_, E>>()?)
-        }
-        ComponentDefinedType::Flags(names) => TypeDef::Flags(labels(names)),
-        ComponentDefinedType::Enum(names) => TypeDef::Enum(labels(names)),
-        ComponentDefinedType::Option(ty) => TypeDef::Option(value(*ty)?),
-        ComponentDefinedType::Result { ok, err } => TypeDef::Result {
-            ok: ok.map(&mut value).transpose()?,
-            err: err.map(&mut value).transpose()?,
-        },
-        ComponentDefinedType::Future(ty) => TypeDef::Future(ty.map(value).transpose()?),
-        ComponentDefinedType::Stream(ty) => TypeDef::Stream(ty.map(value).transpose()?),
-    }))
-}
-
-/// Named parts with their types looked up by `value`.
-pub(super) fn fields<E>(
-    parts: &[(&str, ComponentValType)],
-    value: &mut impl FnMut(ComponentValType) -> Result<ValType, E>,
-) -> Result<Box<[Field]>, E> {
-    let fields = parts.iter().map(|(name, ty)| {
-        Ok(Field {
-            name: Box::from(*name),
-            ty: value(*ty)?,
-        })
-    });
-    fields.collect()
-}
-
-/// How many parts a type lists.
-fn part_count(ty: &ComponentDefinedType<'_>) -> usize {
-    match ty {
-        ComponentDefinedType::Record(parts) => parts.len(),
-        ComponentDefinedType::Variant(cases) => cases.len(),
-        ComponentDefinedType::Tuple(parts) => parts.len(),
-        ComponentDefinedType::Flags(labels) | ComponentDefinedType::Enum(labels) => labels.len(),
-        _ => 0,
-    }
-}
-
 /// The types of a recursion group, as far as they are function types.
 fn func_types(group: &RecGroup) -> Vec<CoreTypeItem> {
     let types = group.types();
@@ -265,23 +188,4 @@ fn func_types(group: &RecGroup) -> Vec<CoreTypeItem> {
             _ => CoreTypeItem::Other,
         })
         .collect()
-}
-
-pub(super) fn primitive(ty: PrimitiveValType) -> ValType {
-    match ty {
-        PrimitiveValType::Bool => ValType::Bool,
-        PrimitiveValType::S8 => ValType::S8,
-        PrimitiveValType::U8 => ValType::U8,
-        PrimitiveValType::S16 => ValType::S16,
-        PrimitiveValType::U16 => ValType::U16,
-        PrimitiveValType::S32 => ValType::S32,
-        PrimitiveValType::U32 => ValType::U32,
-        PrimitiveValType::S64 => ValType::S64,
-        PrimitiveValType::U64 => ValType::U64,
-        PrimitiveValType::F32 => ValType::F32,
-        PrimitiveValType::F64 => ValType::F64,
-        PrimitiveValType::Char => ValType::Char,
-        PrimitiveValType::String => ValType::String,
-        PrimitiveValType::ErrorContext => ValType::ErrorContext,
-    }
 }

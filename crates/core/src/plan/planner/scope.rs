@@ -1,7 +1,7 @@
 //! The index spaces of a component under evaluation, and what their entries stand for.
 
-use super::decode::Definition;
-use super::{
+use crate::plan::decode::Definition;
+use crate::plan::{
     CoreDef, CoreFuncType, CoreModuleType, FuncDef, InstanceIdx, ModuleDef, PlanError, PlanLimits,
 };
 use crate::types::{FuncTypeIdx, ResourceIdx, ValType};
@@ -69,7 +69,7 @@ pub(super) enum CoreTypeItem {
 #[derive(Clone, Debug)]
 pub(super) enum CoreInstanceItem<'a> {
     /// An instantiated module: the number of its step.
-    Instantiated(super::CoreInstanceIdx),
+    Instantiated(crate::plan::CoreInstanceIdx),
     /// Named definitions.
     Bag(Rc<HashMap<&'a str, CoreDef>>),
 }

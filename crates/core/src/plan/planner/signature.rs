@@ -1,7 +1,7 @@
 //! The core types of lifted functions, lowered functions and built-ins.
 
 use super::canon::core_type;
-use super::{Canon, CoreFuncType, OptionsIdx, Plan};
+use crate::plan::{Canon, CoreFuncType, OptionsIdx, Plan};
 use crate::types::{
     FlatType, FuncTypeIdx, MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_ASYNC_RESULTS, MAX_FLAT_PARAMS,
     MAX_FLAT_RESULTS, ValType,

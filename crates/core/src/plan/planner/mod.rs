@@ -1,41 +1,48 @@
 //! Symbolic execution of a component: every definition is executed once for each instantiation of its component.
 
-use super::core_module::CoreModule;
+mod canon;
+mod core_module;
+mod imports;
+mod instances;
+mod scope;
+mod signature;
+mod type_definitions;
+
 use super::decode::{Decoded, Definition, Item};
-use super::scope::{Component, CoreInstanceItem, Entity, Exports, Scope, ScopeId, TypeItem};
 use super::{
-    ComponentInstance, CoreDef, CoreInstanceIdx, CoreModuleType, Export, ImportKind, InstanceIdx,
-    ModuleDef, Options, OptionsIdx, Plan, PlanError, PlanLimits, Step, imports::Source,
+    CoreModuleType, Export, ImportIdx, ImportKind, InstanceIdx, ModuleDef, Options, OptionsIdx,
+    Plan, PlanError, PlanLimits,
 };
 use crate::types::TypeError;
+use core_module::CoreModule;
+use imports::Source;
+use instances::{MAX_NAME, core_space_mut};
+use scope::{Component, Entity, Exports, Scope, ScopeId, TypeItem};
 use std::collections::HashMap;
 use std::rc::Rc;
 use wasmparser::{
     ComponentAlias, ComponentExport, ComponentExternalKind, ComponentOuterAliasKind,
-    ComponentTypeRef, ExternalKind, Instance,
+    ComponentTypeRef,
 };
 
-/// Instances' names in messages are cut to this many characters.
-const MAX_NAME: usize = 200;
-
 /// The state of the execution.
-pub(super) struct Planner<'a> {
+struct Planner<'a> {
     bytes: &'a [u8],
-    pub limits: &'a PlanLimits,
-    pub plan: Plan,
-    pub scopes: Vec<Scope<'a>>,
+    limits: &'a PlanLimits,
+    plan: Plan,
+    scopes: Vec<Scope<'a>>,
     /// The heads of the embedded modules, read when first needed.
     core_modules: Vec<Option<Rc<CoreModule>>>,
     /// The module of each core instance so far.
     instantiated: Vec<ModuleDef>,
     /// The types of the imported modules, by import.
-    pub imported_modules: HashMap<super::ImportIdx, Rc<CoreModuleType>>,
-    pub options: HashMap<Options, OptionsIdx>,
+    imported_modules: HashMap<ImportIdx, Rc<CoreModuleType>>,
+    options: HashMap<Options, OptionsIdx>,
     /// What [`PlanLimits::max_definitions`] counts.
     definitions: u64,
     depth: u32,
     /// The definition under evaluation, for messages.
-    pub offset: usize,
+    offset: usize,
 }
 
 /// Plans a decoded and validated component.
@@ -79,7 +86,7 @@ fn full_export_names<'a>(root: &Definition<'a>) -> HashMap<&'a str, String> {
         .iter()
         .filter_map(|(_, item)| match item {
             Item::Export(ComponentExport { name, .. }) if name.version_suffix.is_some() => {
-                Some((name.name, super::imports::full_name(name)))
+                Some((name.name, imports::full_name(name)))
             }
             _ => None,
         })
@@ -126,7 +133,7 @@ impl<'a> Planner<'a> {
                 Item::Canon(canon) => self.canon(scope, canon)?,
                 Item::Start => return Err(self.unsupported("component start functions and values")),
                 Item::Import(import) => {
-                    let name = super::imports::full_name(&import.name);
+                    let name = imports::full_name(&import.name);
                     let entity = match source {
                         Source::Given(given) => {
                             let given = self.found(given.get(import.name.name), "an argument")?;
@@ -167,162 +174,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn component_instance(
-        &mut self,
-        scope: ScopeId,
-        instance: &'a wasmparser::ComponentInstance<'a>,
-        name: Option<&str>,
-    ) -> Result<Exports<'a>, PlanError> {
-        let mut given = Exports::default();
-        match instance {
-            wasmparser::ComponentInstance::FromExports(exports) => {
-                self.spend(exports.len())?;
-                for export in exports {
-                    let entity = self.entity(scope, export.kind, export.index)?;
-                    given.add(export.name.name, entity, self.offset, self.limits)?;
-                }
-                Ok(given)
-            }
-            wasmparser::ComponentInstance::Instantiate {
-                component_index,
-                args,
-            } => {
-                self.spend(args.len())?;
-                for arg in args {
-                    let entity = self.entity(scope, arg.kind, arg.index)?;
-                    given.add(arg.name, entity, self.offset, self.limits)?;
-                }
-                let component = *self.at(
-                    &self.scope(scope).components,
-                    *component_index,
-                    "a component",
-                )?;
-                let parent = self.scope(scope).instance;
-                let name = self.instance_name(parent, name);
-                let child = self.add_instance(Some(parent), name)?;
-                let offset = self.offset;
-                let exports = self.instantiate(
-                    component.definition,
-                    Some(component.scope),
-                    child,
-                    Source::Given(&given),
-                )?;
-                self.offset = offset;
-                Ok(exports)
-            }
-        }
-    }
-
-    fn core_instance(
-        &mut self,
-        scope: ScopeId,
-        instance: &'a Instance<'a>,
-    ) -> Result<(), PlanError> {
-        let item = match instance {
-            Instance::FromExports(exports) => {
-                self.spend(exports.len())?;
-                let mut bag = HashMap::with_capacity(exports.len());
-                for export in exports {
-                    let space = core_space(self.scope(scope), export.kind);
-                    let def = self.at(space, export.index, "a core definition")?;
-                    bag.insert(export.name, def.clone());
-                }
-                CoreInstanceItem::Bag(Rc::new(bag))
-            }
-            Instance::Instantiate { module_index, args } => {
-                let module = *self.at(&self.scope(scope).modules, *module_index, "a module")?;
-                let mut given = HashMap::with_capacity(args.len());
-                for arg in args {
-                    let items = &self.scope(scope).core_instances;
-                    let item = self.at(items, arg.index, "a core instance")?;
-                    given.insert(arg.name, item.clone());
-                }
-                let imports = self.module_imports(module)?;
-                self.spend(args.len() + imports.len())?;
-                let mut args = Vec::with_capacity(imports.len());
-                for (from, field) in imports {
-                    let item = self.found(given.get(&*from), "a core argument")?;
-                    let def = self.core_export(item, &field)?;
-                    args.push((from, field, def));
-                }
-                if self.instantiated.len() >= self.limits.max_core_instances as usize {
-                    return Err(PlanError::Limit {
-                        what: "core instances",
-                        limit: self.limits.max_core_instances.into(),
-                        option: "max_core_instances",
-                        offset: self.offset,
-                    });
-                }
-                self.plan.steps.push(Step::Instantiate {
-                    instance: self.scope(scope).instance,
-                    module,
-                    args,
-                });
-                self.instantiated.push(module);
-                CoreInstanceItem::Instantiated(CoreInstanceIdx(self.instantiated.len() as u32 - 1))
-            }
-        };
-        self.scope_mut(scope).core_instances.push(item);
-        Ok(())
-    }
-
-    fn module_imports(&mut self, module: ModuleDef) -> Result<ImportNames, PlanError> {
-        Ok(match module {
-            ModuleDef::Static(index) => self.core_module(index)?.imports.clone(),
-            ModuleDef::Import(import) => {
-                let ty = self.found(self.imported_modules.get(&import), "a module type")?;
-                let imports = ty.imports.iter();
-                imports
-                    .map(|(module, field, _)| ((&**module).into(), (&**field).into()))
-                    .collect()
-            }
-        })
-    }
-
-    fn core_module(&mut self, index: super::ModuleIdx) -> Result<Rc<CoreModule>, PlanError> {
-        let slot = self.core_modules.get(index.index()).cloned();
-        if let Some(Some(module)) = slot {
-            return Ok(module);
-        }
-        let range = self.found(self.plan.modules.get(index.index()), "a module")?;
-        let start = range.start;
-        let bytes = self.found(self.bytes.get(range.clone()), "a module")?;
-        let module = Rc::new(CoreModule::parse(bytes, start)?);
-        self.core_modules[index.index()] = Some(module.clone());
-        Ok(module)
-    }
-
-    fn core_export(&self, item: &CoreInstanceItem<'a>, name: &str) -> Result<CoreDef, PlanError> {
-        match item {
-            CoreInstanceItem::Instantiated(instance) => Ok(CoreDef::Export {
-                instance: *instance,
-                name: name.into(),
-            }),
-            CoreInstanceItem::Bag(bag) => self.found(bag.get(name), "a core export").cloned(),
-        }
-    }
-
-    /// Whether a memory or table has 64-bit addresses.
-    pub fn is_wide(&mut self, def: &CoreDef) -> Result<bool, PlanError> {
-        let CoreDef::Export { instance, name } = def else {
-            return Ok(false);
-        };
-        let module = *self.found(self.instantiated.get(instance.index()), "a core instance")?;
-        match module {
-            ModuleDef::Static(index) => Ok(self.core_module(index)?.is_wide(name)),
-            ModuleDef::Import(import) => {
-                let ty = self.found(self.imported_modules.get(&import), "a module type")?;
-                let export = ty.exports.iter().find(|(export, _)| **export == **name);
-                Ok(export.is_some_and(|(_, ty)| match ty {
-                    super::CoreExternType::Memory(memory) => memory.memory64,
-                    super::CoreExternType::Table(table) => table.table64,
-                    _ => false,
-                }))
-            }
-        }
-    }
-
-    pub fn alias(&mut self, scope: ScopeId, alias: &ComponentAlias<'a>) -> Result<(), PlanError> {
+    fn alias(&mut self, scope: ScopeId, alias: &ComponentAlias<'a>) -> Result<(), PlanError> {
         match *alias {
             ComponentAlias::InstanceExport {
                 instance_index,
@@ -400,7 +252,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Adds an entity to the index space of its kind.
-    pub fn push(&mut self, scope: ScopeId, entity: Entity<'a>) {
+    fn push(&mut self, scope: ScopeId, entity: Entity<'a>) {
         let scope = self.scope_mut(scope);
         match entity {
             Entity::Module(module) => scope.modules.push(module),
@@ -435,38 +287,8 @@ impl<'a> Planner<'a> {
         })
     }
 
-    fn add_instance(
-        &mut self,
-        parent: Option<InstanceIdx>,
-        name: Box<str>,
-    ) -> Result<InstanceIdx, PlanError> {
-        if self.plan.instances.len() >= self.limits.max_instances as usize {
-            return Err(PlanError::Limit {
-                what: "component instances",
-                limit: self.limits.max_instances.into(),
-                option: "max_instances",
-                offset: self.offset,
-            });
-        }
-        self.plan.instances.push(ComponentInstance { parent, name });
-        Ok(InstanceIdx(self.plan.instances.len() as u32 - 1))
-    }
-
-    /// The name of a child of `parent`: its own, after the parent's unless that is the root.
-    fn instance_name(&self, parent: InstanceIdx, name: Option<&str>) -> Box<str> {
-        let own = match name {
-            Some(name) => name.to_owned(),
-            None => format!("instance-{}", self.plan.instances.len()),
-        };
-        let full = match self.plan.instances.get(parent.index()) {
-            Some(parent) if parent.parent.is_some() => format!("{}/{own}", parent.name),
-            _ => own,
-        };
-        full.chars().take(MAX_NAME).collect()
-    }
-
     /// Counts one more level of nesting.
-    pub fn enter(&mut self) -> Result<(), PlanError> {
+    fn enter(&mut self) -> Result<(), PlanError> {
         self.depth += 1;
         if self.depth > self.limits.max_depth {
             return Err(PlanError::Limit {
@@ -480,12 +302,12 @@ impl<'a> Planner<'a> {
     }
 
     /// Undoes [`enter`](Self::enter).
-    pub fn leave(&mut self) {
+    fn leave(&mut self) {
         self.depth -= 1;
     }
 
     /// Counts evaluated definitions.
-    pub fn spend(&mut self, count: usize) -> Result<(), PlanError> {
+    fn spend(&mut self, count: usize) -> Result<(), PlanError> {
         self.definitions = self.definitions.saturating_add(count as u64);
         if self.definitions > self.limits.max_definitions {
             return Err(PlanError::Limit {
@@ -498,21 +320,21 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    pub fn add_scope(&mut self, parent: Option<ScopeId>, instance: InstanceIdx) -> ScopeId {
+    fn add_scope(&mut self, parent: Option<ScopeId>, instance: InstanceIdx) -> ScopeId {
         self.scopes.push(Scope::new(parent, instance));
         ScopeId(self.scopes.len() as u32 - 1)
     }
 
-    pub fn scope(&self, id: ScopeId) -> &Scope<'a> {
+    fn scope(&self, id: ScopeId) -> &Scope<'a> {
         &self.scopes[id.0 as usize]
     }
 
-    pub fn scope_mut(&mut self, id: ScopeId) -> &mut Scope<'a> {
+    fn scope_mut(&mut self, id: ScopeId) -> &mut Scope<'a> {
         &mut self.scopes[id.0 as usize]
     }
 
     /// An entry of an index space, which the validator has seen to be there.
-    pub fn at<'s, T>(
+    fn at<'s, T>(
         &self,
         space: &'s [T],
         index: u32,
@@ -522,60 +344,38 @@ impl<'a> Planner<'a> {
     }
 
     /// Unwraps what the validator has seen to be there.
-    pub fn found<T>(&self, entry: Option<T>, what: &'static str) -> Result<T, PlanError> {
+    fn found<T>(&self, entry: Option<T>, what: &'static str) -> Result<T, PlanError> {
         entry.ok_or(PlanError::Bug {
             what,
             offset: self.offset,
         })
     }
 
-    pub fn unsupported(&self, what: impl Into<String>) -> PlanError {
+    fn unsupported(&self, what: impl Into<String>) -> PlanError {
         PlanError::Unsupported {
             what: what.into(),
             offset: self.offset,
         }
     }
 
-    pub fn refused(&self, source: TypeError) -> PlanError {
+    fn refused(&self, source: TypeError) -> PlanError {
         PlanError::Type {
             source,
             offset: self.offset,
         }
     }
 
-    pub fn add_import(
+    fn add_import(
         &mut self,
         path: Vec<Box<str>>,
         implements: Option<&str>,
         kind: ImportKind,
-    ) -> super::ImportIdx {
+    ) -> ImportIdx {
         self.plan.imports.push(super::Import {
             path,
             implements: implements.map(Into::into),
             kind,
         });
-        super::ImportIdx(self.plan.imports.len() as u32 - 1)
-    }
-}
-
-type ImportNames = Vec<(std::sync::Arc<str>, std::sync::Arc<str>)>;
-
-fn core_space<'s>(scope: &'s Scope<'_>, kind: ExternalKind) -> &'s [CoreDef] {
-    match kind {
-        ExternalKind::Func | ExternalKind::FuncExact => &scope.core_funcs,
-        ExternalKind::Table => &scope.core_tables,
-        ExternalKind::Memory => &scope.core_memories,
-        ExternalKind::Global => &scope.core_globals,
-        ExternalKind::Tag => &scope.core_tags,
-    }
-}
-
-fn core_space_mut<'s>(scope: &'s mut Scope<'_>, kind: ExternalKind) -> &'s mut Vec<CoreDef> {
-    match kind {
-        ExternalKind::Func | ExternalKind::FuncExact => &mut scope.core_funcs,
-        ExternalKind::Table => &mut scope.core_tables,
-        ExternalKind::Memory => &mut scope.core_memories,
-        ExternalKind::Global => &mut scope.core_globals,
-        ExternalKind::Tag => &mut scope.core_tags,
+        ImportIdx(self.plan.imports.len() as u32 - 1)
     }
 }
