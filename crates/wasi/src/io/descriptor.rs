@@ -133,12 +133,27 @@ impl Descriptor {
         if buf.is_empty() {
             return Read::Bytes(0);
         }
-        match self.read_once(buf) {
-            Ok(0) => Read::Closed,
-            Ok(count) => Read::Bytes(count),
-            Err(Errno::AGAIN) => Read::WouldBlock,
-            Err(errno) => Read::Failed(errno.into()),
+        read_answer(self.read_once(buf))
+    }
+
+    /// Reads what is there into fresh memory, at most `max` bytes.
+    pub(crate) fn try_read_vec(&self, max: usize) -> (Vec<u8>, Read) {
+        let mut bytes = Vec::with_capacity(max);
+        // Whoever fills spare capacity fills all of it, and the allocator may have given more.
+        let plain = matches!(self.manner, Manner::Plain | Manner::NonBlocking);
+        if max == 0 || !plain || bytes.capacity() != max {
+            bytes.resize(max, 0);
+            let answer = self.try_read(&mut bytes);
+            bytes.truncate(match answer {
+                Read::Bytes(count) => count,
+                _ => 0,
+            });
+            return (bytes, answer);
         }
+        let answer = retry_interrupted(|| {
+            rustix::io::read(&self.fd, rustix::buffer::spare_capacity(&mut bytes))
+        });
+        (bytes, read_answer(answer))
     }
 
     /// Writes as much of `bytes` as is taken now.
@@ -305,6 +320,16 @@ fn reopen(fd: BorrowedFd<'_>, direction: Direction) -> rustix::io::Result<OwnedF
         return Err(Errno::NOTSUP);
     }
     Ok(own)
+}
+
+/// What the answer to reading into some room means.
+fn read_answer(answer: rustix::io::Result<usize>) -> Read {
+    match answer {
+        Ok(0) => Read::Closed,
+        Ok(count) => Read::Bytes(count),
+        Err(Errno::AGAIN) => Read::WouldBlock,
+        Err(errno) => Read::Failed(errno.into()),
+    }
 }
 
 fn retry_interrupted<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {

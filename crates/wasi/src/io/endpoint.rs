@@ -65,6 +65,19 @@ pub trait Input: Send + 'static {
     /// answers `Bytes(0)` or, where that is already known, `Closed`.
     fn try_read(&mut self, buf: &mut [u8]) -> Read;
 
+    /// Reads into fresh memory what is there now, at most `max` bytes: like
+    /// [`try_read`](Self::try_read), for those who want a `Vec`. Inputs that can read into memory
+    /// that was never written do so.
+    fn try_read_vec(&mut self, max: usize) -> (Vec<u8>, Read) {
+        let mut bytes = vec![0; max];
+        let answer = self.try_read(&mut bytes);
+        bytes.truncate(match answer {
+            Read::Bytes(count) => count,
+            _ => 0,
+        });
+        (bytes, answer)
+    }
+
     /// Done once [`try_read`](Self::try_read) would answer anything but `WouldBlock`. It may be
     /// early (try again, wait again), never late, and may be dropped at any time: no byte is lost.
     fn ready(&mut self) -> Readiness;
@@ -111,6 +124,9 @@ pub trait Output: Send + 'static {
 impl<I: Input + ?Sized> Input for Box<I> {
     fn try_read(&mut self, buf: &mut [u8]) -> Read {
         (**self).try_read(buf)
+    }
+    fn try_read_vec(&mut self, max: usize) -> (Vec<u8>, Read) {
+        (**self).try_read_vec(max)
     }
     fn ready(&mut self) -> Readiness {
         (**self).ready()
@@ -159,6 +175,9 @@ impl SharedInput {
 impl Input for SharedInput {
     fn try_read(&mut self, buf: &mut [u8]) -> Read {
         self.lock().try_read(buf)
+    }
+    fn try_read_vec(&mut self, max: usize) -> (Vec<u8>, Read) {
+        self.lock().try_read_vec(max)
     }
     fn ready(&mut self) -> Readiness {
         self.lock().ready()

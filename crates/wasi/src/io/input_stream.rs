@@ -62,9 +62,13 @@ impl InputStream {
     /// # Errors
     /// As `input-stream.read` has them.
     pub fn read(&mut self, len: u64) -> Result<Vec<u8>, StreamError> {
-        let mut bytes = vec![0; clamp(len)];
-        let count = self.read_into(&mut bytes)?;
-        bytes.truncate(count);
+        if !self.open {
+            return Err(StreamError::Closed);
+        }
+        let max = clamp(len);
+        let (mut bytes, answer) = self.input.try_read_vec(max);
+        bytes.truncate(max);
+        self.settle(answer, max as u64)?;
         Ok(bytes)
     }
 

@@ -1,4 +1,4 @@
-//! The thread that watches descriptors and timers for everybody who waits.
+//! The thread that watches descriptors for everybody who waits.
 //!
 //! Waiting must not depend on the embedder: a store may be driven by any executor, by several one
 //! after the other, or by a plain thread, and a guest that computes must not hold up output that
@@ -25,7 +25,6 @@ pub(crate) fn handle() -> io::Result<&'static Handle> {
         .max_blocking_threads(64)
         .thread_name("tidegate-io")
         .enable_io()
-        .enable_time()
         .build()?;
     if let Err(second) = RUNTIME.set(runtime) {
         // Another thread was faster. Dropping a runtime waits for its threads: do that elsewhere.

@@ -33,6 +33,10 @@ impl Input for FdInput {
         self.0.try_read(buf)
     }
 
+    fn try_read_vec(&mut self, max: usize) -> (Vec<u8>, Read) {
+        self.0.try_read_vec(max)
+    }
+
     fn ready(&mut self) -> Readiness {
         self.0.ready(Direction::Read)
     }

@@ -441,6 +441,13 @@ impl Input for TcpInput {
         self.descriptor.try_read(buf)
     }
 
+    fn try_read_vec(&mut self, max: usize) -> (Vec<u8>, Read) {
+        if self.closed.load(Ordering::Acquire) {
+            return (Vec::new(), Read::Closed);
+        }
+        self.descriptor.try_read_vec(max)
+    }
+
     fn ready(&mut self) -> Readiness {
         if self.closed.load(Ordering::Acquire) {
             return ready_now();
