@@ -6,7 +6,7 @@ use crate::{AsContextMut, Func, Result, TypedFunc, WrongStore};
 use anyhow::{Context, bail};
 use std::sync::Arc;
 use tidegate_core::abi::{LiftResult, LowerParams};
-use tidegate_core::plan::{Export, FuncDef, LiftIdx};
+use tidegate_core::plan::{Export, FuncDef, LiftIdx, names};
 
 /// An instance of a component. Cheap to clone; it lives as long as its store.
 #[derive(Clone)]
@@ -41,7 +41,8 @@ impl ExportName for ExportIndex {
 }
 
 impl crate::Component {
-    /// Finds an export, at the top level or in an exported instance.
+    /// Finds an export, at the top level or in an exported instance: by its name, or, for an interface with a version, by a
+    /// compatible version of it.
     pub fn export_index(&self, instance: Option<&ExportIndex>, name: &str) -> Option<ExportIndex> {
         let (exports, mut path) = match instance {
             None => (&self.plan().exports, Vec::new()),
@@ -50,7 +51,13 @@ impl crate::Component {
                 _ => return None,
             },
         };
-        path.push(exports.iter().position(|(other, _)| **other == *name)?);
+        let position = |name: &str| exports.iter().position(|(other, _)| **other == *name);
+        path.push(position(name).or_else(|| {
+            position(names::newest_compatible(
+                name,
+                exports.iter().map(|(other, _)| &**other),
+            )?)
+        })?);
         Some(ExportIndex(path.into()))
     }
 
