@@ -190,23 +190,90 @@ async fn older_version_is_served_and_exit_is_no_trap() {
     }
 }
 
-/// Writes to stdout without ever flushing, then traps.
-const TRAP: &str = r#"
+/// Imports a function that no version has.
+const UNKNOWN: &str = r#"
 (component
-  (import "wasi:io/streams@0.2.0" (instance $streams
-    (export "output-stream" (type $out (sub resource)))
-    (export "input-stream" (type (sub resource)))
-    (type $error' (variant (case "closed")))
-    (export "[method]output-stream.check-write-unused" (func))))
-)"#;
+  (import "wasi:cli/exit@0.2.0" (instance (export "exit-quietly" (func)))))"#;
 
 #[tokio::test]
 async fn unknown_import_is_named() {
-    let error = run(EngineKind::Wasmi, TRAP, WasiCtx::builder())
+    let error = run(EngineKind::Wasmi, UNKNOWN, WasiCtx::builder())
         .await
         .unwrap_err();
-    assert!(
-        format!("{error:#}").contains("check-write-unused"),
-        "{error:#}"
-    );
+    assert!(format!("{error:#}").contains("exit-quietly"), "{error:#}");
+}
+
+/// Writes to stdout without a flush, then traps.
+const TRAP: &str = r#"
+(component
+  (import "wasi:io/error@0.2.0" (instance $error (export "error" (type (sub resource)))))
+  (alias export $error "error" (type $error-type))
+  (import "wasi:io/streams@0.2.0" (instance $streams
+    (export "output-stream" (type $out (sub resource)))
+    (alias outer 1 $error-type (type $outer-error))
+    (export "error" (type $err (eq $outer-error)))
+    (type $failure' (variant (case "last-operation-failed" (own $err)) (case "closed")))
+    (export "stream-error" (type $failure (eq $failure')))
+    (export "[method]output-stream.check-write" (func
+      (param "self" (borrow $out)) (result (result u64 (error $failure)))))
+    (export "[method]output-stream.write" (func
+      (param "self" (borrow $out)) (param "contents" (list u8))
+      (result (result (error $failure)))))))
+  (alias export $streams "output-stream" (type $out))
+  (import "wasi:cli/stdout@0.2.0" (instance $stdout
+    (alias outer 1 $out (type $outer-out))
+    (export "output-stream" (type $out (eq $outer-out)))
+    (export "get-stdout" (func (result (own $out))))))
+  (core module $memory
+    (memory (export "memory") 1)
+    (data (i32.const 64) "last words")
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable))
+  (core instance $memory (instantiate $memory))
+  (core func $get-stdout (canon lower (func $stdout "get-stdout")))
+  (core func $check-write (canon lower
+    (func $streams "[method]output-stream.check-write") (memory $memory "memory")))
+  (core func $write (canon lower
+    (func $streams "[method]output-stream.write") (memory $memory "memory")))
+  (core module $m
+    (import "wasi" "get-stdout" (func $get-stdout (result i32)))
+    (import "wasi" "check-write" (func $check-write (param i32 i32)))
+    (import "wasi" "write" (func $write (param i32 i32 i32 i32)))
+    (func (export "run") (result i32)
+      (local $out i32)
+      (local.set $out (call $get-stdout))
+      (call $check-write (local.get $out) (i32.const 0))
+      (call $write (local.get $out) (i32.const 64) (i32.const 10) (i32.const 0))
+      unreachable))
+  (core instance $i (instantiate $m (with "wasi" (instance
+    (export "get-stdout" (func $get-stdout))
+    (export "check-write" (func $check-write))
+    (export "write" (func $write))))))
+  (func $run (result (result)) (canon lift (core func $i "run")))
+  (instance $run (export "run" (func $run)))
+  (export "wasi:cli/run@0.2.0" (instance $run)))"#;
+
+#[tokio::test]
+async fn output_before_a_trap_is_not_lost_however_slow_the_sink() {
+    for kind in ENGINES {
+        let (mut drain, stdout) = pipe(3);
+        let drainer = tokio::spawn(async move {
+            let mut all = Vec::new();
+            let mut buf = [0; 2];
+            loop {
+                match drain.try_read(&mut buf) {
+                    Read::Bytes(count) => all.extend_from_slice(&buf[..count]),
+                    Read::WouldBlock => drain.ready().await,
+                    Read::Closed => return all,
+                    Read::Failed(error) => panic!("{error}"),
+                }
+            }
+        });
+        let builder = WasiCtx::builder().stdout(stdout);
+        let error = run(kind, TRAP, builder).await.unwrap_err();
+        assert!(
+            error.downcast_ref::<tidegate::Trap>().is_some(),
+            "{error:?}"
+        );
+        assert_eq!(drainer.await.unwrap(), b"last words");
+    }
 }
