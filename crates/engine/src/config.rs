@@ -46,7 +46,8 @@ pub struct EngineConfig {
     pub native_stack: usize,
     /// Accept modules that use exceptions (`try_table`, `throw`, tags).
     pub exceptions: bool,
-    /// Accept shared memories and atomics (wasmtime only).
+    /// Let modules have shared memories (wasmtime only, whose support for them is of its second tier). Atomic instructions
+    /// work on wasmtime either way.
     pub threads: bool,
     /// Compile functions in parallel (wasmtime only).
     pub parallel_compilation: bool,
@@ -69,7 +70,7 @@ impl EngineConfig {
             max_wasm_stack: 512 << 10,
             native_stack: 2 << 20,
             exceptions: true,
-            threads: true,
+            threads: false,
             parallel_compilation: true,
             trust_artifacts: false,
             canonicalize_nans: false,

@@ -5,6 +5,7 @@ use crate::{
     error::EngineError,
     isolate::IsolateData,
     module::Module,
+    shared_memory::SharedMemory,
     stack::{BlockingHostFn, HostFn},
     types::{ExternType, FuncType, GlobalType, MemoryType, TableType},
 };
@@ -89,6 +90,10 @@ pub(crate) enum TagInner {
     Wasmi(crate::wasmi::WasmiTag),
 }
 
+/// A shared memory that an isolate has been told of.
+#[derive(Clone, Copy, Debug)]
+pub struct SharedMemoryIndex(pub(crate) usize);
+
 /// Something that an instance exports or a module imports. Using it with another isolate than its own is an
 /// [`EngineError::Misuse`] where engines differ, and a panic of the engine otherwise.
 #[derive(Clone, Copy, Debug)]
@@ -103,6 +108,8 @@ pub enum Extern {
     Table(Table),
     /// An exception tag.
     Tag(Tag),
+    /// A shared memory.
+    SharedMemory(SharedMemoryIndex),
 }
 
 impl Extern {
@@ -110,7 +117,7 @@ impl Extern {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Func(_) => "func",
-            Self::Memory(_) => "memory",
+            Self::Memory(_) | Self::SharedMemory(_) => "memory",
             Self::Global(_) => "global",
             Self::Table(_) => "table",
             Self::Tag(_) => "tag",
@@ -364,6 +371,9 @@ impl<D: IsolateData> Cx<'_, D> {
             Extern::Global(global) => ExternType::Global(self.global_type(global)),
             Extern::Table(table) => ExternType::Table(self.table_type(table)),
             Extern::Tag(tag) => ExternType::Tag(adapter!(&self.inner, cx => cx.tag_type(tag))),
+            Extern::SharedMemory(memory) => {
+                ExternType::Memory(adapter!(&self.inner, cx => cx.shared_memory_type(memory)))
+            }
         }
     }
 
@@ -418,6 +428,24 @@ impl<D: IsolateData> Cx<'_, D> {
         len: u64,
     ) -> anyhow::Result<()> {
         adapter!(&mut self.inner, cx => cx.copy((target, target_offset), (source, source_offset), len))
+    }
+
+    /// Tells the isolate of a shared memory, so that modules in it can import it.
+    ///
+    /// # Errors
+    /// [`EngineError::Unsupported`] on wasmi.
+    pub fn add_shared_memory(&mut self, memory: &SharedMemory) -> anyhow::Result<Extern> {
+        match &mut self.inner {
+            CxInner::Wasmtime(cx) => Ok(Extern::SharedMemory(cx.add_shared_memory(memory))),
+            CxInner::Wasmi(_) => {
+                Err(EngineError::Unsupported("this engine has no shared memories".into()).into())
+            }
+        }
+    }
+
+    /// A shared memory that the isolate knows.
+    pub fn shared_memory(&self, memory: SharedMemoryIndex) -> SharedMemory {
+        adapter!(&self.inner, cx => cx.shared_memory(memory))
     }
 
     /// The type of a global.

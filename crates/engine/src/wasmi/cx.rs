@@ -14,12 +14,13 @@ use super::{
 use crate::{
     cx::{
         Cx, CxInner, Extern, Func, FuncInner, Global, GlobalInner, Instance, InstanceInner, Memory,
-        MemoryInner, Number, Table, TableInner, Tag, TagInner,
+        MemoryInner, Number, SharedMemoryIndex, Table, TableInner, Tag, TagInner,
     },
     error::EngineError,
     isolate::IsolateData,
     module::{Module, ModuleInner},
     native_stack,
+    shared_memory::SharedMemory,
     stack::{BlockingHostFn, HostFn},
     trap::{Trap, TrapCode},
     types::{FuncType, GlobalType, Import, MemoryType, TableType},
@@ -334,6 +335,15 @@ impl<D: IsolateData> WasmiCx<'_, D> {
         // since it was taken that could move or shrink its memory.
         to.copy_from_slice(unsafe { &*from });
         Ok(())
+    }
+
+    /// There is none: nobody could have made an index.
+    pub(crate) fn shared_memory(&self, _: SharedMemoryIndex) -> SharedMemory {
+        panic!("{FOREIGN}")
+    }
+
+    pub(crate) fn shared_memory_type(&self, _: SharedMemoryIndex) -> MemoryType {
+        panic!("{FOREIGN}")
     }
 
     pub(crate) fn global_type(&self, global: Global) -> GlobalType {

@@ -12,12 +12,13 @@ use super::{convert, host, isolate::StoreData};
 use crate::{
     cx::{
         Cx, CxInner, Extern, Func, FuncInner, Global, GlobalInner, Instance, InstanceInner, Memory,
-        MemoryInner, Table, TableInner, Tag, TagInner,
+        MemoryInner, SharedMemoryIndex, Table, TableInner, Tag, TagInner,
     },
     error::EngineError,
     isolate::IsolateData,
     module::{Module, ModuleInner},
     native_stack,
+    shared_memory::SharedMemory,
     stack::{BlockingHostFn, HostFn},
     trap::{Trap, TrapCode},
     types::{FuncType, GlobalType, MemoryType, TableType},
@@ -137,6 +138,7 @@ impl<D: IsolateData> WasmtimeCx<'_, D> {
                 Extern::Global(Global(GlobalInner::Wasmtime(global))) => Ok(global.into()),
                 Extern::Table(Table(TableInner::Wasmtime(table))) => Ok(table.into()),
                 Extern::Tag(Tag(TagInner::Wasmtime(tag))) => Ok(tag.into()),
+                Extern::SharedMemory(memory) => Ok(self.shared_memory(memory).inner.into()),
                 _ => Err(FOREIGN),
             })
             .collect::<Result<_, _>>()?;
@@ -176,7 +178,9 @@ impl<D: IsolateData> WasmtimeCx<'_, D> {
             }
             wasmtime::Extern::Table(table) => Extern::Table(Table(TableInner::Wasmtime(table))),
             wasmtime::Extern::Tag(tag) => Extern::Tag(Tag(TagInner::Wasmtime(tag))),
-            wasmtime::Extern::SharedMemory(_) => return None,
+            wasmtime::Extern::SharedMemory(inner) => {
+                Extern::SharedMemory(self.add_shared_memory(&SharedMemory { inner }))
+            }
         })
     }
 
@@ -251,6 +255,26 @@ impl<D: IsolateData> WasmtimeCx<'_, D> {
         // since it was taken that could move or shrink its memory.
         to.copy_from_slice(unsafe { &*from });
         Ok(())
+    }
+
+    pub(crate) fn add_shared_memory(&mut self, memory: &SharedMemory) -> SharedMemoryIndex {
+        let known = &mut self.0.data_mut().shared_memories;
+        let index = known.iter().position(|known| known.same(memory));
+        SharedMemoryIndex(index.unwrap_or_else(|| {
+            known.push(memory.clone());
+            known.len() - 1
+        }))
+    }
+
+    pub(crate) fn shared_memory(&self, memory: SharedMemoryIndex) -> SharedMemory {
+        match self.0.data().shared_memories.get(memory.0) {
+            Some(memory) => memory.clone(),
+            None => panic!("{FOREIGN}"),
+        }
+    }
+
+    pub(crate) fn shared_memory_type(&self, memory: SharedMemoryIndex) -> MemoryType {
+        convert::memory_type(&self.shared_memory(memory).inner.ty())
     }
 
     pub(crate) fn global_type(&self, global: Global) -> GlobalType {

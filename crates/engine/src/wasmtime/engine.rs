@@ -12,7 +12,7 @@ use crate::{
     config::{EngineConfig, Pooling},
     error::EngineError,
     module::{Module, ModuleInfo, ModuleInner},
-    types::{Export, Import},
+    types::{Export, Import, MemoryType},
 };
 
 pub(crate) fn engine(config: &EngineConfig) -> Result<wasmtime::Engine, EngineError> {
@@ -35,7 +35,8 @@ pub(crate) fn engine(config: &EngineConfig) -> Result<wasmtime::Engine, EngineEr
         .wasm_multi_memory(true)
         .wasm_memory64(true)
         .wasm_exceptions(config.exceptions)
-        .wasm_threads(config.threads)
+        .wasm_threads(true)
+        .shared_memory(config.threads)
         .wasm_gc(false)
         .wasm_function_references(false);
     if let Some(bytes) = config.memory_reservation {
@@ -89,6 +90,22 @@ pub(crate) unsafe fn deserialize(
         Ok(inner) => Ok(finish(inner)),
         Err(_) => Err(EngineError::Artifact("the engine refuses it")),
     }
+}
+
+pub(crate) fn shared_memory(
+    engine: &wasmtime::Engine,
+    ty: &MemoryType,
+) -> Result<wasmtime::SharedMemory, EngineError> {
+    let unsupported = |error: wasmtime::Error| EngineError::Unsupported(format!("{error:#}"));
+    let ty = wasmtime::MemoryTypeBuilder::new()
+        .min(ty.minimum)
+        .max(ty.maximum)
+        .memory64(ty.memory64)
+        .shared(ty.shared)
+        .page_size_log2(ty.page_size_log2)
+        .build()
+        .map_err(unsupported)?;
+    wasmtime::SharedMemory::new(engine, ty).map_err(unsupported)
 }
 
 fn finish(inner: wasmtime::Module) -> Module {

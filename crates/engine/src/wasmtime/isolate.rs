@@ -11,6 +11,7 @@ use crate::{
     error::EngineError,
     isolate::IsolateData,
     limits::{Limiter, Limits},
+    shared_memory::SharedMemory,
 };
 
 /// A deadline that no clock reaches.
@@ -35,6 +36,8 @@ pub(super) struct StoreData<D: IsolateData> {
     pub(super) enter: Option<wasmtime::TypedFunc<(), ()>>,
     /// What whoever runs a stack and the stack hand to each other.
     pub(super) mailbox: Arc<Mailbox<D>>,
+    /// Shared memories that this store knows.
+    pub(super) shared_memories: Vec<SharedMemory>,
     pub(super) time_slice: Option<NonZeroU64>,
     epochs: bool,
     pub(super) max_wasm_stack: usize,
@@ -62,6 +65,7 @@ impl<D: IsolateData> WasmtimeIsolate<D> {
             park: None,
             enter: None,
             mailbox: Arc::default(),
+            shared_memories: Vec::new(),
             time_slice: None,
             epochs: config.epoch_interruption,
             max_wasm_stack: config.max_wasm_stack,

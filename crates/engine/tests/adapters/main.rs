@@ -6,6 +6,7 @@ mod limits;
 mod memories;
 mod modules;
 mod nesting;
+mod shared_memories;
 mod stacks;
 mod support;
 mod time_slices;
