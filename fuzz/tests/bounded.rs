@@ -1,12 +1,21 @@
-//! Runs the fuzz targets on random bytes for a bounded number of rounds. `FUZZ_ROUNDS` sets another number.
+//! Runs the fuzz targets on random bytes for a number of rounds, or for as long as `FUZZ_SECONDS` says.
 
+use std::time::{Duration, Instant};
 use tidegate_fuzz::Random;
 
-fn rounds(default: u64) -> u64 {
-    std::env::var("FUZZ_ROUNDS")
-        .ok()
-        .and_then(|rounds| rounds.parse().ok())
-        .unwrap_or(default)
+fn rounds(default: u64, mut round: impl FnMut(u64)) {
+    let seconds = std::env::var("FUZZ_SECONDS").ok();
+    let Some(seconds) = seconds.and_then(|seconds| seconds.parse().ok()) else {
+        return (0..default).for_each(round);
+    };
+    let end = Instant::now() + Duration::from_secs(seconds);
+    // Other rounds than the default's.
+    for seed in default.. {
+        if Instant::now() > end {
+            break;
+        }
+        round(seed);
+    }
 }
 
 /// Random bytes, many of them small, as pointers and lengths are.
@@ -24,16 +33,12 @@ fn bytes(seed: u64) -> Vec<u8> {
 
 #[test]
 fn lift() {
-    for seed in 0..rounds(20_000) {
-        tidegate_fuzz::lift(&bytes(seed));
-    }
+    rounds(20_000, |seed| tidegate_fuzz::lift(&bytes(seed)));
 }
 
 #[test]
 fn transfer() {
-    for seed in 0..rounds(20_000) {
-        tidegate_fuzz::transfer(&bytes(seed));
-    }
+    rounds(20_000, |seed| tidegate_fuzz::transfer(&bytes(seed)));
 }
 
 const COMPONENTS: [&str; 3] = [
@@ -79,7 +84,7 @@ fn decode() {
     for seed in &seeds {
         tidegate_fuzz::decode(seed);
     }
-    for round in 0..rounds(4_000) {
+    rounds(4_000, |round| {
         let mut random = Random::new(round);
         let mut binary = seeds[random.below(seeds.len())].clone();
         for _ in 0..1 + random.below(4) {
@@ -92,5 +97,5 @@ fn decode() {
             }
         }
         tidegate_fuzz::decode(&binary);
-    }
+    });
 }

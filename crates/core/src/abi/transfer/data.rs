@@ -2,9 +2,10 @@
 //!
 //! They are converted a block at a time, away from both memories, so that a memory is looked up once for a block and not for every field.
 
-use super::program::{Bulk, Kind, Piece, Program};
-use super::run::Mode;
-use super::{Transfer, run::Run};
+use super::Transfer;
+use super::node::{Bulk, Kind, Piece};
+use super::program::Program;
+use super::run::{Mode, Run, misplaced};
 use crate::abi::variant::check_discriminant;
 use crate::abi::{canonicalize_nan32, canonicalize_nan64, convert_u32_to_char, memory};
 
@@ -115,9 +116,7 @@ impl Program {
             }
             (Kind::Int { .. }, _)
             | (Kind::String | Kind::List { .. }, _)
-            | (Kind::Own { .. } | Kind::Borrow { .. } | Kind::Async { .. }, _) => {
-                Err(super::run::misplaced())
-            }
+            | (Kind::Own { .. } | Kind::Borrow { .. } | Kind::Async { .. }, _) => Err(misplaced()),
         }
     }
 }

@@ -7,7 +7,11 @@
 //! be made before something later in the value turns out to trap, a program runs twice: first it lifts (checks, and takes handles out of the source's
 //! table), then it lowers.
 
+mod compile;
 mod data;
+mod handles;
+mod node;
+mod place;
 mod program;
 mod run;
 mod scalars;
@@ -19,7 +23,8 @@ use super::memory::GuestRange;
 use super::{FlatReader, FlatWriter, LiftBudget};
 use crate::runtime::{InstanceId, Lends, ResourceType, State, TaskId};
 use crate::types::Types;
-use run::{Input, Mode, Output, Run};
+use place::{Input, Output};
+use run::{Mode, Run};
 use scalars::pass_scalars;
 
 /// The two memories of a transfer, and the target's allocator.

@@ -1,18 +1,16 @@
 //! Running a program.
 
-use super::program::{Bulk, Kind, Node, Part, Piece, Program, Sizes};
+use super::handles::Taken;
+use super::node::{Bulk, Kind, Node, Part, Piece, Sizes};
+use super::place::{Input, Output};
+use super::program::Program;
 use super::text::transfer_string;
 use super::{Transfer, TransferContext};
 use crate::abi::context::check_realloc;
 use crate::abi::list::{check_list, list_bytes};
 use crate::abi::strings::GuestString;
 use crate::abi::variant::check_discriminant;
-use crate::abi::{
-    FlatReader, FlatWriter, LiftBudget, async_values, canonicalize_nan32, canonicalize_nan64,
-    convert_u32_to_char, memory,
-};
-use crate::runtime::{ErrorContext, ResourceType, SharedId};
-use crate::types::{ResourceIdx, ValType};
+use crate::abi::{LiftBudget, canonicalize_nan32, canonicalize_nan64, convert_u32_to_char, memory};
 use std::collections::VecDeque;
 
 /// What a pass over a value does.
@@ -26,59 +24,14 @@ pub(super) enum Mode {
     Both,
 }
 
-/// Where a value is lifted from.
-pub(super) enum Input<'a, 'b> {
-    Flat(&'a mut FlatReader<'b>),
-    Memory(usize),
-}
-
-impl<'b> Input<'_, 'b> {
-    fn flat(&mut self) -> Option<&mut FlatReader<'b>> {
-        match self {
-            Input::Flat(src) => Some(src),
-            Input::Memory(_) => None,
-        }
-    }
-
-    fn part<'c>(&'c mut self, offset: usize) -> Input<'c, 'b> {
-        match self {
-            Input::Flat(src) => Input::Flat(src),
-            Input::Memory(at) => Input::Memory(*at + offset),
-        }
-    }
-}
-
-/// Where a value is lowered to.
-pub(super) enum Output<'a, 'b> {
-    Flat(&'a mut FlatWriter<'b>),
-    Memory(usize),
-}
-
-impl<'b> Output<'_, 'b> {
-    fn part<'c>(&'c mut self, offset: usize) -> Output<'c, 'b> {
-        match self {
-            Output::Flat(dst) => Output::Flat(dst),
-            Output::Memory(at) => Output::Memory(*at + offset),
-        }
-    }
-}
-
 pub(super) struct Run<'a, 'c, X: ?Sized> {
     pub(super) program: &'a Program,
-    cx: &'a mut TransferContext<'c>,
+    pub(super) cx: &'a mut TransferContext<'c>,
     pub(super) x: &'a mut X,
     /// What a pass of lifting took and the pass of lowering has not used yet, in order.
-    taken: VecDeque<Taken>,
+    pub(super) taken: VecDeque<Taken>,
     /// How many more bytes of strings and lists may be lifted.
     budget: LiftBudget,
-}
-
-/// What was behind a handle.
-enum Taken {
-    Own(ResourceType, u32),
-    Borrow(u32),
-    Readable(SharedId),
-    ErrorContext(ErrorContext),
 }
 
 impl<'a, 'c, X: Transfer + ?Sized> Run<'a, 'c, X> {
@@ -457,159 +410,6 @@ impl<'a, 'c, X: Transfer + ?Sized> Run<'a, 'c, X> {
             _ => Ok(()),
         }
     }
-
-    fn handle(
-        &mut self,
-        mode: Mode,
-        node: &Node,
-        input: &mut Input<'_, '_>,
-        output: &mut Output<'_, '_>,
-    ) -> anyhow::Result<()> {
-        let handle = self.load(input, node)? as u32;
-        let taken = if mode == Mode::Lower {
-            self.taken.pop_front().ok_or_else(misplaced)?
-        } else {
-            self.take(&node.kind, handle)?
-        };
-        if mode == Mode::Lift {
-            self.taken.push_back(taken);
-            return Ok(());
-        }
-        let (_, state) = self.x.parts();
-        let handle = match (taken, &node.kind) {
-            (Taken::Own(_, rep), Kind::Own { target, .. }) => {
-                let ty = resource(self.cx.target_resources, *target)?;
-                state.lower_own(self.cx.target, ty, rep)?
-            }
-            (Taken::Borrow(rep), Kind::Borrow { target, .. }) => {
-                let ty = resource(self.cx.target_resources, *target)?;
-                state.lower_borrow(self.cx.target, ty, rep, self.cx.task)?
-            }
-            (Taken::Readable(shared), _) => state.lower_readable(self.cx.target, shared)?,
-            (Taken::ErrorContext(context), _) => {
-                state.lower_error_context(self.cx.target, context)?
-            }
-            _ => return Err(misplaced()),
-        };
-        self.store(mode, output, node, handle.into())
-    }
-
-    /// Lifts a handle.
-    fn take(&mut self, kind: &Kind, handle: u32) -> anyhow::Result<Taken> {
-        let (_, state) = self.x.parts();
-        let source = self.cx.source;
-        Ok(match kind {
-            Kind::Own { source: ty, .. } => {
-                let ty = resource(self.cx.source_resources, *ty)?;
-                Taken::Own(ty, state.lift_own(source, ty, handle)?)
-            }
-            Kind::Borrow { source: ty, .. } => {
-                let ty = resource(self.cx.source_resources, *ty)?;
-                Taken::Borrow(state.lift_borrow(source, ty, handle, self.cx.lends)?)
-            }
-            Kind::Async {
-                source: ValType::ErrorContext,
-            } => Taken::ErrorContext(state.lift_error_context(source, handle)?),
-            Kind::Async { source: ty } => {
-                let (types, resources) = (self.cx.source_types, self.cx.source_resources);
-                let (kind, payload) = async_values::readable(state, types, resources, *ty)?;
-                Taken::Readable(state.lift_readable(source, kind, payload, handle)?)
-            }
-            _ => return Err(misplaced()),
-        })
-    }
-
-    /// Gives back to the source what was taken and not lowered, after a trap: it goes the way of the source's other handles.
-    pub(super) fn give_back(&mut self) {
-        let (_, state) = self.x.parts();
-        while let Some(taken) = self.taken.pop_front() {
-            // A table that held the handle before has room for it, unless it filled up meanwhile.
-            let _ = match taken {
-                Taken::Own(ty, rep) => state.lower_own(self.cx.source, ty, rep),
-                Taken::Readable(shared) => state.lower_readable(self.cx.source, shared),
-                Taken::Borrow(_) | Taken::ErrorContext(_) => continue,
-            };
-        }
-    }
-
-    /// Loads a scalar, as its flat word or zero-extended from memory.
-    #[inline]
-    fn load(&mut self, input: &mut Input<'_, '_>, node: &Node) -> anyhow::Result<u64> {
-        match input {
-            Input::Flat(src) => src.word(),
-            Input::Memory(at) => {
-                // A scalar has at most eight bytes.
-                memory::load_uint(self.x.source(), *at, node.size.source as u32)
-            }
-        }
-    }
-
-    /// Stores a scalar.
-    #[inline]
-    fn store(
-        &mut self,
-        mode: Mode,
-        output: &mut Output<'_, '_>,
-        node: &Node,
-        word: u64,
-    ) -> anyhow::Result<()> {
-        if mode == Mode::Lift {
-            return Ok(());
-        }
-        match output {
-            Output::Flat(dst) => dst.push(word),
-            Output::Memory(at) => {
-                // A scalar has at most eight bytes.
-                memory::store_uint(self.x.parts().0, *at, word, node.size.target as u32)
-            }
-        }
-    }
-
-    /// Loads the two words of a string or list.
-    fn load_pair(&mut self, input: &mut Input<'_, '_>) -> anyhow::Result<(u64, u64)> {
-        let memory64 = self.program.source_side().memory64;
-        if let Some(src) = input.flat() {
-            return Ok((src.address(memory64)?, src.address(memory64)?));
-        }
-        let &mut Input::Memory(at) = input else {
-            return Err(misplaced());
-        };
-        let size = if memory64 { 8 } else { 4 };
-        let memory = self.x.source();
-        Ok((
-            memory::load_uint(memory, at, size)?,
-            memory::load_uint(memory, at + size as usize, size)?,
-        ))
-    }
-
-    /// Stores the two words of a string or list.
-    fn store_pair(
-        &mut self,
-        output: &mut Output<'_, '_>,
-        first: u64,
-        second: u64,
-    ) -> anyhow::Result<()> {
-        let size = if self.program.target_side().memory64 {
-            8
-        } else {
-            4
-        };
-        match output {
-            Output::Flat(dst) => {
-                dst.push(first)?;
-                dst.push(second)
-            }
-            Output::Memory(at) => {
-                let memory = self.x.parts().0;
-                memory::store_uint(memory, *at, first, size)?;
-                memory::store_uint(memory, *at + size as usize, second, size)
-            }
-        }
-    }
-}
-
-fn resource(resources: &[ResourceType], index: ResourceIdx) -> anyhow::Result<ResourceType> {
-    resources.get(index.index()).copied().ok_or_else(misplaced)
 }
 
 #[cold]

@@ -1,6 +1,6 @@
 //! The fast case: flat scalars on both sides, and nothing else.
 
-use super::program::{Kind, Node};
+use super::node::{Kind, Node};
 use crate::abi::variant::check_discriminant;
 use crate::abi::{
     FlatReader, FlatWriter, canonicalize_nan32, canonicalize_nan64, convert_u32_to_char,
