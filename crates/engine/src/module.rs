@@ -107,6 +107,11 @@ impl Module {
         }
     }
 
+    /// Whether these bytes are what [`serialize`](Self::serialize) gave, from their beginning.
+    pub fn is_artifact(bytes: &[u8]) -> bool {
+        bytes.starts_with(artifact::MAGIC)
+    }
+
     /// Loads what [`serialize`](Self::serialize) gave.
     ///
     /// Bytes that were truncated, damaged or made by another engine, version or configuration are found out and refused.
@@ -160,7 +165,7 @@ impl Engine {
 mod artifact {
     use super::*;
 
-    const MAGIC: &[u8; 8] = b"TIDEGATE";
+    pub(super) const MAGIC: &[u8; 8] = b"TIDEGATE";
     const VERSION: u8 = 1;
     const HEADER: usize = 40;
 

@@ -30,23 +30,40 @@ struct CompiledModule {
     wasmi: OnceLock<engine::Module>,
 }
 
+impl CompiledModule {
+    fn slot(&self, kind: EngineKind) -> &OnceLock<engine::Module> {
+        match kind {
+            EngineKind::Wasmtime => &self.wasmtime,
+            EngineKind::Wasmi => &self.wasmi,
+        }
+    }
+}
+
 impl Component {
     /// Decodes and compiles a component from its binary, or its text if feature `wat` is on.
     ///
     /// # Errors
     /// Malformed, invalid or unsupported bytes, with the offset.
     pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self> {
-        let bytes = to_binary(bytes.as_ref())?;
-        let component = Self::planned(engine, bytes)?;
+        let component = Self::decode(engine, bytes)?;
         for index in 0..component.0.modules.len() {
             component.module(ModuleIdx(index as u32), engine.kind())?;
         }
         Ok(component)
     }
 
-    /// Decodes and plans a component, without compiling its modules yet.
-    fn planned(engine: &Engine, bytes: Box<[u8]>) -> Result<Self> {
+    /// Decodes a component as [`new`](Self::new) does, and leaves its modules to be compiled when they are needed.
+    ///
+    /// # Errors
+    /// Malformed, invalid or unsupported bytes, with the offset; what the engine alone refuses is found later.
+    pub fn decode(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self> {
+        let bytes = to_binary(bytes.as_ref())?;
         let plan = Plan::new(&bytes)?;
+        Ok(Self::planned(engine, bytes, plan))
+    }
+
+    /// A component whose modules are not compiled yet.
+    pub(crate) fn planned(engine: &Engine, bytes: Box<[u8]>, plan: Plan) -> Self {
         let isolation = Isolation::new(&plan);
         let modules = plan
             .modules
@@ -54,14 +71,27 @@ impl Component {
             .map(|_| CompiledModule::default())
             .collect();
         let programs = plan.trampolines.iter().map(|_| OnceLock::new()).collect();
-        Ok(Self(Arc::new(Inner {
+        Self(Arc::new(Inner {
             engine: engine.clone(),
             plan,
             isolation,
             bytes,
             modules,
             programs,
-        })))
+        }))
+    }
+
+    /// The binary.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0.bytes
+    }
+
+    /// Gives an embedded module in the form that it was compiled to before.
+    pub(crate) fn set_module(&self, index: ModuleIdx, kind: EngineKind, module: engine::Module) {
+        // Whichever is there first is as good.
+        self.0.modules[index.index()]
+            .slot(kind)
+            .get_or_init(|| module);
     }
 
     /// The engine that it was compiled for.
@@ -95,11 +125,7 @@ impl Component {
 
     /// An embedded module as compiled by a core engine, which may happen now.
     pub(crate) fn module(&self, index: ModuleIdx, kind: EngineKind) -> Result<&engine::Module> {
-        let compiled = &self.0.modules[index.index()];
-        let slot = match kind {
-            EngineKind::Wasmtime => &compiled.wasmtime,
-            EngineKind::Wasmi => &compiled.wasmi,
-        };
+        let slot = self.0.modules[index.index()].slot(kind);
         if let Some(module) = slot.get() {
             return Ok(module);
         }

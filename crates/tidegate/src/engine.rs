@@ -74,6 +74,11 @@ impl Engine {
         Ok(engine)
     }
 
+    /// Which core engine its configuration asks for.
+    pub fn strategy(&self) -> Strategy {
+        self.0.config.strategy
+    }
+
     /// The core engine that an isolate gets unless it needs another.
     pub fn kind(&self) -> EngineKind {
         match self.0.config.strategy {
@@ -97,6 +102,14 @@ impl Engine {
         };
         let engine = engine::Engine::new(&config)?;
         Ok(slot.get_or_init(|| engine))
+    }
+
+    /// A hash of everything that precompiled code depends on, apart from its source: versions and settings. A part of a cache's key.
+    ///
+    /// # Errors
+    /// The core engine cannot be made.
+    pub fn compatibility(&self) -> Result<u64> {
+        Ok(self.core(self.kind())?.compatibility())
     }
 
     /// Whether both are the same engine.

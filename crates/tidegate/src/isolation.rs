@@ -4,6 +4,7 @@
 //! running further down the native stack: a child that calls up into an ancestor. Such instances, the strongly connected components of the
 //! static call graph, share one. Between isolates calls then only ever go one way.
 
+use crate::{Component, EngineKind, Strategy};
 use tidegate_core::plan::{Canon, CoreDef, FuncDef, InstanceIdx, Plan, Resource, Step};
 
 /// The isolates that an instantiation of a plan needs.
@@ -60,6 +61,38 @@ impl Isolation {
             of_instance,
             isolates: isolates.into(),
         }
+    }
+}
+
+/// An isolate that each instantiation of a component makes: what shares an engine store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IsolateInfo {
+    /// The names of the component instances in it.
+    pub instances: Vec<String>,
+    /// Which core engine runs it.
+    pub engine: EngineKind,
+    /// Why that one.
+    pub reason: &'static str,
+}
+
+impl Component {
+    /// The isolates that each instantiation makes; those that are called come before those that call them.
+    pub fn isolates(&self) -> Vec<IsolateInfo> {
+        let engine = self.engine();
+        let reason = match engine.strategy() {
+            Strategy::Always(_) => "the embedder asks for it",
+            Strategy::Auto => "nothing in it needs the interpreter",
+        };
+        let info = |isolate: &IsolatePlan| IsolateInfo {
+            instances: isolate
+                .instances
+                .iter()
+                .map(|index| self.plan().instances[index.index()].name.to_string())
+                .collect(),
+            engine: engine.kind(),
+            reason,
+        };
+        self.isolation().isolates.iter().map(info).collect()
     }
 }
 

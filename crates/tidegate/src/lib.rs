@@ -4,6 +4,7 @@
 #[doc(hidden)]
 #[path = "internal.rs"]
 pub mod __internal;
+mod artifact;
 mod baton;
 mod block_on;
 mod call;
@@ -22,11 +23,13 @@ mod store;
 mod typed_func;
 
 pub use anyhow::{Error, Result};
+pub use block_on::block_on;
 pub use component::Component;
 pub use engine::{Config, Engine, EngineKind, Strategy};
 pub use func::{Func, WrongStore};
 pub use has_data::HasData;
 pub use instance::{ExportIndex, ExportName, Instance};
+pub use isolation::IsolateInfo;
 pub use limits::Limits;
 pub use link::{DefineError, InstancePre, LinkError, Linker, LinkerInstance, ResourceType};
 pub use resource_table::{ResourceTable, ResourceTableError};
@@ -36,6 +39,6 @@ pub use tidegate_core::abi::{
     ResourceAny, Val,
 };
 pub use tidegate_core::trap::Trap as AbiTrap;
-pub use tidegate_engine::{Frame, Trap, TrapCode};
+pub use tidegate_engine::{Backtrace, Frame, Trap, TrapCode};
 pub use tidegate_macros::{ComponentType, Lift, Lower, bindgen, flags};
 pub use typed_func::TypedFunc;

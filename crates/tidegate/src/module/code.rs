@@ -34,6 +34,11 @@ impl Module {
         Ok(module)
     }
 
+    /// Whether these bytes are what [`serialize`](Self::serialize) gave, from their beginning.
+    pub fn is_precompiled(bytes: &[u8]) -> bool {
+        engine::Module::is_artifact(bytes)
+    }
+
     /// A module from what one was compiled to before; see [`tidegate_engine::Module::deserialize`] for the trust that this needs.
     ///
     /// # Errors

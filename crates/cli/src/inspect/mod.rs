@@ -1,0 +1,129 @@
+//! `tidegate inspect`: what a file imports and exports, how it would be run, and what it may touch.
+
+mod text;
+mod touch;
+
+use crate::args::InspectArgs;
+use crate::program::{self, Kind};
+use crate::status::{Failure, Outcome};
+use anyhow::{Context as _, Result};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Prints what there is to know about a file.
+pub fn execute(args: &InspectArgs) -> Outcome {
+    let bytes = program::read(&args.file)?;
+    let text = match Kind::of(&bytes) {
+        Some(Kind::Precompiled) => {
+            return Err(
+                Failure::usage(format_args!("{} is precompiled", args.file.display()))
+                    .help("inspect the module or component that it was compiled from"),
+            );
+        }
+        Some(Kind::Component) => component(args, &bytes),
+        _ => module(args, &bytes),
+    }
+    .with_context(|| format!("cannot inspect {}", args.file.display()))?;
+    // A reader that has seen enough is no failure.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn component(args: &InspectArgs, bytes: &[u8]) -> Result<String> {
+    // Nothing is compiled for an interpreter, so the plan is there at once.
+    let engine = crate::run::engine(args.engine)?;
+    let component = tidegate::Component::decode(&engine, bytes)?;
+    let plan = component.plan();
+    let mut text = headline(&args.file, "a component", bytes);
+    match text::component(bytes) {
+        Ok(wit) => text.push_str(&wit),
+        Err(error) => {
+            // Types that have no name cannot be written as WIT; the names can be told all the same.
+            writeln!(text, "{error:#}; its imports and exports:")?;
+            for import in &plan.imports {
+                writeln!(text, "  import {}", import.path.join(" "))?;
+            }
+            for (name, _) in &plan.exports {
+                writeln!(text, "  export {name}")?;
+            }
+        }
+    }
+    section(&mut text, "Isolates");
+    for isolate in component.isolates() {
+        writeln!(
+            text,
+            "  {} on {}: {}",
+            isolate.instances.join(", "),
+            isolate.engine.name(),
+            isolate.reason
+        )?;
+    }
+    touched(
+        &mut text,
+        &touch::by_interfaces(plan.imports.iter().map(|import| &*import.path[0])),
+    );
+    Ok(text)
+}
+
+fn module(args: &InspectArgs, bytes: &[u8]) -> Result<String> {
+    let engine = crate::run::engine(args.engine)?;
+    let module = text::Module::read(bytes)?;
+    let mut text = headline(&args.file, "a core module", bytes);
+    section(&mut text, "Imports");
+    for (from, name, ty) in &module.imports {
+        writeln!(text, "  {from} {name}: {ty}")?;
+    }
+    section(&mut text, "Exports");
+    for (name, kind) in &module.exports {
+        writeln!(text, "  {name}: {kind}")?;
+    }
+    section(&mut text, "Isolates");
+    writeln!(
+        text,
+        "  the module on {}: {}",
+        engine.kind().name(),
+        reason(args)
+    )?;
+    let functions = module
+        .imports
+        .iter()
+        .filter(|(from, ..)| from == tidegate_wasi::p1::MODULE);
+    touched(
+        &mut text,
+        &touch::by_functions(functions.map(|(_, name, _)| name.as_str())),
+    );
+    Ok(text)
+}
+
+fn reason(args: &InspectArgs) -> &'static str {
+    match args.engine {
+        crate::args::EngineChoice::Auto => "nothing in it needs the interpreter",
+        _ => "the embedder asks for it",
+    }
+}
+
+fn headline(file: &Path, what: &str, bytes: &[u8]) -> String {
+    format!("{}: {what} of {} bytes\n\n", file.display(), bytes.len())
+}
+
+fn section(text: &mut String, title: &str) {
+    if !text.ends_with("\n\n") {
+        text.push('\n');
+    }
+    text.push_str(title);
+    text.push('\n');
+}
+
+fn touched(text: &mut String, touched: &[&str]) {
+    section(text, "May touch");
+    if touched.is_empty() {
+        text.push_str("  nothing of this machine\n");
+    }
+    for what in touched {
+        text.push_str("  ");
+        text.push_str(what);
+        text.push('\n');
+    }
+}

@@ -1,0 +1,183 @@
+//! Components: WASI 0.2.
+
+use super::call::{Call, unknown};
+use super::{Ended, wave};
+use crate::status::Failure;
+use anyhow::Context as _;
+use std::process::ExitCode;
+use tidegate::{Component, Engine, Func, Instance, Limits, Linker, ResourceTable, Store, Val};
+use tidegate_core::plan::Export;
+use tidegate_wasi::WasiCtx;
+use tidegate_wasi::p2::{self, WasiCtxView, WasiView};
+use wasm_wave::value::{Type, Value};
+
+/// The interface that a command exports, in any version of WASI 0.2.
+const RUN: &str = "wasi:cli/run@0.2.";
+
+/// The data of a component's store.
+struct Host {
+    wasi: WasiCtx,
+    table: ResourceTable,
+}
+
+impl WasiView for Host {
+    fn wasi(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+/// Runs `wasi:cli/run`, or calls a function.
+pub fn run(
+    engine: &Engine,
+    limits: Limits,
+    component: &Component,
+    wasi: WasiCtx,
+    call: Option<&str>,
+) -> Result<ExitCode, Ended> {
+    let call = call.map(Call::parse).transpose()?;
+    let mut linker = Linker::new(engine);
+    p2::add_to_linker(&mut linker)?;
+    let linked = linker.instantiate_pre(component)?;
+    let mut store = Store::with_limits(
+        engine,
+        Host {
+            wasi,
+            table: ResourceTable::new(),
+        },
+        limits,
+    );
+    let instance = linked.instantiate(&mut store).map_err(Ended::Guest)?;
+    match call {
+        Some(call) => invoke(&mut store, &instance, &call),
+        None => command(&mut store, &instance),
+    }
+}
+
+fn command(store: &mut Store<Host>, instance: &Instance) -> Result<ExitCode, Ended> {
+    let exports = &instance.component().plan().exports;
+    let run = exports
+        .iter()
+        .find(|(name, _)| name.starts_with(RUN))
+        .and_then(|(name, _)| function(store, instance, Some(name), "run"))
+        .ok_or_else(|| {
+            Failure::from(anyhow::anyhow!(
+                "the component is no command: it does not export wasi:cli/run@0.2"
+            ))
+            .help("call a function of it with --invoke NAME(ARGS)")
+        })?;
+    let (succeeded,) = run
+        .typed::<(), (Result<(), ()>,)>()?
+        .call(store, ())
+        .map_err(Ended::Guest)?;
+    Ok(if succeeded.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn invoke(
+    store: &mut Store<Host>,
+    instance: &Instance,
+    call: &Call<'_>,
+) -> Result<ExitCode, Ended> {
+    let functions = functions(instance);
+    let found = match call.name.split_once('#') {
+        Some((interface, name)) => function(store, instance, Some(interface), name),
+        None => functions
+            .iter()
+            .find(|(_, name)| *name == call.name)
+            .and_then(|(interface, name)| function(store, instance, *interface, name)),
+    };
+    let func = found.ok_or_else(|| {
+        let names: Vec<String> = functions
+            .iter()
+            .map(|(interface, name)| match interface {
+                Some(interface) => format!("{interface}#{name}"),
+                None => (*name).to_owned(),
+            })
+            .collect();
+        unknown(call.name, names.iter().map(String::as_str))
+    })?;
+    let (arguments, result) = arguments(&func, call)?;
+    let mut results = vec![Val::Bool(false); usize::from(result.is_some())];
+    func.call(store, &arguments, &mut results)
+        .map_err(Ended::Guest)?;
+    if let (Some(ty), Some(value)) = (&result, results.first()) {
+        println!(
+            "{}",
+            wasm_wave::to_string(&wave::to_wave(value, ty)?).map_err(anyhow::Error::from)?
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The call's arguments, and the type of the result.
+fn arguments(func: &Func, call: &Call<'_>) -> Result<(Vec<Val>, Option<Type>), Failure> {
+    let (ty, types) = func.ty();
+    let params = ty
+        .params
+        .iter()
+        .map(|param| {
+            wave::ty(types, param.ty).with_context(|| format!("parameter `{}`", param.name))
+        })
+        .collect::<Result<Vec<Type>, _>>()?;
+    let result = ty
+        .result
+        .map(|ty| wave::ty(types, ty).context("the result"))
+        .transpose()?;
+    let values: Vec<Value> = call.arguments.to_wasm_params(&params).map_err(|error| {
+        let expected: Vec<String> = ty
+            .params
+            .iter()
+            .zip(&params)
+            .map(|(param, ty)| format!("{}: {ty}", param.name))
+            .collect();
+        Failure::usage(format_args!(
+            "--invoke: {} takes ({}): {error}",
+            call.name,
+            expected.join(", ")
+        ))
+    })?;
+    Ok((
+        values.iter().map(wave::to_val).collect::<Result<_, _>>()?,
+        result,
+    ))
+}
+
+/// A function that is exported, at the top level or in an instance.
+fn function(
+    store: &mut Store<Host>,
+    instance: &Instance,
+    interface: Option<&str>,
+    name: &str,
+) -> Option<Func> {
+    let component = instance.component();
+    let interface = match interface {
+        Some(interface) => Some(component.export_index(None, interface)?),
+        None => None,
+    };
+    let index = component.export_index(interface.as_ref(), name)?;
+    instance.get_func(store, &index)
+}
+
+/// All exported functions: the instance that exports each, if one does, and its name.
+fn functions(instance: &Instance) -> Vec<(Option<&str>, &str)> {
+    let mut found = Vec::new();
+    for (name, export) in &instance.component().plan().exports {
+        match export {
+            Export::Func { .. } => found.push((None, &**name)),
+            Export::Instance(exports) => {
+                let functions = exports
+                    .iter()
+                    .filter(|(_, export)| matches!(export, Export::Func { .. }));
+                found.extend(functions.map(|(function, _)| (Some(&**name), &**function)));
+            }
+            _ => {}
+        }
+    }
+    found
+}

@@ -1,0 +1,369 @@
+//! The command as its users meet it: exit codes, what is granted, what is said.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// The command with a cache of its own.
+struct Tidegate {
+    folder: tempfile::TempDir,
+}
+
+impl Tidegate {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn cache(&self) -> PathBuf {
+        self.path().join("cache")
+    }
+
+    fn run(&self, words: &[&str]) -> Output {
+        self.run_with(words, "")
+    }
+
+    fn run_with(&self, words: &[&str], input: &str) -> Output {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+            .args(words)
+            .env("TIDEGATE_CACHE_DIR", self.cache())
+            .env("FROM_OUTSIDE", "seen")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let input = input.to_owned();
+        // Written while the output is read, or both sides could wait for each other. A command that does not read its input may be
+        // gone already.
+        std::thread::spawn(move || stdin.write_all(input.as_bytes()));
+        child.wait_with_output().unwrap()
+    }
+}
+
+fn guest(name: &str) -> String {
+    let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guests");
+    guests.join(name).to_str().unwrap().to_owned()
+}
+
+#[track_caller]
+fn assert_output(output: &Output, code: i32, stdout: &str) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), stdout, "{said}");
+    assert_eq!(output.status.code(), Some(code), "{said}");
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn runs_text_and_binary_on_both_engines() {
+    let tidegate = Tidegate::new();
+    for engine in ["auto", "wasmtime", "wasmi"] {
+        let output = tidegate.run(&["run", "--engine", engine, &guest("wat/hello.wat")]);
+        assert_output(&output, 0, "hello, tide\n");
+        let sort = guest("wasm/sortlines.wasm");
+        let output = tidegate.run_with(&["run", "--engine", engine, &sort, "-n"], "10\n9\n");
+        assert_output(&output, 0, "9\n10\n");
+        let sum = [
+            "run",
+            "--engine",
+            engine,
+            "--invoke",
+            "sum([1, 2, 3])",
+            &guest("wat/values.wat"),
+        ];
+        assert_output(&tidegate.run(&sum), 0, "6\n");
+    }
+}
+
+#[test]
+fn copies_input_to_output_in_both_generations() {
+    let tidegate = Tidegate::new();
+    let text: String = (0..100_000).map(|n| format!("line {n}\n")).collect();
+    for name in ["wasm/cat-p1.wasm", "wasm/cat-p2.wasm"] {
+        let output = tidegate.run_with(&["run", &guest(name)], &text);
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(output.stdout == text.as_bytes(), "{name} changed the bytes");
+    }
+}
+
+#[test]
+fn the_guests_exit_code_is_the_commands() {
+    let tidegate = Tidegate::new();
+    let sort = guest("wasm/sortlines.wasm");
+    assert_output(&tidegate.run(&["run", &sort, "-x"]), 2, "");
+    assert_output(&tidegate.run(&["run", &sort, "/absent"]), 1, "");
+}
+
+#[test]
+fn a_trap_shows_the_guests_functions_and_exits_with_134() {
+    let tidegate = Tidegate::new();
+    let output = tidegate.run(&["run", &guest("wat/trap.wat")]);
+    assert_output(&output, 134, "");
+    let said = stderr(&output);
+    assert!(said.contains("integer divide by zero"), "{said}");
+    for name in ["trap!divide", "trap!average", "trap!main"] {
+        assert!(said.contains(name), "{said}");
+    }
+}
+
+#[test]
+fn a_guest_that_does_not_end_is_ended() {
+    let tidegate = Tidegate::new();
+    for engine in ["wasmtime", "wasmi"] {
+        let words = [
+            "run",
+            "--engine",
+            engine,
+            "--timeout",
+            "200ms",
+            &guest("wat/spin.wat"),
+        ];
+        let output = tidegate.run(&words);
+        assert_output(&output, 124, "");
+        assert!(stderr(&output).contains("within 200ms"));
+    }
+}
+
+#[test]
+fn a_guest_has_the_folders_that_were_named_and_no_others() {
+    let tidegate = Tidegate::new();
+    let folder = tidegate.path().join("data");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("a.txt"), "one two\n").unwrap();
+    let host = folder.to_str().unwrap();
+    for name in ["wasm/tally.wasm", "wasm/tally-p2.wasm"] {
+        let tally = guest(name);
+        let output = tidegate.run(&[
+            "run",
+            "--dir",
+            &format!("{host}::/data::ro"),
+            &tally,
+            "/data",
+        ]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            said.contains("txt                 1          1          2            8"),
+            "{said}"
+        );
+        let output = tidegate.run(&[
+            "run",
+            "--dir",
+            &format!("{host}::/data"),
+            &tally,
+            host,
+            "/data/..",
+        ]);
+        assert_eq!(output.status.code(), Some(1), "neither is granted");
+    }
+}
+
+#[test]
+fn wave_values_go_in_and_come_out() {
+    let tidegate = Tidegate::new();
+    let values = guest("wat/values.wat");
+    for (call, result) in [
+        ("add(1, 2)", "3"),
+        (r#"greet("you")"#, r#""hello, you""#),
+        ("mirror({x: 1.5, y: -2})", "{x: -2, y: 1.5}"),
+        ("divide(7, 2)", "some(3)"),
+        ("divide(1, 0)", "none"),
+    ] {
+        let output = tidegate.run(&["run", "--invoke", call, &values]);
+        assert_output(&output, 0, &format!("{result}\n"));
+    }
+    let output = tidegate.run(&["run", "--invoke", "subtract(1, 2)", &values]);
+    assert_output(&output, 2, "");
+    assert!(stderr(&output).contains("exported are add, sum, greet, mirror, divide"));
+    let output = tidegate.run(&["run", "--invoke", "add(1)", &values]);
+    assert_output(&output, 2, "");
+    assert!(stderr(&output).contains("add takes (a: u32, b: u32)"));
+}
+
+#[test]
+fn functions_of_core_modules_are_called_with_numbers() {
+    let tidegate = Tidegate::new();
+    let file = tidegate.path().join("numbers.wat");
+    let text = r#"(module (func (export "both") (param i32 f64) (result f64 i32) (local.get 1) (local.get 0)))"#;
+    std::fs::write(&file, text).unwrap();
+    let output = tidegate.run(&["run", "--invoke", "both(-1, 2.5)", file.to_str().unwrap()]);
+    assert_output(&output, 0, "(2.5, -1)\n");
+}
+
+#[test]
+fn what_was_compiled_ahead_of_time_runs() {
+    let tidegate = Tidegate::new();
+    for name in ["wasm/sortlines.wasm", "wasm/cat-p2.wasm"] {
+        let compiled = tidegate.path().join("program.cwasm");
+        let compiled = compiled.to_str().unwrap();
+        let output = tidegate.run(&["compile", "-o", compiled, &guest(name)]);
+        assert_output(&output, 0, "");
+        assert_output(&tidegate.run_with(&["run", compiled], "b\n"), 0, "b\n");
+
+        let mut bytes = std::fs::read(compiled).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(compiled, &bytes).unwrap();
+        let output = tidegate.run(&["run", compiled]);
+        assert_output(&output, 1, "");
+        assert!(stderr(&output).contains("damaged"), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn the_cache_is_filled_once_and_mended_when_damaged() {
+    let tidegate = Tidegate::new();
+    let hello = guest("wat/hello.wat");
+    assert_output(
+        &tidegate.run(&["run", "--no-cache", &hello]),
+        0,
+        "hello, tide\n",
+    );
+    assert!(!tidegate.cache().exists(), "--no-cache makes no cache");
+
+    assert_output(&tidegate.run(&["run", &hello]), 0, "hello, tide\n");
+    let entries: Vec<_> = std::fs::read_dir(tidegate.cache())
+        .unwrap()
+        .flatten()
+        .collect();
+    assert_eq!(entries.len(), 1);
+    let entry = entries[0].path();
+    let intact = std::fs::read(&entry).unwrap();
+    for damaged in [&b""[..], b"nonsense", &intact[..intact.len() - 1]] {
+        std::fs::write(&entry, damaged).unwrap();
+        assert_output(&tidegate.run(&["run", &hello]), 0, "hello, tide\n");
+        assert!(
+            std::fs::read(&entry).unwrap() == intact,
+            "the entry was mended"
+        );
+    }
+}
+
+#[test]
+fn bad_files_are_named_with_what_is_wrong() {
+    let tidegate = Tidegate::new();
+    let file = tidegate.path().join("bad.wasm");
+    let path = file.to_str().unwrap();
+    let intact = std::fs::read(guest("wasm/cat-p2.wasm")).unwrap();
+    for bytes in [
+        &b""[..],
+        b"hello",
+        b"\0asm\x01\0\0\0\x01",
+        &intact[..intact.len() / 2],
+    ] {
+        std::fs::write(&file, bytes).unwrap();
+        let output = tidegate.run(&["run", path]);
+        assert_output(&output, 1, "");
+        assert!(stderr(&output).contains("bad.wasm"), "{}", stderr(&output));
+    }
+    assert_output(&tidegate.run(&["run", "/absent.wasm"]), 1, "");
+}
+
+#[test]
+fn an_import_that_nobody_offers_is_named() {
+    let tidegate = Tidegate::new();
+    let file = tidegate.path().join("import.wat");
+    std::fs::write(
+        &file,
+        r#"(module (import "env" "launch" (func)) (func (export "_start")))"#,
+    )
+    .unwrap();
+    let output = tidegate.run(&["run", file.to_str().unwrap()]);
+    assert_output(&output, 1, "");
+    assert!(stderr(&output).contains("launch"), "{}", stderr(&output));
+    std::fs::write(
+        &file,
+        r#"(component (import "my:own/api" (instance (export "launch" (func)))))"#,
+    )
+    .unwrap();
+    let output = tidegate.run(&["run", file.to_str().unwrap()]);
+    assert_output(&output, 1, "");
+    assert!(
+        stderr(&output).contains("my:own/api"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn inspect_tells_what_a_program_may_touch() {
+    let tidegate = Tidegate::new();
+    let output = tidegate.run(&["inspect", &guest("wasm/tally-p2.wasm")]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    for part in [
+        "import wasi:filesystem/types",
+        "export wasi:cli/run",
+        "files below each --dir",
+        "on wasmtime",
+    ] {
+        assert!(said.contains(part), "{part} is missing in:\n{said}");
+    }
+    assert!(!said.contains("the network"), "{said}");
+    let output = tidegate.run(&["inspect", &guest("wat/hello.wat")]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        said.contains("wasi_snapshot_preview1 fd_write: func(i32, i32, i32, i32) -> i32"),
+        "{said}"
+    );
+}
+
+#[test]
+fn scripts_are_run_and_counted() {
+    let tidegate = Tidegate::new();
+    let folder = tidegate.path().join("scripts/deeper");
+    std::fs::create_dir_all(&folder).unwrap();
+    let component = r#"(component
+        (core module $m (func (export "f") (result i32) (i32.const 42)) (func (export "t") (unreachable)))
+        (core instance $i (instantiate $m))
+        (func (export "f") (result u32) (canon lift (core func $i "f")))
+        (func (export "t") (canon lift (core func $i "t"))))"#;
+    let good = format!(
+        "{component} (assert_return (invoke \"f\") (u32.const 42)) (assert_trap (invoke \"t\") \"unreachable\")"
+    );
+    std::fs::write(folder.join("good.wast"), good).unwrap();
+    let root = tidegate.path().join("scripts");
+    let output = tidegate.run(&["wast", root.to_str().unwrap()]);
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        said.contains("6 passed, 0 failed; files: 2 passed"),
+        "{said}"
+    );
+
+    let bad = format!(
+        "{component} (assert_return (invoke \"f\") (u32.const 41)) (assert_trap (invoke \"f\") \"unreachable\")"
+    );
+    std::fs::write(folder.join("bad.wast"), bad).unwrap();
+    std::fs::write(folder.join("broken.wast"), "(component").unwrap();
+    let output = tidegate.run(&["wast", "--engine", "wasmi", root.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        said.contains("4 passed, 3 failed; files: 1 passed, 2 failed"),
+        "{said}"
+    );
+}
+
+#[test]
+fn bad_command_lines_exit_with_2() {
+    let tidegate = Tidegate::new();
+    for words in [
+        &["run"][..],
+        &["run", "--dir", "", "x.wasm"],
+        &["run", "--timeout", "soon", "x.wasm"],
+        &["run", "-S", "everything", "x.wasm"],
+        &["wast"],
+        &["frobnicate"],
+    ] {
+        assert_eq!(tidegate.run(words).status.code(), Some(2), "{words:?}");
+    }
+}
