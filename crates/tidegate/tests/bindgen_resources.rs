@@ -5,9 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll, Wake, Waker};
-use tidegate::{
-    Component, Config, Engine, EngineKind, Linker, Resource, ResourceTable, Result, Store, Strategy,
-};
+use tidegate::{Component, Config, Engine, EngineKind, Linker, ResourceTable, Store, Strategy};
 
 fn engines() -> [Engine; 2] {
     [EngineKind::Wasmtime, EngineKind::Wasmi].map(|kind| {
@@ -22,11 +20,11 @@ fn component(engine: &Engine) -> Component {
 }
 
 /// What is behind a `counter`.
-pub struct Counter(u32);
+struct Counter(u32);
 
 /// Why the host refuses: what the guest is told, or a trap.
 #[derive(Debug)]
-pub enum Refusal {
+enum Refusal {
     Told(plain::test::things::counters::Refusal),
     Trap(tidegate::Error),
 }
@@ -38,7 +36,7 @@ impl From<tidegate::ResourceTableError> for Refusal {
 }
 
 #[derive(Default)]
-pub struct Host {
+struct Host {
     table: ResourceTable,
     dropped: u32,
 }

@@ -24,11 +24,15 @@ impl Generator<'_> {
                 pub type #name = #root #alias;
             });
         }
+        // At the root there is no module to carry this.
+        let allow = (depth == 0).then(|| quote!(#[allow(missing_docs, rustdoc::all, clippy::all)]));
         let definition = match &ty.kind {
             TypeDefKind::Record(record) => self.record(id, &name, record, depth)?,
             TypeDefKind::Variant(variant) => self.variant(id, &name, variant, depth)?,
             TypeDefKind::Enum(enum_) => self.enumeration(id, &name, enum_),
-            TypeDefKind::Flags(flags) => self.flags_type(&name, flags),
+            TypeDefKind::Flags(flags) => {
+                return Ok(self.flags_type(&name, flags, &quote!(#docs #allow)));
+            }
             TypeDefKind::Resource if self.is_guest_type(id) => {
                 quote!(pub type #name = #krate::ResourceAny;)
             }
@@ -46,7 +50,7 @@ impl Generator<'_> {
                 quote!(pub type #name = #target;)
             }
         };
-        Ok(quote!(#docs #definition))
+        Ok(quote!(#docs #allow #definition))
     }
 
     fn record(
@@ -152,7 +156,7 @@ impl Generator<'_> {
         }
     }
 
-    fn flags_type(&self, name: &Ident, flags: &Flags) -> TokenStream {
+    fn flags_type(&self, name: &Ident, flags: &Flags, attributes: &TokenStream) -> TokenStream {
         let krate = &self.krate;
         let constants = flags.flags.iter().map(|flag| {
             let (docs, label, constant) = (docs(&flag.docs), &flag.name, names::shouty(&flag.name));
@@ -164,6 +168,7 @@ impl Generator<'_> {
         });
         quote! {
             #krate::flags! {
+                #attributes
                 #[component(crate = #krate)]
                 pub #name { #(#constants)* }
             }

@@ -532,6 +532,7 @@ fn host_trait(
     let colon = (!supertraits.is_empty()).then(|| quote!(:));
     quote! {
         #[doc = #doc]
+        #[allow(missing_docs, private_interfaces, private_bounds, rustdoc::all, clippy::all)]
         pub trait #name #colon #(#supertraits)+* {
             #declared
         }
