@@ -130,6 +130,11 @@ impl State {
         self.tasks[id.0].instance
     }
 
+    /// The thread of the call itself; `None` after it has exited.
+    pub fn implicit_thread(&self, id: TaskId) -> Option<ThreadId> {
+        self.tasks[id.0].implicit_thread
+    }
+
     /// How a task's function was lifted.
     pub fn task_lift(&self, id: TaskId) -> Lift {
         self.tasks[id.0].lift

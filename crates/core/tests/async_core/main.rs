@@ -5,4 +5,5 @@ mod host_ends;
 mod limits;
 mod pair;
 mod streams;
+mod stress;
 mod traps;
