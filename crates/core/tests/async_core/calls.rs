@@ -502,3 +502,21 @@ fn a_synchronous_built_in_that_fails_says_first_that_it_could_not_have_blocked()
     pair.state.thread_resume_later(b, index).unwrap();
     assert_eq!(pair.state.check_sync_lower(b), Ok(()));
 }
+
+#[test]
+fn a_set_is_dropped_only_when_it_is_empty_and_nobody_waits_for_it() {
+    let mut pair = Pair::new();
+    let (b, bytes) = (pair.b, pair.bytes);
+    let end = pair.state.stream_new(b, bytes).unwrap() as u32;
+    let set = pair.set(b, &[end]);
+    let trap = pair.state.waitable_set_drop(b, set).unwrap_err();
+    assert!(trap.to_string().contains("waitables are joined to"));
+    pair.state.waitable_join(b, end, 0).unwrap();
+    pair.enter(b, Lift::Callback);
+    assert_eq!(pair.waits(set), CallbackStep::Block);
+    let trap = pair.state.waitable_set_drop(b, set).unwrap_err();
+    assert!(
+        trap.to_string()
+            .contains("cannot drop waitable set with waiters")
+    );
+}

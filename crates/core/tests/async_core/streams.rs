@@ -328,3 +328,24 @@ fn a_copy_within_an_instance_is_for_numbers_only() {
         .unwrap_err();
     assert!(reason(trap).contains("cannot read from and write to intra-component stream"));
 }
+
+#[test]
+fn an_event_goes_with_its_waitable_from_set_to_set() {
+    let mut pair = Pair::new();
+    let (reader, writer) = pair.stream();
+    let first = pair.set(pair.a, &[writer]);
+    let second = pair.set(pair.a, &[]);
+    assert_eq!(pair.write(writer, 5), Ok(BLOCKED));
+    assert_eq!(pair.read(reader, 5), Ok(completed(5)));
+    pair.state.waitable_join(pair.a, writer, second).unwrap();
+    pair.enter(pair.a, Lift::Callback);
+    let a = pair.a;
+    let mut poll = |set| {
+        pair.state
+            .waitable_set_poll(a, false, set, &mut Fair)
+            .unwrap()
+    };
+    assert_eq!(poll(first), Event::NONE);
+    assert_eq!(poll(second).payload, completed(5));
+    assert_eq!(poll(second), Event::NONE, "it is delivered once");
+}
