@@ -13,11 +13,13 @@
 mod config;
 mod cx;
 mod error;
+mod handles;
 mod isolate;
 mod limits;
 mod module;
 mod native_stack;
 mod shared_memory;
+mod signature;
 mod stack;
 mod trap;
 mod types;
@@ -25,8 +27,9 @@ mod wasmi;
 mod wasmtime;
 
 pub use config::{Engine, EngineConfig, EngineKind, Pooling};
-pub use cx::{Cx, Extern, Func, Global, Instance, Memory, SharedMemoryIndex, Table, Tag};
+pub use cx::Cx;
 pub use error::EngineError;
+pub use handles::{Extern, Func, Global, Instance, Memory, SharedMemoryIndex, Table, Tag};
 pub use isolate::{Isolate, IsolateData};
 pub use limits::{LimitExceeded, Limits};
 pub use module::Module;

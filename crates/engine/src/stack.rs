@@ -3,8 +3,9 @@
 use std::task::Context;
 
 use crate::{
-    cx::{Cx, Extern, Func, FuncInner, Instance},
+    cx::Cx,
     error::EngineError,
+    handles::{Extern, Func, FuncInner, Instance},
     isolate::{Isolate, IsolateData},
     module::{Module, ModuleInner},
 };

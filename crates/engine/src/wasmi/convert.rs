@@ -8,8 +8,8 @@ use wasmi::{
 };
 
 use crate::{
-    cx::{Number, Signature},
     error::EngineError,
+    signature::{Number, Signature},
     trap::{Trap, TrapCode},
     types::{ExternType, FuncType, GlobalType, MemoryType, TableType, ValType},
 };

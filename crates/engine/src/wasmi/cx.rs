@@ -12,15 +12,17 @@ use super::{
     isolate::StoreData,
 };
 use crate::{
-    cx::{
-        Cx, CxInner, Extern, Func, FuncInner, Global, GlobalInner, Instance, InstanceInner, Memory,
-        MemoryInner, Number, SharedMemoryIndex, Table, TableInner, Tag, TagInner,
-    },
+    cx::{Cx, CxInner},
     error::EngineError,
+    handles::{
+        Extern, Func, FuncInner, Global, GlobalInner, Instance, InstanceInner, Memory, MemoryInner,
+        SharedMemoryIndex, Table, TableInner, Tag, TagInner,
+    },
     isolate::IsolateData,
     module::{Module, ModuleInner},
     native_stack,
     shared_memory::SharedMemory,
+    signature::Number,
     stack::{BlockingHostFn, HostFn},
     trap::{Trap, TrapCode},
     types::{FuncType, GlobalType, Import, MemoryType, TableType},

@@ -8,9 +8,10 @@ use super::{
     isolate::{Blocked, HostCall, StoreData},
 };
 use crate::{
-    cx::{Cx, CxInner, Signature},
+    cx::{Cx, CxInner},
     error::EngineError,
     isolate::IsolateData,
+    signature::Signature,
     stack::{BlockingHostFn, Flow, HostFn},
     types::FuncType,
 };

@@ -14,10 +14,11 @@ use wasmi::{AsContextMut, Store};
 use super::{cx::WasmiCx, engine::WasmiEngine, exceptions::Exceptions};
 use crate::{
     config::EngineConfig,
-    cx::{Cx, CxInner, Signature},
+    cx::{Cx, CxInner},
     error::EngineError,
     isolate::IsolateData,
     limits::{Limiter, Limits},
+    signature::Signature,
 };
 
 /// Fuel between two looks at the clock: about a tenth of a millisecond.

@@ -14,8 +14,9 @@ use super::{
     isolate::{Blocked, FUEL, HostCall, StoreData},
 };
 use crate::{
-    cx::{Cx, CxInner, Extern, Func, FuncInner, Instance},
+    cx::{Cx, CxInner},
     error::EngineError,
+    handles::{Extern, Func, FuncInner, Instance},
     isolate::{Isolate, IsolateData, IsolateInner},
     module::Module,
     native_stack,

@@ -5,8 +5,8 @@ use std::fmt;
 use wasmtime::{HeapType, ThrownException, WasmBacktrace};
 
 use crate::{
-    cx::Signature,
     error::EngineError,
+    signature::Signature,
     trap::{Backtrace, Frame, Trap, TrapCode},
     types::{ExternType, FuncType, GlobalType, MemoryType, TableType, ValType},
 };

@@ -10,11 +10,12 @@ use wasmtime::{AsContext, AsContextMut, StoreContextMut, Val};
 
 use super::{convert, host, isolate::StoreData};
 use crate::{
-    cx::{
-        Cx, CxInner, Extern, Func, FuncInner, Global, GlobalInner, Instance, InstanceInner, Memory,
-        MemoryInner, SharedMemoryIndex, Table, TableInner, Tag, TagInner,
-    },
+    cx::{Cx, CxInner},
     error::EngineError,
+    handles::{
+        Extern, Func, FuncInner, Global, GlobalInner, Instance, InstanceInner, Memory, MemoryInner,
+        SharedMemoryIndex, Table, TableInner, Tag, TagInner,
+    },
     isolate::IsolateData,
     module::{Module, ModuleInner},
     native_stack,

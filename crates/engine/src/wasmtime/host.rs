@@ -10,9 +10,10 @@ use super::{
     isolate::{StoreData, begin_slice},
 };
 use crate::{
-    cx::{Cx, CxInner, Number, Signature},
+    cx::{Cx, CxInner},
     error::EngineError,
     isolate::IsolateData,
+    signature::{Number, Signature},
     stack::{BlockingHostFn, Flow, HostFn},
     types::FuncType,
 };

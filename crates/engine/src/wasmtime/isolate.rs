@@ -7,8 +7,9 @@ use wasmtime::{AsContextMut, Store, StoreContextMut, UpdateDeadline};
 use super::{cx::WasmtimeCx, stack::Mailbox};
 use crate::{
     config::EngineConfig,
-    cx::{Cx, CxInner, Func},
+    cx::{Cx, CxInner},
     error::EngineError,
+    handles::Func,
     isolate::IsolateData,
     limits::{Limiter, Limits},
     shared_memory::SharedMemory,

@@ -1,7 +1,7 @@
 //! The adapter for wasmtime.
 //!
 //! A function is called with `Func::call_unchecked` and a host function defined with `Func::new_unchecked`: words go in and
-//! out without a look at types, which the [`Signature`](crate::cx::Signature) kept beside each function makes sound.
+//! out without a look at types, which the [`Signature`](crate::signature::Signature) kept beside each function makes sound.
 //!
 //! # How a stack blocks
 //! Host functions, blocking ones too, are synchronous to the engine. One that blocks calls the isolate's only asynchronous

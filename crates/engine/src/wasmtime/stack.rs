@@ -15,8 +15,8 @@ use super::{
     isolate::{Entry, StoreData, WasmtimeIsolate, begin_slice},
 };
 use crate::{
-    cx::{Extern, Func, FuncInner, Instance},
     error::EngineError,
+    handles::{Extern, Func, FuncInner, Instance},
     isolate::{Isolate, IsolateData, IsolateInner},
     module::Module,
     native_stack,
