@@ -5,7 +5,7 @@ use crate::isolation::Isolation;
 use crate::{Engine, Result};
 use anyhow::Context;
 use std::sync::{Arc, OnceLock};
-use tidegate_core::plan::{LiftIdx, ModuleIdx, OptionsIdx, Plan, TrampolineIdx};
+use tidegate_core::plan::{LiftIdx, ModuleIdx, OptionsIdx, Plan, PlanLimits, TrampolineIdx};
 use tidegate_core::types::FuncTypeIdx;
 use tidegate_engine::{self as engine, EngineKind};
 
@@ -45,7 +45,10 @@ impl Component {
     /// # Errors
     /// Malformed, invalid or unsupported bytes, with the offset.
     pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self> {
-        let component = Self::decode(engine, bytes)?;
+        let bytes = to_binary(bytes.as_ref())?;
+        // The engine validates the bodies as it compiles them, below.
+        let plan = Plan::without_bodies(&bytes, &PlanLimits::default())?;
+        let component = Self::planned(engine, bytes, plan);
         for index in 0..component.0.modules.len() {
             component.module(ModuleIdx(index as u32), engine.kind())?;
         }

@@ -4,7 +4,7 @@ use super::{ModuleIdx, PlanError, PlanLimits};
 use std::collections::HashMap;
 use std::ops::Range;
 use wasmparser::{
-    CanonicalFunction, ComponentAlias, ComponentExport, ComponentImport, ComponentInstance,
+    CanonicalFunction, Chunk, ComponentAlias, ComponentExport, ComponentImport, ComponentInstance,
     ComponentName, ComponentNameSectionReader, ComponentType, CoreType, Encoding, FromReader,
     Instance, KnownCustom, Parser, Payload, SectionLimited,
 };
@@ -42,96 +42,89 @@ pub(super) struct Decoded<'a> {
     pub modules: Vec<Range<usize>>,
 }
 
-/// What the reader is in the midst of.
-enum Frame<'a> {
-    Module,
-    Component {
-        offset: usize,
-        definition: Definition<'a>,
-    },
-}
-
-/// Reads a component. Core modules are skipped.
+/// Reads a component. Core modules are stepped over.
 pub(super) fn decode<'a>(
     bytes: &'a [u8],
     features: wasmparser::WasmFeatures,
     limits: &PlanLimits,
 ) -> Result<Decoded<'a>, PlanError> {
     let mut modules = Vec::new();
-    let mut frames: Vec<Frame<'a>> = Vec::new();
-    // Where the frame begins whose version comes next.
-    let mut begin = 0;
     let mut parser = Parser::new(0);
     parser.set_features(features);
-    for payload in parser.parse_all(bytes) {
-        let payload = payload?;
-        if let Payload::Version { encoding, .. } = payload {
-            if frames.len() >= limits.max_depth as usize {
-                return Err(PlanError::Limit {
-                    what: "levels of nested components",
-                    limit: limits.max_depth.into(),
-                    option: "max_depth",
-                    offset: begin,
-                });
-            }
-            frames.push(match encoding {
-                Encoding::Component => Frame::Component {
-                    offset: begin,
-                    definition: Definition::default(),
-                },
-                Encoding::Module if frames.is_empty() => return Err(PlanError::CoreModule),
-                Encoding::Module => Frame::Module,
-            });
-            continue;
-        }
-        let Some(Frame::Component { definition, .. }) = frames.last_mut() else {
-            // Inside a core module; its end is the end of its frame.
-            if matches!(payload, Payload::End(_)) {
-                frames.pop();
-            }
-            continue;
+    // The components around the one that is read, outermost first: where the inner one begins, their definitions, their parsers.
+    let mut outer: Vec<(usize, Definition<'a>, Parser)> = Vec::new();
+    let mut definition = Definition::default();
+    let mut rest = bytes;
+    loop {
+        let (consumed, payload) = match parser.parse(rest, true)? {
+            Chunk::Parsed { consumed, payload } => (consumed, payload),
+            Chunk::NeedMoreData(_) => return Err(ends_early(bytes)),
         };
+        rest = rest.get(consumed..).ok_or_else(|| ends_early(bytes))?;
         match payload {
+            Payload::Version { encoding, .. } => {
+                if encoding == Encoding::Module {
+                    return Err(match outer.last() {
+                        None => PlanError::CoreModule,
+                        Some((offset, ..)) => PlanError::Invalid {
+                            message: "expected a component, found a core module".into(),
+                            offset: *offset,
+                        },
+                    });
+                }
+            }
             Payload::ModuleSection {
-                unchecked_range, ..
+                unchecked_range: range,
+                ..
             } => {
-                begin = unchecked_range.start;
+                rest = rest.get(range.len()..).ok_or_else(|| ends_early(bytes))?;
                 let index = ModuleIdx(modules.len() as u32);
-                definition.items.push((begin, Item::CoreModule(index)));
-                modules.push(unchecked_range);
+                definition
+                    .items
+                    .push((range.start, Item::CoreModule(index)));
+                modules.push(range);
             }
             Payload::ComponentSection {
-                unchecked_range, ..
-            } => begin = unchecked_range.start,
-            Payload::End(end) => {
-                let Some(Frame::Component { offset, definition }) = frames.pop() else {
-                    return Err(bug(end));
-                };
-                match frames.last_mut() {
-                    None => {
-                        return Ok(Decoded {
-                            root: definition,
-                            modules,
-                        });
-                    }
-                    Some(Frame::Component {
-                        definition: outer, ..
-                    }) => outer.items.push((offset, Item::Component(definition))),
-                    Some(Frame::Module) => return Err(bug(end)),
+                parser: inner,
+                unchecked_range: range,
+            } => {
+                if outer.len() + 1 >= limits.max_depth as usize {
+                    return Err(PlanError::Limit {
+                        what: "levels of nested components",
+                        limit: limits.max_depth.into(),
+                        option: "max_depth",
+                        offset: range.start,
+                    });
                 }
+                let around = std::mem::take(&mut definition);
+                outer.push((range.start, around, std::mem::replace(&mut parser, inner)));
+            }
+            Payload::End(_) => {
+                let Some((offset, around, around_parser)) = outer.pop() else {
+                    return Ok(Decoded {
+                        root: definition,
+                        modules,
+                    });
+                };
+                let nested = std::mem::replace(&mut definition, around);
+                definition.items.push((offset, Item::Component(nested)));
+                parser = around_parser;
             }
             payload => {
                 if let Payload::ComponentTypeSection(section) = &payload {
                     super::valid::check_nesting(bytes, section, features, limits)?;
                 }
-                read_section(definition, payload)?;
+                read_section(&mut definition, payload)?;
             }
         }
     }
-    Err(PlanError::Invalid {
+}
+
+fn ends_early(bytes: &[u8]) -> PlanError {
+    PlanError::Invalid {
         message: "unexpected end of the binary".into(),
         offset: bytes.len(),
-    })
+    }
 }
 
 fn read_section<'a>(
@@ -187,12 +180,5 @@ fn read_names<'a>(definition: &mut Definition<'a>, section: ComponentNameSection
             Ok(_) => {}
             Err(_) => return,
         }
-    }
-}
-
-fn bug(offset: usize) -> PlanError {
-    PlanError::Bug {
-        what: "the component around an end",
-        offset,
     }
 }

@@ -33,6 +33,7 @@ pub use step::{CoreDef, ModuleDef, Step};
 
 use crate::types::Types;
 use std::ops::Range;
+use valid::Bodies;
 
 /// A decoded and validated component, ready to be linked and instantiated any number of times.
 #[derive(Debug, Default)]
@@ -73,10 +74,15 @@ impl Plan {
     /// # Errors
     /// See [`new`](Self::new).
     pub fn with_limits(bytes: &[u8], limits: &PlanLimits) -> Result<Plan, PlanError> {
-        let decoded = decode::decode(bytes, valid::features(), limits)?;
-        valid::check_types(&decoded.root, limits)?;
-        valid::validate(bytes)?;
-        planner::plan(bytes, decoded, limits)
+        Self::validated(bytes, limits, Bodies::Validate)
+    }
+
+    /// The same without validating the bodies of core functions: for whoever compiles every module at once with an engine that does.
+    ///
+    /// # Errors
+    /// See [`new`](Self::new).
+    pub fn without_bodies(bytes: &[u8], limits: &PlanLimits) -> Result<Plan, PlanError> {
+        Self::validated(bytes, limits, Bodies::Skip)
     }
 
     /// Plans a binary that [`new`](Self::new) has accepted before, without validating it again: when its compiled form comes from a
@@ -86,6 +92,13 @@ impl Plan {
     /// The binary was not valid after all, as far as that is noticed.
     pub fn of_validated(bytes: &[u8], limits: &PlanLimits) -> Result<Plan, PlanError> {
         let decoded = decode::decode(bytes, valid::features(), limits)?;
+        planner::plan(bytes, decoded, limits)
+    }
+
+    fn validated(bytes: &[u8], limits: &PlanLimits, bodies: Bodies) -> Result<Plan, PlanError> {
+        let decoded = decode::decode(bytes, valid::features(), limits)?;
+        valid::check_types(&decoded.root, limits)?;
+        valid::validate(bytes, bodies)?;
         planner::plan(bytes, decoded, limits)
     }
 }

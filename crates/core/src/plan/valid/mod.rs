@@ -27,14 +27,22 @@ pub(super) fn features() -> WasmFeatures {
         | WasmFeatures::CM_CANON_NAMES
 }
 
+/// Whether the bodies of core functions are validated too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bodies {
+    Validate,
+    Skip,
+}
+
 /// Validates a component with everything in it.
-pub(super) fn validate(bytes: &[u8]) -> Result<(), PlanError> {
+pub(super) fn validate(bytes: &[u8], bodies: Bodies) -> Result<(), PlanError> {
     let mut validator = Validator::new_with_features(features());
     let mut parser = Parser::new(0);
     parser.set_features(features());
     let mut allocations = FuncValidatorAllocations::default();
     for payload in parser.parse_all(bytes) {
-        if let ValidPayload::Func(func, body) = validator.payload(&payload?)? {
+        let payload = validator.payload(&payload?)?;
+        if let (ValidPayload::Func(func, body), Bodies::Validate) = (payload, bodies) {
             let mut func = func.into_validator(allocations);
             func.validate(&body)?;
             allocations = func.into_allocations();
