@@ -42,3 +42,8 @@ pub use tidegate_core::trap::Trap as AbiTrap;
 pub use tidegate_engine::{Backtrace, Frame, Trap, TrapCode};
 pub use tidegate_macros::{ComponentType, Lift, Lower, bindgen, flags};
 pub use typed_func::TypedFunc;
+
+/// Compiles the code in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -11,6 +11,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
+use tidegate_core::plan::{Export, ImportKind, Plan};
 
 /// Prints what there is to know about a file.
 pub fn execute(args: &InspectArgs) -> Outcome {
@@ -43,11 +44,15 @@ fn component(args: &InspectArgs, bytes: &[u8]) -> Result<String> {
             // Types that have no name cannot be written as WIT; the names can be told all the same.
             writeln!(text, "{error:#}; its imports and exports:")?;
             for import in &plan.imports {
-                writeln!(text, "  import {}", import.path.join(" "))?;
+                let path = import.path.join(" ");
+                match &import.kind {
+                    ImportKind::Func(ty) => {
+                        writeln!(text, "  import {path}: {}", plan.types.display_func(*ty))?
+                    }
+                    _ => writeln!(text, "  import {path}")?,
+                }
             }
-            for (name, _) in &plan.exports {
-                writeln!(text, "  export {name}")?;
-            }
+            exports(&mut text, plan, &plan.exports, "")?;
         }
     }
     section(&mut text, "Isolates");
@@ -65,6 +70,28 @@ fn component(args: &InspectArgs, bytes: &[u8]) -> Result<String> {
         &touch::by_interfaces(plan.imports.iter().map(|import| &*import.path[0])),
     );
     Ok(text)
+}
+
+/// Lists exports, those of instances after the names of these.
+fn exports(
+    text: &mut String,
+    plan: &Plan,
+    exported: &[(Box<str>, Export)],
+    of: &str,
+) -> Result<()> {
+    for (name, export) in exported {
+        match export {
+            Export::Func { ty, .. } => writeln!(
+                text,
+                "  export {of}{name}: {}",
+                plan.types.display_func(*ty)
+            )?,
+            Export::Type(ty) => writeln!(text, "  export {of}{name}: {}", plan.types.display(*ty))?,
+            Export::Instance(inner) => exports(text, plan, inner, &format!("{of}{name} "))?,
+            _ => writeln!(text, "  export {of}{name}")?,
+        }
+    }
+    Ok(())
 }
 
 fn module(args: &InspectArgs, bytes: &[u8]) -> Result<String> {

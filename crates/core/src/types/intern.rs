@@ -40,7 +40,7 @@ pub enum TypeError {
         limit: usize,
     },
     /// A type has no parts, or too many.
-    #[error("`{what}` type with {count} parts: must have 1 to {limit}")]
+    #[error("{}", parts(what, *count, *limit))]
     Parts {
         /// The kind of type.
         what: &'static str,
@@ -49,6 +49,20 @@ pub enum TypeError {
         /// The limit.
         limit: usize,
     },
+}
+
+/// In the words of the specification's tests, where they have any.
+fn parts(what: &str, count: usize, limit: usize) -> String {
+    let missing = match what {
+        _ if count > 0 => return format!("cannot have more than {limit} {what}"),
+        "variant" => "variant type must have at least one case",
+        "enum" => "enum type must have at least one variant",
+        "record" => "record type must have at least one field",
+        "tuple" => "tuple type must have at least one type",
+        "flags" => "flags must have at least one entry",
+        _ => return format!("`{what}` type must have at least one part"),
+    };
+    missing.into()
 }
 
 /// What the Canonical ABI derives from a composite type.
