@@ -40,7 +40,7 @@ pub enum TypeError {
         limit: usize,
     },
     /// A type has no parts, or too many.
-    #[error("{}", parts(what, *count, *limit))]
+    #[error("{}", refused_parts(what, *count, *limit))]
     Parts {
         /// The kind of type.
         what: &'static str,
@@ -52,7 +52,7 @@ pub enum TypeError {
 }
 
 /// In the words of the specification's tests, where they have any.
-fn parts(what: &str, count: usize, limit: usize) -> String {
+fn refused_parts(what: &str, count: usize, limit: usize) -> String {
     let missing = match what {
         _ if count > 0 => return format!("cannot have more than {limit} {what}"),
         "variant" => "variant type must have at least one case",
