@@ -67,7 +67,8 @@ pub(super) fn decode<'a>(
                     return Err(match outer.last() {
                         None => PlanError::CoreModule,
                         Some((offset, ..)) => PlanError::Invalid {
-                            message: "expected a component, found a core module".into(),
+                            message: "expected a version header for a component, found that of a core module"
+                                .into(),
                             offset: *offset,
                         },
                     });
