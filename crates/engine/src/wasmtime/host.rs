@@ -62,17 +62,31 @@ fn read(value: &ValRaw, kind: Number) -> u64 {
     }
 }
 
-/// The words of a host call. Most have few, and need no allocation.
-const SLOTS: usize = Signature::MAX;
+/// The most words of a host call that gets by with a small array: zeroing a large one would cost as much as the call.
+const FEW: usize = 4;
 
+/// Runs a host function with the words of its parameters, and gives those of its results to the engine.
 #[inline(always)]
 fn host_call(
     signature: Signature,
     values: &mut [MaybeUninit<ValRaw>],
     call: impl FnOnce(&mut [u64]) -> wasmtime::Result<()>,
 ) -> wasmtime::Result<()> {
-    let mut slots = [0u64; SLOTS];
     let count = signature.slots();
+    if count <= FEW {
+        with_slots(signature, values, &mut [0; FEW][..count], call)
+    } else {
+        with_slots(signature, values, &mut [0; Signature::MAX][..count], call)
+    }
+}
+
+#[inline(always)]
+fn with_slots(
+    signature: Signature,
+    values: &mut [MaybeUninit<ValRaw>],
+    slots: &mut [u64],
+    call: impl FnOnce(&mut [u64]) -> wasmtime::Result<()>,
+) -> wasmtime::Result<()> {
     for (index, slot) in slots[..usize::from(signature.params)]
         .iter_mut()
         .enumerate()
@@ -83,7 +97,7 @@ fn host_call(
             signature.param(index),
         );
     }
-    call(&mut slots[..count])?;
+    call(slots)?;
     for (value, slot) in values
         .iter_mut()
         .zip(&slots[..usize::from(signature.results)])
@@ -182,19 +196,16 @@ fn park<D: IsolateData>(
     Ok(())
 }
 
-/// The asynchronous function that suspends a stack: not ready until there is a job.
+/// The asynchronous function that suspends a stack: ready when it is polled again, which is when the stack is resumed.
 fn park_func<D: IsolateData>(mut store: StoreContextMut<'_, StoreData<D>>) -> wasmtime::Func {
     let ty = wasmtime::FuncType::new(store.engine(), [], []);
-    let mailbox = store.data().mailbox.clone();
-    wasmtime::Func::new_async(&mut store, ty, move |_, _, _| {
-        let mailbox = mailbox.clone();
-        Box::new(async move {
-            poll_fn(|_| match mailbox.has_job() {
-                true => Poll::Ready(()),
+    wasmtime::Func::new_async(&mut store, ty, |_, _, _| {
+        let mut is_resumed = false;
+        Box::new(poll_fn(move |_| {
+            match std::mem::replace(&mut is_resumed, true) {
+                true => Poll::Ready(Ok(())),
                 false => Poll::Pending,
-            })
-            .await;
-            Ok(())
-        })
+            }
+        }))
     })
 }
