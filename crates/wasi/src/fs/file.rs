@@ -123,6 +123,47 @@ impl File {
         retry(|| rustix::io::readv(&self.fd, into))
     }
 
+    /// [`read`](Self::read) that does not wait for a device either: what a regular file does not have
+    /// in the page cache is `WouldBlock`. Where the host cannot tell, it waits.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub fn read_cached(&self, into: &mut [IoSliceMut<'_>]) -> Result<usize, ErrorCode> {
+        self.read_without_waiting(into, AT_POSITION)
+            .unwrap_or_else(|| self.read(into))
+    }
+
+    /// [`read_at`](Self::read_at) that does not wait for a device either, as
+    /// [`read_cached`](Self::read_cached).
+    ///
+    /// # Errors
+    /// As for [`read_at`](Self::read_at).
+    pub fn read_at_cached(
+        &self,
+        into: &mut [IoSliceMut<'_>],
+        offset: u64,
+    ) -> Result<usize, ErrorCode> {
+        let offset = checked_offset(offset)?;
+        self.read_without_waiting(into, offset)
+            .unwrap_or_else(|| self.read_at(into, offset))
+    }
+
+    /// `None`: this file, or the host, is not one for that.
+    fn read_without_waiting(
+        &self,
+        into: &mut [IoSliceMut<'_>],
+        offset: u64,
+    ) -> Option<Result<usize, ErrorCode>> {
+        if self.kind != FileType::RegularFile || !self.read {
+            return None;
+        }
+        let flags = ReadWriteFlags::NOWAIT;
+        match retry(|| rustix::io::preadv2(&self.fd, into, offset, flags)) {
+            Err(ErrorCode::Unsupported | ErrorCode::Invalid) => None,
+            answer => Some(answer),
+        }
+    }
+
     /// Reads at `offset`, in bytes.
     ///
     /// # Errors

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use super::memory::{Iovecs, Slot};
 use super::table::{Entry, Resource};
 use super::types::{Errno, fdflags, rights};
-use super::{Memory, Preview1, Stop};
+use super::{Memory, Preview1, Progress, Stop};
 use crate::fs::{Advice, ErrorCode};
-use crate::io::{Descriptor, Direction, Flush, Input, Output, Read, Readiness, Write, file_ready};
+use crate::io::{
+    Descriptor, Direction, Flush, Input, Output, Read, Readiness, Write, file_fetched, file_ready,
+    off_thread,
+};
 
 /// Buffers that hold no more than this together are written at once, so that a line that a program
 /// puts together from pieces stays together.
@@ -16,7 +19,7 @@ const GATHERED: usize = 4096;
 
 impl Preview1 {
     /// `fd_read`: reads into a list of buffers and stores at `nread` how many bytes came, 0 at the
-    /// end. Waits for the first byte only.
+    /// end. Waits for the first byte only, or for the device where a file is not in the page cache.
     /// [Spec](https://github.com/WebAssembly/WASI/blob/fae981ba/preview1/docs.md#fd_read)
     ///
     /// Fails with `badf` for what is not open or not for reading, `isdir` for directories,
@@ -46,12 +49,24 @@ impl Preview1 {
                 let count = read_some(memory, &iovecs, |buffer| socket.try_read(buffer))?;
                 count.ok_or_else(|| would_block(nonblocking, || read_ready(socket)))?
             }
-            Resource::File(file) => match file.read(memory.slices_mut(&iovecs).as_mut_slice()) {
-                Err(ErrorCode::WouldBlock) => {
-                    return Err(would_block(nonblocking, || file_ready(file, false)));
+            Resource::File(file) => {
+                let mut slices = memory.slices_mut(&iovecs);
+                let result = match self.resume.take() {
+                    Some(Progress::Fetched) => file.read(&mut slices),
+                    _ => file.read_cached(&mut slices),
+                };
+                match result {
+                    Err(ErrorCode::WouldBlock) if file.is_always_ready() => {
+                        let position = file.seek(SeekFrom::Current(0))?;
+                        let fetched = file_fetched(file, position, iovecs.total());
+                        return Err(self.resume.wait(Progress::Fetched, fetched));
+                    }
+                    Err(ErrorCode::WouldBlock) => {
+                        return Err(would_block(nonblocking, || file_ready(file, false)));
+                    }
+                    result => result?,
                 }
-                result => result?,
-            },
+            }
             Resource::Dir(_) => return Err(Errno::Isdir.into()),
             Resource::Output(_) => return Err(Errno::Badf.into()),
             Resource::Listener(_) => return Err(Errno::Inval.into()),
@@ -131,8 +146,18 @@ impl Preview1 {
         let iovecs = memory.iovecs(iovs, iovs_len)?;
         let nread = memory.slot::<4>(nread)?;
         let file = entry.file(rights::FD_READ | rights::FD_SEEK, Errno::Spipe)?;
-        let count = file.read_at(memory.slices_mut(&iovecs).as_mut_slice(), offset)?;
-        put_count(memory, nread, count)
+        let mut slices = memory.slices_mut(&iovecs);
+        let result = match self.resume.take() {
+            Some(Progress::Fetched) => file.read_at(&mut slices, offset),
+            _ => file.read_at_cached(&mut slices, offset),
+        };
+        match result {
+            Err(ErrorCode::WouldBlock) if file.is_always_ready() => {
+                let fetched = file_fetched(file, offset, iovecs.total());
+                Err(self.resume.wait(Progress::Fetched, fetched))
+            }
+            result => put_count(memory, nread, result?),
+        }
     }
 
     /// `fd_pwrite`: writes at `offset`, in bytes, and leaves the position. As in POSIX the flag
@@ -277,30 +302,39 @@ impl Preview1 {
     fn flush(&mut self, fd: u32, right: u64) -> Result<(), Stop> {
         let entry = self.table.get_mut(fd)?;
         let granted = entry.demand(right);
-        match &mut entry.resource {
+        let work: Box<dyn FnOnce() -> Result<(), ErrorCode> + Send> = match &mut entry.resource {
             Resource::File(file) => {
                 granted?;
-                Ok(match right {
+                let file = Arc::clone(file);
+                Box::new(move || match right {
                     rights::FD_SYNC => file.sync(),
                     _ => file.sync_data(),
-                }?)
+                })
             }
             Resource::Dir(open) => {
                 granted?;
-                Ok(open.dir.sync()?)
+                let dir = Arc::clone(&open.dir);
+                Box::new(move || dir.sync())
             }
             Resource::Output(output) => {
                 granted?;
-                match output.try_flush() {
+                return match output.try_flush() {
                     Flush::Done => Ok(()),
                     Flush::Pending => Err(Stop::Wait(output.ready())),
                     Flush::Failed(error) => Err(Errno::from(error).into()),
-                }
+                };
             }
             Resource::Input(_) | Resource::Listener(_) | Resource::Socket(_) => {
-                Err(Errno::Inval.into())
+                return Err(Errno::Inval.into());
             }
+        };
+        if let Some(Progress::Synced(answer)) = self.resume.take()
+            && let Some(result) = answer.get()
+        {
+            return Ok((*result)?);
         }
+        let (readiness, answer) = off_thread(work);
+        Err(self.resume.wait(Progress::Synced(answer), readiness))
     }
 }
 

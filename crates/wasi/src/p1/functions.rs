@@ -148,7 +148,7 @@ functions! {
     fd_filestat_get(fd: u32, stat: u32) -> errno;
     fd_filestat_set_size(fd: u32, size: u64) -> errno;
     fd_filestat_set_times(fd: u32, atim: u64, mtim: u64, flags: u32) -> errno;
-    fd_pread(fd: u32, iovs: u32, iovs_len: u32, offset: u64, nread: u32) -> errno;
+    fd_pread(fd: u32, iovs: u32, iovs_len: u32, offset: u64, nread: u32) -> errno waits;
     fd_prestat_dir_name(fd: u32, path: u32, path_len: u32) -> errno;
     fd_prestat_get(fd: u32, prestat: u32) -> errno;
     fd_pwrite(fd: u32, iovs: u32, iovs_len: u32, offset: u64, nwritten: u32) -> errno;

@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use super::types::Errno;
 use crate::fs::ErrorCode;
-use crate::io::Readiness;
+use crate::io::{Answer, Readiness};
 
 /// What a call comes to. See [`Function::call`](super::Function::call).
 pub enum Outcome {
@@ -110,12 +110,16 @@ pub(super) struct Resume {
 }
 
 /// How far a function had come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum Progress {
     /// `poll_oneoff` began at this time of the monotonic clock, in nanoseconds.
     Poll { started: u64 },
     /// `random_get` or `sock_recv` has stored this many bytes.
     Filled { bytes: usize },
+    /// What a read did not find in the page cache was brought there.
+    Fetched,
+    /// A device was asked to keep what was written; its answer.
+    Synced(Answer<Result<(), ErrorCode>>),
     /// `sched_yield` has let others run.
     Yielded,
 }

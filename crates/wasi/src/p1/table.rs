@@ -110,7 +110,7 @@ impl Entry {
     /// The file, for an operation that needs `rights` and a position or a size.
     ///
     /// Fails with `isdir` for directories and `otherwise` for everything else.
-    pub(super) fn file(&self, rights: u64, otherwise: Errno) -> Result<&File, Errno> {
+    pub(super) fn file(&self, rights: u64, otherwise: Errno) -> Result<&Arc<File>, Errno> {
         match &self.resource {
             Resource::File(file) => {
                 self.demand(rights)?;

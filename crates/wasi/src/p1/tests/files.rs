@@ -198,3 +198,28 @@ fn directory_is_neither_read_nor_written_as_a_file() {
     );
     assert_eq!(guest.open(ROOT, "file", 16, 0), Err(Errno::Inval));
 }
+
+#[test]
+fn what_is_not_in_the_page_cache_is_fetched_without_blocking() {
+    let mut guest = Guest::new();
+    let content: Vec<u8> = (0..300_000u32).map(|n| (n % 251) as u8).collect();
+    fs::write(guest.host_path("file"), &content).unwrap();
+    let fd = guest.open(ROOT, "file", 0, ALL).unwrap();
+    call!(guest, fd_sync(fd)).unwrap();
+    // Some filesystems keep it all the same; then there is nothing to wait for.
+    call!(guest, fd_advise(fd, 0, 0, 4)).unwrap();
+    let mut found = Vec::new();
+    loop {
+        let part = guest.read(fd, 0x10000).unwrap();
+        if part.is_empty() {
+            break;
+        }
+        found.extend(part);
+    }
+    assert!(found == content);
+    call!(guest, fd_advise(fd, 0, 0, 4)).unwrap();
+    let count = guest.iovecs(&[(DATA, 100)]);
+    call!(guest, fd_pread(fd, LIST, count, 200_000, OUT)).unwrap();
+    assert_eq!(guest.get_u32(OUT), 100);
+    assert_eq!(guest.get(DATA, 100), &content[200_000..200_100]);
+}

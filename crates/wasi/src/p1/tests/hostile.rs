@@ -211,3 +211,64 @@ fn broken_pipe_is_an_error_for_the_guest() {
     assert_eq!(guest.write(1, b"lost"), Err(Errno::Pipe));
     assert_eq!(guest.write(1, b"lost"), Err(Errno::Pipe));
 }
+
+/// Small numbers that collide, and the ends of ranges: most calls get past some of the checks.
+#[test]
+fn random_calls_of_every_function_never_bring_the_host_down() {
+    use crate::random::SeededRandom;
+
+    let seed = 0x7469_6465;
+    let mut random = SeededRandom::new(seed);
+    let mut guest = Guest::with(|ctx| ctx.arg("prog").env("A", "1"));
+    guest.host.limit_descriptors(12);
+    for (name, contents) in [("a", "0123456789"), ("b", "")] {
+        fs::write(guest.host_path(name), contents).unwrap();
+    }
+    fs::create_dir(guest.host_path("d")).unwrap();
+    let paths = [
+        "a", "b", "d", "d/a", "..", "a/", "d/..", "/a", "", "l", "./d/./a",
+    ];
+    let mut pick = |choices: &[u64]| choices[random.next_u64() as usize % choices.len()];
+    let size = guest.memory.len() as u64;
+    for round in 0..30_000 {
+        // Lists of buffers, subscriptions and paths lie over each other in the first bytes.
+        for word in 0..24 {
+            let value = pick(&[0, 1, 2, 3, 5, 8, 16, 100, size - 4, size, u64::MAX]) as u32;
+            guest.put(word * 4, &value.to_le_bytes());
+        }
+        let path = paths[pick(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]) as usize];
+        guest.put(100, path.as_bytes());
+        let function = &FUNCTIONS[pick(&(0..46).collect::<Vec<_>>()) as usize];
+        let arguments: Vec<u64> = function
+            .params()
+            .iter()
+            .map(|_| match pick(&[0, 0, 1, 1, 1, 2]) {
+                0 => pick(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11]),
+                1 => pick(&[0, 8, 100, path.len() as u64, ALL, 5, 3]),
+                _ => pick(&[size - 1, size, 1 << 31, u32::MAX.into(), 1 << 63, u64::MAX]),
+            })
+            .collect();
+        match function.call(&mut guest.host, &mut guest.memory, &arguments) {
+            Ok(Outcome::Done(number)) => assert!(number <= 76, "round {round}"),
+            Ok(Outcome::Exit(_)) => assert!(function.name().starts_with("proc_")),
+            Ok(Outcome::Wait(readiness)) => drop(readiness),
+            Err(trap) => assert!(matches!(trap, Trap::OutOfBounds { .. }), "{trap}"),
+        }
+        if guest.fdstat(ROOT).is_err() {
+            // It closed its directory: give it a new table over what it made so far.
+            let root = Preopen::open(guest.root.path(), "/", Access::ReadWrite).unwrap();
+            let read = Preopen::open(guest.root.path(), "/ro", Access::ReadOnly).unwrap();
+            let ctx = WasiCtx::builder().preopen(root).preopen(read);
+            guest.host = Preview1::new(ctx.build());
+        }
+    }
+    let now = fs::read_dir(guest.root.path().parent().unwrap()).unwrap();
+    let names: Vec<_> = now
+        .filter_map(|entry| Some(entry.ok()?.file_name()))
+        .collect();
+    assert!(
+        !names
+            .iter()
+            .any(|name| paths.iter().any(|path| name == *path))
+    );
+}
