@@ -312,3 +312,26 @@ both! {
         assert_eq!(cx.global_get(own).unwrap(), 40);
     }
 }
+
+#[test]
+fn wasmi_bounds_what_catching_by_reference_takes() {
+    let engine = engine(EngineKind::Wasmi);
+    let module = module(
+        &engine,
+        r#"(module
+            (tag $t)
+            (func (export "run")
+                (loop $l
+                    (block $h (result exnref)
+                        (try_table (catch_all_ref $h) (throw $t))
+                        (unreachable))
+                    (drop)
+                    (br $l))))"#,
+    );
+    let mut isolate = isolate(&engine);
+    isolate.enable_exceptions();
+    let instance = instantiate(&mut isolate, &module, &[]);
+    let error = call(&mut isolate, instance, "run", &[]).unwrap_err();
+    let trap = error.downcast_ref::<Trap>().unwrap();
+    assert_eq!(trap.code, TrapCode::OutOfResources);
+}

@@ -11,11 +11,17 @@ use crate::{
     wasmi::{convert, isolate::StoreData},
 };
 
+/// How many exceptions an isolate can catch by reference. The engine frees references with the store only, so that a guest
+/// could otherwise take any amount of memory.
+const MAX_REFERENCES: u32 = 100_000;
+
 /// Exceptions of a store.
 pub(in crate::wasmi) struct Exceptions {
     /// Whether one is in flight: imported by every module.
     pub(in crate::wasmi) pending: Global,
     current: Option<Exception>,
+    /// How many references were made.
+    references: u32,
     tags: Vec<Tag>,
     /// The functions that need no tag.
     shared: [Func; 3],
@@ -47,6 +53,7 @@ impl Exceptions {
         Self {
             pending: Global::new(&mut store, Val::I32(0), Mutability::Var),
             current: None,
+            references: 0,
             tags: Vec::new(),
             shared: [
                 Func::new(&mut store, FuncType::new([], external()), take),
@@ -165,9 +172,17 @@ fn take<D: IsolateData>(
     _: &[Val],
     results: &mut [Val],
 ) -> Result<(), wasmi::Error> {
-    if let Some(exception) = set(caller.as_context_mut(), None) {
-        results[0] = Val::from(ExternRef::new(&mut caller, exception));
+    let Some(exception) = set(caller.as_context_mut(), None) else {
+        return Ok(());
+    };
+    if let Some(exceptions) = &mut caller.data_mut().exceptions {
+        exceptions.references += 1;
+        if exceptions.references > MAX_REFERENCES {
+            let trap = Trap::new(TrapCode::OutOfResources);
+            return Err(convert::to_engine(trap.into()));
+        }
     }
+    results[0] = Val::from(ExternRef::new(&mut caller, exception));
     Ok(())
 }
 
