@@ -81,8 +81,16 @@ const COMPONENTS: [&str; 3] = [
 #[test]
 fn decode() {
     let seeds = COMPONENTS.map(|text| wat::parse_str(text).unwrap());
-    for seed in &seeds {
+    for (i, seed) in seeds.iter().enumerate() {
         tidegate_fuzz::decode(seed);
+        // For a fuzzer to begin with.
+        if let Some(corpus) = std::env::var_os("FUZZ_CORPUS") {
+            std::fs::write(
+                std::path::Path::new(&corpus).join(format!("seed-{i}")),
+                seed,
+            )
+            .unwrap();
+        }
     }
     rounds(4_000, |round| {
         let mut random = Random::new(round);

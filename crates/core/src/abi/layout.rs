@@ -204,3 +204,75 @@ pub(super) const fn align_to(offset: u32, align: u32) -> u32 {
 const fn max(a: u32, b: u32) -> u32 {
     if a > b { a } else { b }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{Case, TypeDef, Types, ValType};
+
+    fn same(types: &mut Types, def: TypeDef, layout: Layout) {
+        let ty = types.intern(def).unwrap();
+        for memory64 in [false, true] {
+            let interned = types.layout(ty, memory64);
+            assert_eq!(interned.size as usize, layout.size(memory64), "{memory64}");
+            assert_eq!(interned.align, layout.align(memory64), "{memory64}");
+        }
+        assert_eq!(types.flat_count(ty), layout.flat);
+    }
+
+    #[test]
+    fn layouts_of_rust_types_are_those_of_interned_types() {
+        let types = &mut Types::default();
+        let byte = Layout::scalar(1);
+        let long = Layout::scalar(8);
+        same(
+            types,
+            TypeDef::Tuple([ValType::U8, ValType::String, ValType::U64, ValType::U8].into()),
+            Layout::record(&[byte, Layout::PAIR, long, byte]),
+        );
+        same(
+            types,
+            TypeDef::FixedList {
+                element: ValType::String,
+                length: 3,
+            },
+            Layout::array(Layout::PAIR, 3),
+        );
+        for count in [1, 2, 256, 257, 65_536, 65_537] {
+            let labels = (0..count).map(|i| format!("x{i}").into()).collect();
+            same(types, TypeDef::Enum(labels), Layout::enumeration(count));
+        }
+        for count in [1, 8, 9, 16, 17, 32] {
+            let labels = (0..count).map(|i| format!("x{i}").into()).collect();
+            same(types, TypeDef::Flags(labels), Layout::flags(count));
+        }
+        let case = |name: &str, ty| Case {
+            name: name.into(),
+            ty,
+        };
+        same(
+            types,
+            TypeDef::Variant(
+                [
+                    case("a", None),
+                    case("b", Some(ValType::U64)),
+                    case("c", Some(ValType::String)),
+                ]
+                .into(),
+            ),
+            VariantLayout::new(&[Layout::EMPTY, long, Layout::PAIR]).layout,
+        );
+    }
+
+    #[test]
+    fn fields_are_found_where_the_layout_has_them() {
+        let mut fields = Fields::new(100, false);
+        assert_eq!(fields.next(Layout::scalar(1)), 100);
+        assert_eq!(fields.next(Layout::scalar(2)), 102);
+        assert_eq!(fields.next(Layout::PAIR), 104);
+        let mut fields = Fields::new(96, true);
+        assert_eq!(fields.next(Layout::scalar(4)), 96);
+        assert_eq!(fields.next(Layout::PAIR), 104);
+        assert_eq!(fields.next(Layout::scalar(1)), 120);
+    }
+}
