@@ -1,0 +1,86 @@
+//! Running the async half: the driver of [`State`](tidegate_core::runtime::State), which knows what happens next but runs nothing itself.
+//!
+//! Every isolate of a component that uses async is entered on a stack of its own. Where its code must let other code run (a call of
+//! another instance, a built-in that blocks), its stack parks with a [`Request`], and the driver ([`drive`]) does what was requested:
+//! it keeps a list of who is to go on when the code that runs gives control back, just like the specification's nested `resume`s.
+
+mod builtins;
+mod copy;
+mod deliver;
+mod driver;
+mod host;
+mod lower;
+mod park;
+
+pub(crate) use builtins::blocking;
+pub(crate) use copy::pass;
+pub(crate) use driver::drive;
+pub(crate) use host::{HostGoal, call_concurrent};
+pub(crate) use lower::define_lowered;
+pub(crate) use park::{Entry, Parked, Request, Run, Then};
+
+use crate::call::canon::Callee;
+use crate::call::enter::Slots;
+use crate::call::guest::{GuestCall, Pending};
+use anyhow::{Context, Result};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tidegate_core::runtime::{InstanceId, TaskId, ThreadId, WaitableId};
+use tidegate_engine::Func;
+
+/// What the driver knows of a store's tasks and threads.
+#[derive(Default)]
+pub(crate) struct Concurrent {
+    /// The calls that have not ended.
+    pub(crate) tasks: HashMap<TaskId, CallData>,
+    /// The functions of threads that have not begun, with their arguments.
+    pub(crate) new_threads: HashMap<ThreadId, (usize, Func, u64)>,
+    /// The stacks that wait to be resumed.
+    pub(crate) parked: HashMap<ThreadId, Parked>,
+    /// Flat results of synchronous calls, until the caller goes on.
+    pub(crate) returned: HashMap<WaitableId, u64>,
+    /// Results of calls by the host, until they are fetched.
+    pub(crate) host: HashMap<u64, host::HostCall>,
+    /// What made instances unusable: the cause of traps in those that depended on them.
+    pub(crate) causes: Vec<(InstanceId, String)>,
+    /// The number of the next call by the host.
+    pub(crate) next_number: u64,
+}
+
+/// A call of a guest function.
+pub(crate) struct CallData {
+    pub(crate) callee: Arc<Callee>,
+    pub(crate) from: From,
+}
+
+/// Where a call comes from.
+pub(crate) enum From {
+    /// Another guest.
+    Guest(Box<FromGuest>),
+    /// The host, by a number.
+    Host(u64),
+}
+
+/// A call from a guest.
+pub(crate) struct FromGuest {
+    pub(crate) call: GuestCall,
+    /// The core arguments.
+    pub(crate) slots: Slots,
+    pub(crate) pending: Pending,
+    /// The caller's side; `None` if the call is synchronous.
+    pub(crate) subtask: Option<WaitableId>,
+    /// The flat result, once there is one.
+    pub(crate) result: Option<u64>,
+}
+
+impl Concurrent {
+    /// A call that has not ended.
+    pub(crate) fn task(&mut self, task: TaskId) -> Result<&mut CallData> {
+        self.tasks.get_mut(&task).context(crate::error::bug("a task has no call"))
+    }
+
+    /// What made an instance unusable.
+    pub(crate) fn cause(&self) -> Option<&str> {
+        self.causes.last().map(|(_, cause)| cause.as_str())
+    }
+}

@@ -1,0 +1,74 @@
+//! Parked stacks, and what they ask of the driver.
+
+use crate::baton::Baton;
+use tidegate_core::runtime::{InstanceId, Resumed, TaskId, ThreadId, WaitableId};
+use tidegate_engine::{Func, Job, Memory, Stack};
+
+/// A stack that waits to be resumed.
+pub(crate) struct Parked {
+    pub(crate) stack: Stack<Baton>,
+    /// Whose code runs on it.
+    pub(crate) running: Running,
+    /// Where `waitable-set.wait` puts its event, if that is what it is blocked in.
+    pub(crate) memory: Option<Memory>,
+}
+
+/// What runs on a stack.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Running {
+    pub(crate) thread: ThreadId,
+    pub(crate) task: TaskId,
+    pub(crate) instance: InstanceId,
+    /// The isolate, as an index into the store's.
+    pub(crate) isolate: usize,
+    pub(crate) entry: Entry,
+}
+
+/// By what core function a stack was entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// The lifted function.
+    Lifted,
+    /// Its callback.
+    Callback,
+    /// The function of an explicit thread.
+    Explicit,
+}
+
+/// What the driver is to do for a stack that parks.
+pub(crate) enum Request {
+    /// Nothing: its thread has blocked.
+    Blocked {
+        /// The thread.
+        thread: ThreadId,
+        /// Where its event goes.
+        memory: Option<Memory>,
+    },
+    /// Run something else, and then go on.
+    Run { thread: ThreadId, run: Run, then: Then },
+    /// Let another thread run in its stead.
+    Switch { thread: ThreadId, resumed: Resumed },
+    /// It was only visited.
+    Visited,
+}
+
+/// Something to run.
+pub(crate) enum Run {
+    /// Core code, on a new stack.
+    Core { running: Running, func: Func, args: Vec<u64> },
+    /// A parked stack, with a job.
+    Resume { thread: ThreadId, job: Job<Baton> },
+    /// What the state says.
+    Thread(Resumed),
+}
+
+/// What is done when control comes back from what was run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Then {
+    /// `canon lower` of a function whose type is `async`.
+    Lowered { caller: ThreadId, subtask: WaitableId, async_: bool },
+    /// `canon lower` of another, or a call of a destructor: the task must have returned.
+    Sync { caller: Option<ThreadId>, task: TaskId },
+    /// `subtask.cancel`.
+    Cancelled { caller: ThreadId, subtask: WaitableId, async_: bool },
+}
