@@ -4,6 +4,7 @@
 //! function that is running. Entering an isolate hands it in, leaving takes it back: a pointer moved, not a lock.
 
 use crate::call::items::CopyPlans;
+use crate::concurrent::{Concurrent, Request};
 use crate::{Engine, Limits};
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -29,6 +30,8 @@ pub(crate) struct Runtime {
     pub(crate) limits: Limits,
     /// The resource types of the host, by the Rust type that stands for them.
     host_resources: HashMap<TypeId, ResourceType>,
+    /// The tasks and threads of async.
+    pub(crate) concurrent: Concurrent,
     /// How items of streams and futures pass.
     pub(crate) copies: CopyPlans,
     home: Home,
@@ -55,6 +58,7 @@ impl Runtime {
             data,
             limits,
             host_resources: HashMap::new(),
+            concurrent: Concurrent::default(),
             copies: CopyPlans::default(),
             home: Home::default(),
         }
@@ -193,6 +197,21 @@ impl Future for Waiting {
     }
 }
 
+/// Why a stack parks.
+pub(crate) enum Blocked {
+    /// The host is at work for it, and holds the store.
+    Waiting(Waiting),
+    /// It hands the store to the driver, with a request.
+    Request(Baton, Request),
+}
+
+impl Blocked {
+    /// Waiting for a future, which has the baton.
+    pub(crate) fn waiting(future: impl Future<Output = Job<Baton>> + Send + 'static) -> Self {
+        Self::Waiting(Waiting::new(future))
+    }
+}
+
 impl IsolateData for Baton {
-    type Block = Waiting;
+    type Block = Blocked;
 }

@@ -4,11 +4,13 @@ use crate::baton::{Baton, HomeGuard};
 use crate::block_on::block_on;
 use crate::call::canon::Callee;
 use crate::call::host::{call_plain, call_suspendable};
+use crate::concurrent::call_concurrent;
 use crate::{AsContextMut, Error, Result, TypedFunc, Val};
 use anyhow::bail;
 use std::sync::Arc;
 use tidegate_core::abi::{
-    LiftResult, LowerParams, MAX_FLAT_PARAMS, TypeContext, lift_result_val, lower_param_vals,
+    FlatWriter, LiftResult, LowerContext, LowerParams, MAX_FLAT_PARAMS, TypeContext,
+    lift_result_val, lower_param_vals,
 };
 use tidegate_core::types::{FuncType, Types};
 
@@ -64,7 +66,7 @@ impl Func {
     ) -> Result<()> {
         let place = store.as_context_mut().slot;
         self.check(place, results)?;
-        let result = if self.callee.suspendable {
+        let result = if self.callee.suspendable || self.callee.is_concurrent() {
             block_on(self.call_on_stack(place, params))?
         } else {
             call_plain(
@@ -99,13 +101,14 @@ impl Func {
 
     async fn call_on_stack(&self, place: &mut Baton, params: &[Val]) -> Result<Option<Val>> {
         let mut guard = HomeGuard::new(place);
-        let (baton, result) = call_suspendable(
-            guard.take(),
-            &self.callee,
-            |cx, ty, dst| lower_param_vals(params, cx, ty, MAX_FLAT_PARAMS, dst),
-            lift_result_val,
-        )
-        .await;
+        let lower = |cx: &mut LowerContext<'_>, ty, dst: &mut FlatWriter<'_>| {
+            lower_param_vals(params, cx, ty, MAX_FLAT_PARAMS, dst)
+        };
+        let (baton, result) = if self.callee.is_concurrent() {
+            call_concurrent(guard.take(), &self.callee, lower, lift_result_val).await
+        } else {
+            call_suspendable(guard.take(), &self.callee, lower, lift_result_val).await
+        };
         guard.put(baton);
         result
     }

@@ -9,6 +9,7 @@ mod baton;
 mod block_on;
 mod call;
 mod component;
+mod concurrent;
 mod engine;
 mod error;
 mod func;

@@ -3,6 +3,7 @@
 use crate::baton::HomeGuard;
 use crate::block_on::block_on;
 use crate::call::host::{call_plain, call_suspendable};
+use crate::concurrent::call_concurrent;
 use crate::{AsContextMut, Func, Result};
 use std::marker::PhantomData;
 use tidegate_core::abi::{
@@ -36,14 +37,14 @@ impl<P, R> TypedFunc<P, R> {
     }
 }
 
-impl<P: LowerParams, R: LiftResult> TypedFunc<P, R> {
+impl<P: LowerParams + Send + Sync, R: LiftResult + Send + 'static> TypedFunc<P, R> {
     /// Calls it. Should the guest wait, this thread waits.
     ///
     /// # Errors
     /// The guest's trap: its instance cannot be used again then.
     pub fn call(&self, mut store: impl AsContextMut, params: P) -> Result<R> {
         let callee = &self.func.callee;
-        if callee.suspendable {
+        if callee.suspendable || callee.is_concurrent() {
             return block_on(self.call_async(store, params));
         }
         let place = store.as_context_mut().slot;
@@ -66,7 +67,7 @@ impl<P: LowerParams, R: LiftResult> TypedFunc<P, R> {
         let callee = &self.func.callee;
         let place = store.as_context_mut().slot;
         self.func.check_store(place)?;
-        if !callee.suspendable {
+        if !callee.suspendable && !callee.is_concurrent() {
             return call_plain(
                 place,
                 callee,
@@ -76,6 +77,14 @@ impl<P: LowerParams, R: LiftResult> TypedFunc<P, R> {
         }
         let mut guard = HomeGuard::new(place);
         let baton = guard.take();
+        if callee.is_concurrent() {
+            let lower = |cx: &mut LowerContext<'_>, ty, dst: &mut FlatWriter<'_>| {
+                lower(&params, cx, ty, dst)
+            };
+            let (baton, result) = call_concurrent(baton, callee, lower, lift).await;
+            guard.put(baton);
+            return result;
+        }
         let call = call_suspendable(
             baton,
             callee,

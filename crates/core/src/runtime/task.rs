@@ -115,6 +115,11 @@ impl State {
         }
     }
 
+    /// Whether a task has not ended.
+    pub fn has_task(&self, id: TaskId) -> bool {
+        self.tasks.get(id.0).is_some()
+    }
+
     /// Who called a task.
     pub fn caller(&self, id: TaskId) -> Caller {
         self.tasks[id.0].caller

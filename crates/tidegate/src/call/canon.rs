@@ -9,8 +9,8 @@ use crate::link::HostDtor;
 use anyhow::Result;
 use std::sync::{Arc, OnceLock};
 use tidegate_core::abi::{LiftBudget, LiftContext, LowerContext, LowerTarget, ResourceKind};
-use tidegate_core::plan::StringEncoding;
-use tidegate_core::runtime::{InstanceId, Lends, ResourceType, State, TaskId};
+use tidegate_core::plan::{OptionsIdx, StringEncoding};
+use tidegate_core::runtime::{InstanceId, Lends, Lift, ResourceType, State, TaskId};
 use tidegate_core::types::{FuncType, FuncTypeIdx, ResourceIdx, Types};
 use tidegate_engine::{Cx, Func, Memory};
 
@@ -54,6 +54,8 @@ pub(crate) struct CanonOptions {
     pub(crate) memory64: bool,
     pub(crate) encoding: StringEncoding,
     pub(crate) realloc: Option<Func>,
+    /// Which of the plan's options these are, if any.
+    pub(crate) index: Option<OptionsIdx>,
 }
 
 /// A function lifted from core code.
@@ -70,9 +72,18 @@ pub(crate) struct Callee {
     pub(crate) flat_results: usize,
     /// Whether it must be entered on a stack of its own.
     pub(crate) suspendable: bool,
+    /// How it is lifted.
+    pub(crate) lift: Lift,
+    /// Its callback, if it has one.
+    pub(crate) callback: Option<Func>,
 }
 
 impl Callee {
+    /// Whether its component uses async, so that it is called by the driver.
+    pub(crate) fn is_concurrent(&self) -> bool {
+        self.options.shared.component.is_concurrent()
+    }
+
     /// Its type.
     ///
     /// # Errors
@@ -97,6 +108,8 @@ impl Callee {
 pub(crate) struct CallSite {
     pub(crate) options: CanonOptions,
     pub(crate) ty: FuncTypeIdx,
+    /// Whether it was lowered with the `async` option.
+    pub(crate) async_: bool,
 }
 
 impl CallSite {

@@ -4,7 +4,7 @@
 //! caller's business (the host's, or another guest's) and come as closures over the callee's [`Cx`].
 
 use super::canon::Callee;
-use crate::baton::Baton;
+use crate::baton::{Baton, Blocked};
 use anyhow::Result;
 use std::future::poll_fn;
 use std::task::Poll;
@@ -99,7 +99,7 @@ impl Callee {
             let value = lift(cx, entered.task, &entered.slots[..self.flat_results])?;
             cx.data_mut().state.finish_return(entered.task);
             if let Some(post_return) = self.post_return {
-                self.post_return(cx, post_return, &entered.slots)?;
+                self.run_post_return(cx, post_return, &entered.slots)?;
             }
             cx.data_mut().state.end_sync_call(entered.task)?;
             Ok(value)
@@ -110,14 +110,16 @@ impl Callee {
         result
     }
 
-    fn post_return(
+    /// Runs `post-return` with the flat results, during which the instance may not be left.
+    pub(crate) fn run_post_return(
         &self,
         cx: &mut Cx<'_, Baton>,
         func: tidegate_engine::Func,
-        results: &Slots,
+        results: &[u64],
     ) -> Result<()> {
         let instance = self.options.instance;
-        let mut slots = *results;
+        let mut slots: Slots = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
+        slots[..self.flat_results].copy_from_slice(&results[..self.flat_results]);
         cx.data_mut().state.instance_mut(instance).may_leave = false;
         cx.call(func, &mut slots[..self.flat_results])?;
         cx.data_mut().state.instance_mut(instance).may_leave = true;
@@ -193,14 +195,21 @@ pub(crate) async fn run_stack(
                     .expect("a finished stack gives its isolate back");
                 return (isolate, result);
             }
-            Step::Blocked(waiting) => resume = Resume::Job(waiting.await),
+            Step::Blocked(Blocked::Waiting(waiting)) => resume = Resume::Job(waiting.await),
+            Step::Blocked(Blocked::Request(baton, _)) => {
+                // Nothing of a component without async asks for this.
+                resume = Resume::Job(Box::new(move |mut cx, _| {
+                    *cx.data_mut() = baton;
+                    Err(tidegate_engine::EngineError::CannotBlock.into())
+                }));
+            }
             Step::Yielded => yield_now().await,
         }
     }
 }
 
 /// Lets the executor run something else.
-async fn yield_now() {
+pub(crate) async fn yield_now() {
     let mut yielded = false;
     poll_fn(|cx| {
         if std::mem::replace(&mut yielded, true) {

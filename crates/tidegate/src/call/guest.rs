@@ -4,7 +4,7 @@ use super::canon::{CallSite, Callee, CanonOptions, Guest};
 use super::enter::{Entered, Slots, return_isolate, take_isolate};
 use super::host::on_stack;
 use crate::Component;
-use crate::baton::{Baton, Waiting};
+use crate::baton::{Baton, Blocked};
 use anyhow::{Context as _, Result};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -58,10 +58,12 @@ pub(crate) struct GuestCall {
 }
 
 /// What the caller of a call that is under way keeps.
-struct Pending {
-    lends: Lends,
+#[derive(Default)]
+pub(crate) struct Pending {
+    /// What the callee has borrowed.
+    pub(crate) lends: Lends,
     /// The word that follows the parameters, if any: where results go that do not fit flat.
-    out: Option<u64>,
+    pub(crate) out: Option<u64>,
 }
 
 impl GuestCall {
@@ -87,36 +89,19 @@ impl GuestCall {
 
     /// A call within one isolate.
     fn call_within(&self, cx: &mut Cx<'_, Baton>, slots: &mut [u64]) -> Result<()> {
-        let (site, callee) = (&self.site.options, &self.callee.options);
+        let site = &self.site.options;
         cx.data_mut()
             .state
-            .check_call(site.instance, callee.instance)?;
-        let mut pending = Pending {
-            lends: Lends::default(),
-            out: None,
-        };
+            .check_call(site.instance, self.callee.options.instance)?;
+        let mut pending = Pending::default();
         let result = self
             .callee
             .enter(cx, Some(site.instance), |cx, task, params| {
-                let mut x = Within {
-                    source: site.memory,
-                    target: Guest {
-                        cx: cx.reborrow(),
-                        options: callee,
-                    },
-                };
-                self.pass_params(&mut x, task, slots, params, &mut pending)
+                self.params_within(cx, task, slots, params, &mut pending)
             })
             .and_then(|entered| {
                 self.callee.run(cx, entered, |cx, task, results| {
-                    let mut x = Within {
-                        source: callee.memory,
-                        target: Guest {
-                            cx: cx.reborrow(),
-                            options: site,
-                        },
-                    };
-                    self.pass_result(&mut x, task, results, slots, &mut pending)
+                    self.result_within(cx, task, results, slots, &mut pending)
                 })
             });
         cx.data_mut()
@@ -132,10 +117,7 @@ impl GuestCall {
             .state
             .check_call(site.instance, self.callee.options.instance)?;
         let mut isolate = self.callee.take_isolate(cx.data_mut())?;
-        let mut pending = Pending {
-            lends: Lends::default(),
-            out: None,
-        };
+        let mut pending = Pending::default();
         let result = self
             .enter_across(cx, &mut isolate, slots, &mut pending)
             .and_then(|entered| {
@@ -149,15 +131,12 @@ impl GuestCall {
     }
 
     /// A call into another isolate that runs on a stack of its own, and parks the caller while the callee is parked.
-    fn call_waiting(&self, cx: &mut Cx<'_, Baton>, slots: &mut [u64]) -> Result<Flow<Waiting>> {
+    fn call_waiting(&self, cx: &mut Cx<'_, Baton>, slots: &mut [u64]) -> Result<Flow<Blocked>> {
         cx.data_mut()
             .state
             .check_call(self.site.options.instance, self.callee.options.instance)?;
         let mut isolate = self.callee.take_isolate(cx.data_mut())?;
-        let mut pending = Pending {
-            lends: Lends::default(),
-            out: None,
-        };
+        let mut pending = Pending::default();
         let entered = match self.enter_across(cx, &mut isolate, slots, &mut pending) {
             Ok(entered) => entered,
             Err(error) => {
@@ -199,22 +178,72 @@ impl GuestCall {
         slots: &[u64],
         pending: &mut Pending,
     ) -> Result<Entered> {
-        let site = &self.site.options;
-        self.callee.enter(
-            &mut isolate.cx(),
-            Some(site.instance),
-            |cx, task, params| {
-                let target = Guest {
-                    cx: cx.reborrow(),
-                    options: &self.callee.options,
-                };
-                let mut x = Across {
-                    source: (caller.reborrow(), site.memory),
-                    target,
-                };
-                self.pass_params(&mut x, task, slots, params, pending)
-            },
-        )
+        let from = Some(self.site.options.instance);
+        self.callee
+            .enter(&mut isolate.cx(), from, |callee, task, params| {
+                self.params_across(caller, callee, task, slots, params, pending)
+            })
+    }
+
+    /// Passes the arguments of a call within one isolate.
+    pub(crate) fn params_within(
+        &self,
+        cx: &mut Cx<'_, Baton>,
+        task: TaskId,
+        slots: &[u64],
+        params: &mut Slots,
+        pending: &mut Pending,
+    ) -> Result<()> {
+        let target = Guest {
+            cx: cx.reborrow(),
+            options: &self.callee.options,
+        };
+        let mut x = Within {
+            source: self.site.options.memory,
+            target,
+        };
+        self.pass_params(&mut x, task, slots, params, pending)
+    }
+
+    /// Passes the result of a call within one isolate.
+    pub(crate) fn result_within(
+        &self,
+        cx: &mut Cx<'_, Baton>,
+        task: TaskId,
+        results: &[u64],
+        slots: &mut [u64],
+        pending: &mut Pending,
+    ) -> Result<()> {
+        let target = Guest {
+            cx: cx.reborrow(),
+            options: &self.site.options,
+        };
+        let mut x = Within {
+            source: self.callee.options.memory,
+            target,
+        };
+        self.pass_result(&mut x, task, results, slots, pending)
+    }
+
+    /// Passes the arguments of a call into another isolate, which has the baton.
+    pub(crate) fn params_across(
+        &self,
+        caller: &mut Cx<'_, Baton>,
+        callee: &mut Cx<'_, Baton>,
+        task: TaskId,
+        slots: &[u64],
+        params: &mut Slots,
+        pending: &mut Pending,
+    ) -> Result<()> {
+        let target = Guest {
+            cx: callee.reborrow(),
+            options: &self.callee.options,
+        };
+        let mut x = Across {
+            source: (caller.reborrow(), self.site.options.memory),
+            target,
+        };
+        self.pass_params(&mut x, task, slots, params, pending)
     }
 
     /// Passes the result, for which the baton goes to the caller's isolate: its `realloc` may run.
@@ -228,6 +257,21 @@ impl GuestCall {
         pending: &mut Pending,
     ) -> Result<()> {
         *caller.data_mut() = callee.data_mut().take();
+        let result = self.result_from(caller, callee, task, results, slots, pending);
+        *callee.data_mut() = caller.data_mut().take();
+        result
+    }
+
+    /// Passes the result of a call into another isolate, when the caller's has the baton.
+    pub(crate) fn result_from(
+        &self,
+        caller: &mut Cx<'_, Baton>,
+        callee: &mut Cx<'_, Baton>,
+        task: TaskId,
+        results: &[u64],
+        slots: &mut [u64],
+        pending: &mut Pending,
+    ) -> Result<()> {
         let target = Guest {
             cx: caller.reborrow(),
             options: &self.site.options,
@@ -236,9 +280,7 @@ impl GuestCall {
             source: (callee.reborrow(), self.callee.options.memory),
             target,
         };
-        let result = self.pass_result(&mut x, task, results, slots, pending);
-        *callee.data_mut() = caller.data_mut().take();
-        result
+        self.pass_result(&mut x, task, results, slots, pending)
     }
 
     /// Gives the callee's isolate back, and to the caller what it lent.
@@ -414,7 +456,7 @@ fn run_parked(
     isolate: Isolate<Baton>,
     entered: Entered,
     finish: impl FnOnce(&mut Cx<'_, Baton>, &mut [u64], Ran) -> Result<()> + Send + 'static,
-) -> Result<Flow<Waiting>> {
+) -> Result<Flow<Blocked>> {
     let mut future = Box::pin(async move {
         let (isolate, entered, result) = on_stack(isolate, &callee, entered).await;
         Ran {
@@ -431,7 +473,7 @@ fn run_parked(
         finish(cx, slots, ran)?;
         return Ok(Flow::Return);
     }
-    Ok(Flow::Block(Waiting::new(async move {
+    Ok(Flow::Block(Blocked::waiting(async move {
         let ran = future.await;
         let job: Job<Baton> = Box::new(move |mut cx, slots| {
             finish(&mut cx, slots, ran)?;
@@ -482,7 +524,7 @@ pub(crate) fn call_dtor_waiting(
     caller: &CanonOptions,
     dtor: &Arc<Callee>,
     rep: u32,
-) -> Result<Flow<Waiting>> {
+) -> Result<Flow<Blocked>> {
     let target = dtor.options.isolate;
     let mut isolate = take_isolate(cx.data_mut(), target)?;
     let entered = match enter_dtor(&mut isolate.cx(), caller, dtor, rep) {

@@ -15,8 +15,18 @@ use tidegate_engine::Cx;
 /// How the items of one built-in's buffers are lifted or lowered.
 #[derive(Clone)]
 pub(crate) struct CopyOptions {
-    options: CanonOptions,
-    element: Option<ValType>,
+    pub(crate) options: CanonOptions,
+    pub(crate) element: Option<ValType>,
+}
+
+impl CopyOptions {
+    /// Bytes of an item in memory.
+    pub(crate) fn item_size(&self) -> usize {
+        let types = self.options.shared.types();
+        self.element.map_or(0, |ty| {
+            types.layout(ty, self.options.memory64).size as usize
+        })
+    }
 }
 
 /// The [`CopyOptions`] of a store, by number, and how items pass from one to another.
@@ -36,7 +46,7 @@ impl CopyPlans {
         self.options.len() as u32 - 1
     }
 
-    fn get(&self, number: u32) -> Result<CopyOptions> {
+    pub(crate) fn get(&self, number: u32) -> Result<CopyOptions> {
         self.options
             .get(number as usize)
             .cloned()
@@ -66,15 +76,8 @@ impl CopyPlans {
 }
 
 /// Where the items of one side lie, with what is done already left out.
-fn start(side: &CopySide, of: &CopyOptions) -> usize {
-    let size = of.element.map_or(0, |ty| {
-        of.options
-            .shared
-            .types()
-            .layout(ty, of.options.memory64)
-            .size
-    });
-    side.buffer.pointer as usize + side.buffer.progress as usize * size as usize
+pub(crate) fn start(side: &CopySide, of: &CopyOptions) -> usize {
+    side.buffer.pointer as usize + side.buffer.progress as usize * of.item_size()
 }
 
 /// Performs a copy that a built-in of an instance asked for, whose isolate `cx` is. Gives how many bytes were moved.
@@ -142,13 +145,5 @@ pub(crate) fn pass(cx: &mut Cx<'_, Baton>, current: usize, copy: &Copy) -> Resul
         *cx.data_mut() = super::enter::return_isolate(isolate, other);
         result?;
     }
-    let size = source.element.map_or(0, |ty| {
-        source
-            .options
-            .shared
-            .types()
-            .layout(ty, source.options.memory64)
-            .size
-    });
-    Ok(u64::from(copy.count) * u64::from(size))
+    Ok(u64::from(copy.count) * source.item_size() as u64)
 }

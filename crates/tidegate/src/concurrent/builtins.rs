@@ -36,7 +36,9 @@ pub(crate) fn blocking(
             match body.begin(&mut cx, slots)? {
                 CancelStep::Return(value) => returns(slots, value),
                 CancelStep::Block => blocked(&mut cx, thread, None),
-                CancelStep::Host(_) => bail!("ends of streams and futures that the host holds cannot be cancelled"),
+                CancelStep::Host(_) => {
+                    bail!("ends of streams and futures that the host holds cannot be cancelled")
+                }
             }
         }));
     }
@@ -63,8 +65,16 @@ pub(crate) fn blocking(
                 SubtaskCancelStep::Block => blocked(&mut cx, thread, None),
                 SubtaskCancelStep::Run(subtask, resumed) => {
                     let thread = thread.context(bug("a guest runs without a thread"))?;
-                    let then = Then::Cancelled { caller: thread, subtask, async_ };
-                    let request = Request::Run { thread, run: Run::Thread(resumed), then };
+                    let then = Then::Cancelled {
+                        caller: thread,
+                        subtask,
+                        async_,
+                    };
+                    let request = Request::Run {
+                        thread,
+                        run: Run::Thread(resumed),
+                        then,
+                    };
                     Ok(Flow::Block(Blocked::Request(cx.data_mut().take(), request)))
                 }
                 SubtaskCancelStep::Host(..) => bail!("calls of host functions cannot be cancelled"),
@@ -73,9 +83,12 @@ pub(crate) fn blocking(
         Canon::ThreadSuspend { cancellable } => {
             switching(move |cx, _| Ok(cx.data_mut().state.thread_suspend(instance, cancellable)?))
         }
-        Canon::ThreadYield { cancellable } => {
-            switching(move |cx, _| Ok(cx.data_mut().state.thread_yield(instance, cancellable, &mut Fair)?))
-        }
+        Canon::ThreadYield { cancellable } => switching(move |cx, _| {
+            Ok(cx
+                .data_mut()
+                .state
+                .thread_yield(instance, cancellable, &mut Fair)?)
+        }),
         Canon::ThreadSuspendThenResume { cancellable } => switching(move |cx, args| {
             let (state, index) = (&mut cx.data_mut().state, args[0] as u32);
             Ok(state.thread_suspend_then_resume(instance, cancellable, index, &mut Fair)?)
@@ -131,7 +144,10 @@ fn blocked(
     memory: Option<tidegate_engine::Memory>,
 ) -> Result<Flow<Blocked>> {
     let thread = thread.context(bug("a guest runs without a thread"))?;
-    Ok(Flow::Block(Blocked::Request(cx.data_mut().take(), Request::Blocked { thread, memory })))
+    Ok(Flow::Block(Blocked::Request(
+        cx.data_mut().take(),
+        Request::Blocked { thread, memory },
+    )))
 }
 
 /// A built-in that may let another thread run.

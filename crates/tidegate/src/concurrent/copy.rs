@@ -19,10 +19,15 @@ pub(crate) fn pass(cx: &mut Cx<'_, Baton>, current: usize, copy: &Copy) -> Resul
     let target = runtime.copies.get(copy.target.buffer.options)?;
     let (from, to) = (source.options.isolate, target.options.isolate);
     let reachable = |isolate: usize| isolate == current || runtime.isolates[isolate].is_some();
-    if source.element.is_none() || (reachable(from) && reachable(to) && (from == current || to == current)) {
+    if source.element.is_none()
+        || (reachable(from) && reachable(to) && (from == current || to == current))
+    {
         return items::pass(cx, current, copy);
     }
-    let (src, dst) = (items::start(&copy.source, &source), items::start(&copy.target, &target));
+    let (src, dst) = (
+        items::start(&copy.source, &source),
+        items::start(&copy.target, &target),
+    );
     let (source_size, target_size) = (source.item_size(), target.item_size());
     let count = copy.count as usize;
     let mut done = 0;
@@ -35,10 +40,20 @@ pub(crate) fn pass(cx: &mut Cx<'_, Baton>, current: usize, copy: &Copy) -> Resul
     Ok((count * source_size) as u64)
 }
 
-fn lift(cx: &mut Cx<'_, Baton>, current: usize, of: &CopyOptions, ptr: usize, n: usize) -> Result<Vec<Val>> {
-    let lift = |cx: &mut Cx<'_, Baton>, of: &CopyOptions| {
-        let Some(element) = of.element else { return Ok(Vec::new()) };
-        of.options.lift(cx, &mut Lends::default(), None, |cx| lift_val_list(cx, element, ptr, n))
+fn lift(
+    cx: &mut Cx<'_, Baton>,
+    current: usize,
+    of: &CopyOptions,
+    ptr: usize,
+    n: usize,
+) -> Result<Vec<Val>> {
+    let lift = move |cx: &mut Cx<'_, Baton>, of: &CopyOptions| {
+        let Some(element) = of.element else {
+            return Ok(Vec::new());
+        };
+        of.options.lift(cx, &mut Lends::default(), None, |cx| {
+            lift_val_list(cx, element, ptr, n)
+        })
     };
     if of.options.isolate == current {
         return lift(cx, of);
@@ -58,9 +73,17 @@ fn lift(cx: &mut Cx<'_, Baton>, current: usize, of: &CopyOptions, ptr: usize, n:
     Ok(std::mem::take(&mut *vals))
 }
 
-fn lower(cx: &mut Cx<'_, Baton>, current: usize, of: &CopyOptions, ptr: usize, vals: Vec<Val>) -> Result<()> {
+fn lower(
+    cx: &mut Cx<'_, Baton>,
+    current: usize,
+    of: &CopyOptions,
+    ptr: usize,
+    vals: Vec<Val>,
+) -> Result<()> {
     let lower = move |cx: &mut Cx<'_, Baton>, of: &CopyOptions| {
-        let Some(element) = of.element else { return Ok(()) };
+        let Some(element) = of.element else {
+            return Ok(());
+        };
         let task = cx.data_mut().state.add_task();
         let result = of.options.lower(cx, task, &mut Lends::default(), |cx| {
             lower_val_list(&vals, cx, element, ptr)
@@ -72,5 +95,9 @@ fn lower(cx: &mut Cx<'_, Baton>, current: usize, of: &CopyOptions, ptr: usize, v
         return lower(cx, of);
     }
     let (moved, isolate) = (of.clone(), of.options.isolate);
-    visit(cx.data_mut(), isolate, Box::new(move |cx| lower(cx, &moved)))
+    visit(
+        cx.data_mut(),
+        isolate,
+        Box::new(move |cx| lower(cx, &moved)),
+    )
 }

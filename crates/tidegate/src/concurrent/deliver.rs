@@ -10,8 +10,8 @@ use anyhow::{Context as _, Result, bail};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Waker};
 use tidegate_core::abi::{
-    FlatReader, FlatWriter, LiftContext, LowerContext, MAX_FLAT_ASYNC_RESULTS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Val,
-    lift_result_val, lower_result_val,
+    FlatReader, FlatWriter, LiftContext, LowerContext, MAX_FLAT_ASYNC_RESULTS, MAX_FLAT_PARAMS,
+    MAX_FLAT_RESULTS, Val, lift_result_val, lower_result_val,
 };
 use tidegate_core::runtime::{Lends, TaskId, ThreadId};
 use tidegate_engine::{Cx, Flow, Job, Resume, Step};
@@ -41,8 +41,11 @@ pub(super) fn visit(place: &mut Baton, isolate: usize, f: Visit) -> Result<()> {
 }
 
 fn visit_parked(place: &mut Baton, thread: ThreadId, f: Visit) -> Result<()> {
-    let mut parked =
-        place.concurrent.parked.remove(&thread).context(bug("a parked stack is gone"))?;
+    let mut parked = place
+        .concurrent
+        .parked
+        .remove(&thread)
+        .context(bug("a parked stack is gone"))?;
     let baton = place.take();
     let outcome = Arc::new(Mutex::new(None));
     let told = outcome.clone();
@@ -50,7 +53,10 @@ fn visit_parked(place: &mut Baton, thread: ThreadId, f: Visit) -> Result<()> {
         *cx.data_mut() = baton;
         let result = f(&mut cx);
         *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-        Ok(Flow::Block(Blocked::Request(cx.data_mut().take(), Request::Visited)))
+        Ok(Flow::Block(Blocked::Request(
+            cx.data_mut().take(),
+            Request::Visited,
+        )))
     });
     let mut context = Context::from_waker(Waker::noop());
     match parked.stack.run(&mut None, &mut context, Resume::Job(job)) {
@@ -58,21 +64,34 @@ fn visit_parked(place: &mut Baton, thread: ThreadId, f: Visit) -> Result<()> {
         _ => bail!(bug("a stack that was visited did not park again")),
     }
     place.concurrent.parked.insert(thread, parked);
-    let result = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let result = outcome
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
     result.context(bug("a visit was not made"))?
 }
 
 impl FromGuest {
     /// Hands the result of `callee`, whose isolate `cx` is, to the caller.
     fn result(&mut self, cx: &mut Cx<'_, Baton>, task: TaskId, words: &[u64]) -> Result<()> {
-        let (caller, callee) = (self.call.site.options.isolate, self.call.callee.options.isolate);
+        let (caller, callee) = (
+            self.call.site.options.isolate,
+            self.call.callee.options.isolate,
+        );
         let mut slots = [0; 1];
         if caller == callee {
-            self.call.result_within(cx, task, words, &mut slots, &mut self.pending)?;
+            self.call
+                .result_within(cx, task, words, &mut slots, &mut self.pending)?;
         } else if cx.data_mut().isolates[caller].is_some() {
             let mut isolate = take_isolate(cx.data_mut(), caller)?;
-            let result =
-                self.call.result_from(&mut isolate.cx(), cx, task, words, &mut slots, &mut self.pending);
+            let result = self.call.result_from(
+                &mut isolate.cx(),
+                cx,
+                task,
+                words,
+                &mut slots,
+                &mut self.pending,
+            );
             *cx.data_mut() = return_isolate(isolate, caller);
             result?;
         } else {
@@ -86,7 +105,11 @@ impl FromGuest {
     fn result_by_way_of_host(&mut self, cx: &mut Cx<'_, Baton>, words: &[u64]) -> Result<u64> {
         let GuestCall { site, callee, .. } = self.call.clone();
         let ty = callee.func_type_idx()?;
-        let max_flat = if callee.lift.async_option() { MAX_FLAT_PARAMS } else { MAX_FLAT_RESULTS };
+        let max_flat = if callee.lift.async_option() {
+            MAX_FLAT_PARAMS
+        } else {
+            MAX_FLAT_RESULTS
+        };
         let val = callee.options.lift(cx, &mut Lends::default(), None, |cx| {
             lift_result_val(cx, ty, max_flat, &mut FlatReader::new(words))
         })?;
@@ -95,7 +118,8 @@ impl FromGuest {
         let told = flat.clone();
         let isolate = site.options.isolate;
         let f: Visit = Box::new(move |cx| {
-            let word = lower_result_into(cx, &site.options, site.ty, site.async_, val.as_ref(), out)?;
+            let word =
+                lower_result_into(cx, &site.options, site.ty, site.async_, val.as_ref(), out)?;
             *told.lock().unwrap_or_else(PoisonError::into_inner) = word;
             Ok(())
         });
@@ -114,20 +138,36 @@ fn lower_result_into(
     val: Option<&Val>,
     out: Option<u64>,
 ) -> Result<u64> {
-    let max_flat = if async_ { MAX_FLAT_ASYNC_RESULTS } else { MAX_FLAT_RESULTS };
+    let max_flat = if async_ {
+        MAX_FLAT_ASYNC_RESULTS
+    } else {
+        MAX_FLAT_RESULTS
+    };
     let mut slots = [0; 1];
     let task = cx.data_mut().state.add_task();
-    let result = options.lower(cx, task, &mut Lends::default(), |cx: &mut LowerContext<'_>| {
-        let mut out = FlatReader::new(out.as_slice());
-        lower_result_val(val, cx, ty, max_flat, &mut out, &mut FlatWriter::new(&mut slots))
-    });
+    let result = options.lower(
+        cx,
+        task,
+        &mut Lends::default(),
+        |cx: &mut LowerContext<'_>| {
+            let mut out = FlatReader::new(out.as_slice());
+            lower_result_val(
+                val,
+                cx,
+                ty,
+                max_flat,
+                &mut out,
+                &mut FlatWriter::new(&mut slots),
+            )
+        },
+    );
     cx.data_mut().state.remove_task(task);
     result.map(|()| slots[0])
 }
 
 impl CallData {
     /// Hands the result of a task, whose isolate `cx` is, to whoever called. `options` are those of the lift, or of `task.return`.
-    pub(super) fn result(
+    pub(crate) fn result(
         &mut self,
         cx: &mut Cx<'_, Baton>,
         options: &CanonOptions,
@@ -137,17 +177,32 @@ impl CallData {
         match &mut self.from {
             From::Guest(from) => from.result(cx, task, words),
             From::Host(number) => {
-                let lift = cx.data_mut().concurrent.host.get_mut(number).and_then(|call| call.lift.take());
+                let lift = cx
+                    .data_mut()
+                    .concurrent
+                    .host
+                    .get_mut(number)
+                    .and_then(|call| call.lift.take());
                 let Some(lift) = lift else {
                     // Nobody waits for it any more.
                     return Ok(());
                 };
-                let max_flat =
-                    if self.callee.lift.async_option() { MAX_FLAT_PARAMS } else { MAX_FLAT_RESULTS };
+                let max_flat = if self.callee.lift.async_option() {
+                    MAX_FLAT_PARAMS
+                } else {
+                    MAX_FLAT_RESULTS
+                };
                 let ty = self.callee.func_type_idx()?;
-                options.lift(cx, &mut Lends::default(), None, |cx: &mut LiftContext<'_>| {
-                    lift(cx, ty, max_flat, &mut FlatReader::new(words))
-                })
+                options.lift(
+                    cx,
+                    &mut Lends::default(),
+                    None,
+                    |cx: &mut LiftContext<'_>| lift(cx, ty, max_flat, &mut FlatReader::new(words)),
+                )?;
+                if let Some(call) = cx.data_mut().concurrent.host.get_mut(number) {
+                    call.outcome.get_or_insert(Ok(()));
+                }
+                Ok(())
             }
         }
     }

@@ -11,7 +11,8 @@ use anyhow::{Context as _, Error, Result, anyhow};
 use std::future::poll_fn;
 use std::task::Poll;
 use tidegate_core::runtime::{
-    Action, CallbackStep, Event, Fair, LowerStep, Resumed, SubtaskCancelStep, SyncStep, TaskId, ThreadId,
+    Action, CallbackStep, Event, Fair, LowerStep, Resumed, SubtaskCancelStep, SyncStep, TaskId,
+    ThreadId,
 };
 use tidegate_engine::{Cx, Flow, Isolate, Job, Memory, Resume, Stack, Step};
 
@@ -90,7 +91,11 @@ async fn control(
 /// What is done when control has come back.
 fn go_on(baton: &mut Baton, then: Then, error: Option<Error>) -> Outcome {
     match then {
-        Then::Lowered { caller, subtask, async_ } => {
+        Then::Lowered {
+            caller,
+            subtask,
+            async_,
+        } => {
             if let Some(error) = error {
                 return fail(caller, error);
             }
@@ -104,7 +109,11 @@ fn go_on(baton: &mut Baton, then: Then, error: Option<Error>) -> Outcome {
                 Err(trap) => fail(caller, trap.into()),
             }
         }
-        Then::Cancelled { caller, subtask, async_ } => {
+        Then::Cancelled {
+            caller,
+            subtask,
+            async_,
+        } => {
             if let Some(error) = error {
                 return fail(caller, error);
             }
@@ -119,7 +128,12 @@ fn go_on(baton: &mut Baton, then: Then, error: Option<Error>) -> Outcome {
 }
 
 /// A call of a function whose type is not `async`: it must come to its end.
-fn sync(baton: &mut Baton, caller: Option<ThreadId>, task: TaskId, error: Option<Error>) -> Outcome {
+fn sync(
+    baton: &mut Baton,
+    caller: Option<ThreadId>,
+    task: TaskId,
+    error: Option<Error>,
+) -> Outcome {
     let ended = |error: Option<Error>, result: u64| match (caller, error) {
         (None, None) => Outcome::Back,
         (None, Some(error)) => Outcome::Trapped(error),
@@ -134,9 +148,15 @@ fn sync(baton: &mut Baton, caller: Option<ThreadId>, task: TaskId, error: Option
     if let Some(result) = baton.concurrent.sync_results.remove(&task) {
         return ended(None, result);
     }
-    let instance = baton.concurrent.tasks.get(&task).map(|data| data.callee.options.instance);
+    let instance = baton
+        .concurrent
+        .tasks
+        .get(&task)
+        .map(|data| data.callee.options.instance);
     match baton.state.sync_next(task, &mut Fair) {
-        Ok(SyncStep::Run(resumed)) => Outcome::Run(Run::Thread(resumed), Some(Then::Sync { caller, task })),
+        Ok(SyncStep::Run(resumed)) => {
+            Outcome::Run(Run::Thread(resumed), Some(Then::Sync { caller, task }))
+        }
         Ok(SyncStep::Resolved) => ended(None, 0),
         Err(trap) => {
             let error: Error = trap.into();
@@ -157,11 +177,23 @@ fn resume_with(thread: ThreadId, value: u64) -> Outcome {
         }
         Ok(())
     });
-    Outcome::Run(Run::Resume { thread, job: with_baton(job) }, None)
+    Outcome::Run(
+        Run::Resume {
+            thread,
+            job: with_baton(job),
+        },
+        None,
+    )
 }
 
 fn fail(thread: ThreadId, error: Error) -> Outcome {
-    Outcome::Run(Run::Resume { thread, job: with_baton(Box::new(|_, _| Err(error))) }, None)
+    Outcome::Run(
+        Run::Resume {
+            thread,
+            job: with_baton(Box::new(|_, _| Err(error))),
+        },
+        None,
+    )
 }
 
 /// What a job does once it has the baton.
@@ -175,7 +207,11 @@ fn with_baton(body: JobBody) -> Job<Baton> {
 /// Runs one thing.
 async fn step(mut baton: Baton, run: Run, goal: &mut (dyn HostGoal + Send)) -> (Baton, Outcome) {
     match run {
-        Run::Core { running, func, args } => {
+        Run::Core {
+            running,
+            func,
+            args,
+        } => {
             let isolate = match take_isolate(&mut baton, running.isolate) {
                 Ok(isolate) => isolate,
                 Err(_) => {
@@ -195,7 +231,10 @@ async fn step(mut baton: Baton, run: Run, goal: &mut (dyn HostGoal + Send)) -> (
         }
         Run::Resume { thread, job } => {
             let Some(parked) = baton.concurrent.parked.remove(&thread) else {
-                return (baton, Outcome::Trapped(anyhow!(bug("a parked stack is gone"))));
+                return (
+                    baton,
+                    Outcome::Trapped(anyhow!(bug("a parked stack is gone"))),
+                );
             };
             let Parked { stack, running, .. } = parked;
             let place = match take_isolate(&mut baton, running.isolate) {
@@ -254,7 +293,10 @@ async fn run_on(
             }
             Step::Done(result) => {
                 let Some(isolate) = place.take() else {
-                    return (Baton::default(), Outcome::Trapped(anyhow!(bug("a stack kept its isolate"))));
+                    return (
+                        Baton::default(),
+                        Outcome::Trapped(anyhow!(bug("a stack kept its isolate"))),
+                    );
                 };
                 return ended(isolate, &stack, running, result);
             }
@@ -268,8 +310,15 @@ fn requested(
     running: Running,
     request: Request,
 ) -> (Baton, Outcome) {
-    let mut park = |thread: ThreadId, memory: Option<Memory>| {
-        baton.concurrent.parked.insert(thread, Parked { stack, running, memory });
+    let park = |thread: ThreadId, memory: Option<Memory>| {
+        baton.concurrent.parked.insert(
+            thread,
+            Parked {
+                stack,
+                running,
+                memory,
+            },
+        );
     };
     let outcome = match request {
         Request::Blocked { thread, memory } => {
@@ -318,16 +367,18 @@ fn end_of(cx: &mut Cx<'_, Baton>, running: Running, results: &[u64]) -> Result<O
         let packed = results.first().copied().unwrap_or(0) as u32;
         return match cx.data_mut().state.callback_returned(packed, &mut Fair)? {
             CallbackStep::Exit => {
-                cx.data_mut().concurrent.end(running.task);
+                end_task(cx.data_mut(), running.task);
                 Ok(Outcome::Back)
             }
             CallbackStep::Block => Ok(Outcome::Back),
-            CallbackStep::Call(event) => Ok(Outcome::Run(call_back(running, callback, event), None)),
+            CallbackStep::Call(event) => {
+                Ok(Outcome::Run(call_back(running, callback, event), None))
+            }
         };
     }
     if callee.lift.async_option() {
         cx.data_mut().state.exit_thread()?;
-        cx.data_mut().concurrent.end(running.task);
+        end_task(cx.data_mut(), running.task);
         return Ok(Outcome::Back);
     }
     // The results of a function lifted without `async` are those of its core function.
@@ -336,7 +387,9 @@ fn end_of(cx: &mut Cx<'_, Baton>, running: Running, results: &[u64]) -> Result<O
         return Err(anyhow!(bug("a task has no call")));
     };
     let passed = data.result(cx, &callee.options, running.task, results);
-    cx.data_mut().concurrent.keep_result(running.task, &mut data);
+    cx.data_mut()
+        .concurrent
+        .keep_result(running.task, &mut data);
     if passed.is_err() {
         cx.data_mut().concurrent.sync_results.remove(&running.task);
     }
@@ -356,16 +409,33 @@ fn end_of(cx: &mut Cx<'_, Baton>, running: Running, results: &[u64]) -> Result<O
     Ok(Outcome::Back)
 }
 
+/// The thread of a call has ended; its task may have others.
+fn end_task(baton: &mut Baton, task: TaskId) {
+    if !baton.state.has_task(task) {
+        baton.concurrent.tasks.remove(&task);
+    }
+}
+
 fn call_back(running: Running, callback: tidegate_engine::Func, event: Event) -> Run {
-    let running = Running { entry: Entry::Callback, ..running };
+    let running = Running {
+        entry: Entry::Callback,
+        ..running
+    };
     let args = vec![event.code as u64, event.index.into(), event.payload.into()];
-    Run::Core { running, func: callback, args }
+    Run::Core {
+        running,
+        func: callback,
+        args,
+    }
 }
 
 /// A thread trapped: its instance becomes unusable.
 fn end_trapped(mut baton: Baton, running: Running, error: Error) -> (Baton, Outcome) {
     let poisoned = baton.state.trapped(running.thread, running.instance);
-    baton.concurrent.causes.push((running.instance, format!("{error:#}")));
+    baton
+        .concurrent
+        .causes
+        .push((running.instance, format!("{error:#}")));
     baton.concurrent.tasks.remove(&running.task);
     clean(&mut baton, poisoned, &error);
     (baton, Outcome::Trapped(error))
@@ -382,13 +452,18 @@ fn clean(baton: &mut Baton, poisoned: tidegate_core::runtime::Poisoned, error: &
     }
     for call in poisoned.calls {
         if let Some(call) = baton.concurrent.host.get_mut(&call) {
-            call.outcome.get_or_insert_with(|| Err(anyhow!("{error:#}")));
+            call.outcome
+                .get_or_insert_with(|| Err(anyhow!("{error:#}")));
         }
     }
 }
 
 /// Runs a thread as the state says.
-fn thread(mut baton: Baton, resumed: Resumed, goal: &mut (dyn HostGoal + Send)) -> (Baton, Outcome) {
+fn thread(
+    mut baton: Baton,
+    resumed: Resumed,
+    goal: &mut (dyn HostGoal + Send),
+) -> (Baton, Outcome) {
     let Resumed { thread, action } = resumed;
     let outcome = match action {
         Action::StartTask => start_task(&mut baton, thread, goal),
@@ -396,7 +471,11 @@ fn thread(mut baton: Baton, resumed: Resumed, goal: &mut (dyn HostGoal + Send)) 
         Action::Callback(event) => callback(&mut baton, thread, event),
         Action::Return(value) => Ok(resume_with(thread, value.into())),
         Action::Event(event) => {
-            let memory = baton.concurrent.parked.get(&thread).and_then(|parked| parked.memory);
+            let memory = baton
+                .concurrent
+                .parked
+                .get(&thread)
+                .and_then(|parked| parked.memory);
             Ok(Outcome::Run(
                 Run::Resume {
                     thread,
@@ -429,7 +508,13 @@ fn thread(mut baton: Baton, resumed: Resumed, goal: &mut (dyn HostGoal + Send)) 
         Err((thread, error)) => {
             let task = baton.state.thread_task(thread);
             let instance = baton.state.task_instance(task);
-            let running = Running { thread, task, instance, isolate: 0, entry: Entry::Lifted };
+            let running = Running {
+                thread,
+                task,
+                instance,
+                isolate: 0,
+                entry: Entry::Lifted,
+            };
             end_trapped(baton, running, error)
         }
     }
@@ -454,7 +539,14 @@ fn start_task(baton: &mut Baton, thread: ThreadId, goal: &mut (dyn HostGoal + Se
         isolate: callee.options.isolate,
         entry: Entry::Lifted,
     };
-    Ok(Outcome::Run(Run::Core { running, func: callee.core, args }, None))
+    Ok(Outcome::Run(
+        Run::Core {
+            running,
+            func: callee.core,
+            args,
+        },
+        None,
+    ))
 }
 
 fn start_thread(baton: &mut Baton, thread: ThreadId) -> Started {
@@ -466,15 +558,36 @@ fn start_thread(baton: &mut Baton, thread: ThreadId) -> Started {
         .remove(&thread)
         .context(bug("a new thread has no function"))
         .map_err(|error| (thread, error))?;
-    let running = Running { thread, task, instance, isolate, entry: Entry::Explicit };
-    Ok(Outcome::Run(Run::Core { running, func, args: vec![arg] }, None))
+    let running = Running {
+        thread,
+        task,
+        instance,
+        isolate,
+        entry: Entry::Explicit,
+    };
+    Ok(Outcome::Run(
+        Run::Core {
+            running,
+            func,
+            args: vec![arg],
+        },
+        None,
+    ))
 }
 
 fn callback(baton: &mut Baton, thread: ThreadId, event: Event) -> Started {
     let task = baton.state.thread_task(thread);
-    let callee = baton.concurrent.task(task).map_err(|error| (thread, error))?.callee.clone();
+    let callee = baton
+        .concurrent
+        .task(task)
+        .map_err(|error| (thread, error))?
+        .callee
+        .clone();
     let Some(callback) = callee.callback else {
-        return Err((thread, anyhow!(bug("a task without a callback waits for one"))));
+        return Err((
+            thread,
+            anyhow!(bug("a task without a callback waits for one")),
+        ));
     };
     let running = Running {
         thread,

@@ -14,8 +14,9 @@ use tidegate_core::runtime::{CallSpec, Fair, HOST, Lends, TaskId};
 use tidegate_core::types::FuncTypeIdx;
 
 /// Lifts the result of a call and keeps it for the host.
-pub(crate) type KeepResult =
-    Box<dyn FnOnce(&mut LiftContext<'_>, FuncTypeIdx, usize, &mut FlatReader<'_>) -> Result<()> + Send>;
+pub(crate) type KeepResult = Box<
+    dyn FnOnce(&mut LiftContext<'_>, FuncTypeIdx, usize, &mut FlatReader<'_>) -> Result<()> + Send,
+>;
 
 /// A call by the host that has not been fetched.
 pub(crate) struct HostCall {
@@ -28,7 +29,13 @@ pub(crate) struct HostCall {
 /// What the driver runs for.
 pub(crate) trait HostGoal {
     /// Lowers the arguments of a call that had to wait before it could start; gives the flat ones.
-    fn lower(&mut self, baton: &mut Baton, number: u64, callee: &Callee, task: TaskId) -> Result<Vec<u64>>;
+    fn lower(
+        &mut self,
+        baton: &mut Baton,
+        number: u64,
+        callee: &Callee,
+        task: TaskId,
+    ) -> Result<Vec<u64>>;
 
     /// Whether there is nothing more to wait for.
     fn reached(&mut self, baton: &mut Baton) -> bool;
@@ -49,13 +56,18 @@ struct Call<L> {
 impl<L: LowerArgs> Call<L> {
     /// Lowers the arguments; the callee's isolate is idle.
     fn lower_args(&mut self, baton: &mut Baton, callee: &Callee, task: TaskId) -> Result<Vec<u64>> {
-        let lower = self.lower.take().context(bug("arguments are lowered twice"))?;
+        let lower = self
+            .lower
+            .take()
+            .context(bug("arguments are lowered twice"))?;
         let mut isolate = take_isolate(baton, callee.options.isolate)?;
         let mut params: Slots = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
         let result = callee.func_type_idx().and_then(|ty| {
-            callee.options.lower(&mut isolate.cx(), task, &mut self.lends, |cx| {
-                lower(cx, ty, &mut FlatWriter::new(&mut params))
-            })
+            callee
+                .options
+                .lower(&mut isolate.cx(), task, &mut self.lends, |cx| {
+                    lower(cx, ty, &mut FlatWriter::new(&mut params))
+                })
         });
         *baton = return_isolate(isolate, callee.options.isolate);
         result.map(|()| params[..callee.flat_params].to_vec())
@@ -63,14 +75,27 @@ impl<L: LowerArgs> Call<L> {
 }
 
 impl<L: LowerArgs> HostGoal for Call<L> {
-    fn lower(&mut self, baton: &mut Baton, number: u64, callee: &Callee, task: TaskId) -> Result<Vec<u64>> {
-        anyhow::ensure!(number == self.number, "the call was dropped before it started");
+    fn lower(
+        &mut self,
+        baton: &mut Baton,
+        number: u64,
+        callee: &Callee,
+        task: TaskId,
+    ) -> Result<Vec<u64>> {
+        anyhow::ensure!(
+            number == self.number,
+            "the call was dropped before it started"
+        );
         self.lower_args(baton, callee, task)
     }
 
     fn reached(&mut self, baton: &mut Baton) -> bool {
         self.first = false;
-        baton.concurrent.host.get(&self.number).is_none_or(|call| call.outcome.is_some())
+        baton
+            .concurrent
+            .host
+            .get(&self.number)
+            .is_none_or(|call| call.outcome.is_some())
     }
 
     fn trapped(&mut self, baton: &mut Baton, error: Error) {
@@ -98,8 +123,19 @@ pub(crate) async fn call_concurrent<R: Send + 'static>(
         *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
         Ok(())
     });
-    baton.concurrent.host.insert(number, HostCall { lift: Some(keep), outcome: None });
-    let mut goal = Call { number, lower: Some(lower), lends: Lends::default(), first: true };
+    baton.concurrent.host.insert(
+        number,
+        HostCall {
+            lift: Some(keep),
+            outcome: None,
+        },
+    );
+    let mut goal = Call {
+        number,
+        lower: Some(lower),
+        lends: Lends::default(),
+        first: true,
+    };
     let first = begin(&mut baton, callee, &mut goal);
     let driven;
     let first = match first {
@@ -112,7 +148,11 @@ pub(crate) async fn call_concurrent<R: Send + 'static>(
     };
     (baton, driven) = drive(baton, first, &mut goal).await;
     baton.state.give_back(HOST, &mut goal.lends);
-    let outcome = baton.concurrent.host.remove(&number).and_then(|call| call.outcome);
+    let outcome = baton
+        .concurrent
+        .host
+        .remove(&number)
+        .and_then(|call| call.outcome);
     let outcome = match outcome {
         Some(outcome) => outcome,
         None => driven,
@@ -132,14 +172,25 @@ fn begin<L: LowerArgs>(
 ) -> Result<Option<(Run, Option<Then>)>> {
     let instance = callee.options.instance;
     let (task, thread, then) = if callee.lift.async_type() {
-        let spec = CallSpec { callee: instance, lift: callee.lift, from: Err(goal.number) };
+        let spec = CallSpec {
+            callee: instance,
+            lift: callee.lift,
+            from: Err(goal.number),
+        };
         let called = baton.state.call(spec, &mut Fair)?;
-        (called.task, called.started, None)
+        (called.task, called.started.then_some(called.thread), None)
     } else {
         let task = baton.state.begin_sync_call(instance, None)?;
-        (task, baton.state.current_thread(), Some(Then::Sync { caller: None, task }))
+        (
+            task,
+            baton.state.current_thread(),
+            Some(Then::Sync { caller: None, task }),
+        )
     };
-    let data = CallData { callee: callee.clone(), from: From::Host(goal.number) };
+    let data = CallData {
+        callee: callee.clone(),
+        from: From::Host(goal.number),
+    };
     baton.concurrent.tasks.insert(task, data);
     let Some(thread) = thread else {
         return Ok(None);
@@ -153,7 +204,14 @@ fn begin<L: LowerArgs>(
                 isolate: callee.options.isolate,
                 entry: Entry::Lifted,
             };
-            Ok(Some((Run::Core { running, func: callee.core, args }, then)))
+            Ok(Some((
+                Run::Core {
+                    running,
+                    func: callee.core,
+                    args,
+                },
+                then,
+            )))
         }
         Err(error) => {
             baton.concurrent.tasks.remove(&task);

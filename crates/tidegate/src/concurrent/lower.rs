@@ -11,8 +11,15 @@ use tidegate_core::runtime::{CallSpec, Fair, Lends, LowerStep, TaskId, ThreadId,
 use tidegate_engine::{Cx, Flow, Func, FuncType};
 
 /// Makes the core function, which parks its caller.
-pub(crate) fn define_lowered(call: GuestCall, cx: &mut Cx<'_, Baton>, ty: FuncType) -> Result<Func> {
-    cx.blocking_host_func(ty, Box::new(move |mut cx, slots| call.lowered(&mut cx, slots)))
+pub(crate) fn define_lowered(
+    call: GuestCall,
+    cx: &mut Cx<'_, Baton>,
+    ty: FuncType,
+) -> Result<Func> {
+    cx.blocking_host_func(
+        ty,
+        Box::new(move |mut cx, slots| call.lowered(&mut cx, slots)),
+    )
 }
 
 impl GuestCall {
@@ -29,17 +36,32 @@ impl GuestCall {
         let state = &mut cx.data_mut().state;
         let caller = state.current_thread();
         state.check_may_leave(self.site.options.instance)?;
-        let task = state.begin_sync_call(self.callee.options.instance, Some(self.site.options.instance))?;
+        let task = state.begin_sync_call(
+            self.callee.options.instance,
+            Some(self.site.options.instance),
+        )?;
         let thread = state.current_thread();
         let mut from = self.from_guest(slots, None);
         let args = match self.pass_args(cx, task, &mut from) {
             Ok(args) => args,
             Err(error) => {
-                trapped(&mut cx.data_mut().state, thread, self.callee.options.instance);
+                trapped(
+                    &mut cx.data_mut().state,
+                    thread,
+                    self.callee.options.instance,
+                );
                 return Err(error);
             }
         };
-        Ok(self.run(cx, task, thread, caller, from, args, Then::Sync { caller, task }))
+        Ok(self.run(
+            cx,
+            task,
+            thread,
+            caller,
+            from,
+            args,
+            Then::Sync { caller, task },
+        ))
     }
 
     /// A call of an `async` function.
@@ -56,60 +78,103 @@ impl GuestCall {
         let (Some(subtask), Some(caller)) = (called.subtask, caller) else {
             anyhow::bail!(crate::error::bug("a guest calls without a thread"));
         };
-        let Some(thread) = called.started else {
+        let Some(thread) = called.started.then_some(called.thread) else {
             let callee = self.callee.clone();
-            let data = CallData { callee, from: From::Guest(Box::new(from)) };
+            let data = CallData {
+                callee,
+                from: From::Guest(Box::new(from)),
+            };
             cx.data_mut().concurrent.tasks.insert(called.task, data);
-            return self.back(cx, slots, caller, subtask);
+            return self.wait_to_start(cx, slots, caller, subtask);
         };
         let args = match self.pass_args(cx, called.task, &mut from) {
             Ok(args) => args,
             Err(error) => {
-                trapped(&mut cx.data_mut().state, Some(thread), self.callee.options.instance);
+                trapped(
+                    &mut cx.data_mut().state,
+                    Some(thread),
+                    self.callee.options.instance,
+                );
                 return Err(error);
             }
         };
-        let then = Then::Lowered { caller, subtask, async_: self.site.async_ };
-        Ok(self.run(cx, called.task, Some(thread), Some(caller), from, args, then))
+        let then = Then::Lowered {
+            caller,
+            subtask,
+            async_: self.site.async_,
+        };
+        Ok(self.run(
+            cx,
+            called.task,
+            Some(thread),
+            Some(caller),
+            from,
+            args,
+            then,
+        ))
     }
 
     fn from_guest(&self, slots: &[u64], subtask: Option<WaitableId>) -> FromGuest {
         let mut kept: Slots = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
         let length = slots.len().min(kept.len());
         kept[..length].copy_from_slice(&slots[..length]);
-        FromGuest { call: self.clone(), slots: kept, pending: Pending::default(), subtask, result: None }
+        FromGuest {
+            call: self.clone(),
+            slots: kept,
+            pending: Pending::default(),
+            subtask,
+            result: None,
+        }
     }
 
     /// The call waits to start: its caller goes on, or waits for it.
-    fn back(
+    fn wait_to_start(
         &self,
         cx: &mut Cx<'_, Baton>,
         slots: &mut [u64],
         caller: ThreadId,
         subtask: WaitableId,
     ) -> Result<Flow<Blocked>> {
-        match cx.data_mut().state.lower_returned(subtask, self.site.async_, &mut Fair)? {
+        match cx
+            .data_mut()
+            .state
+            .lower_returned(subtask, self.site.async_, &mut Fair)?
+        {
             LowerStep::Return(code) => {
                 slots[0] = code.into();
                 Ok(Flow::Return)
             }
             LowerStep::Block => {
-                let request = Request::Blocked { thread: caller, memory: None };
+                let request = Request::Blocked {
+                    thread: caller,
+                    memory: None,
+                };
                 Ok(Flow::Block(Blocked::Request(cx.data_mut().take(), request)))
             }
         }
     }
 
     /// Passes the arguments, and gives the callee's flat ones. `cx` is the caller's isolate.
-    fn pass_args(&self, cx: &mut Cx<'_, Baton>, task: TaskId, from: &mut FromGuest) -> Result<Vec<u64>> {
+    fn pass_args(
+        &self,
+        cx: &mut Cx<'_, Baton>,
+        task: TaskId,
+        from: &mut FromGuest,
+    ) -> Result<Vec<u64>> {
         let mut params: Slots = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
         let (caller, callee) = (self.site.options.isolate, self.callee.options.isolate);
         if caller == callee {
             self.params_within(cx, task, &from.slots, &mut params, &mut from.pending)?;
         } else {
             let mut isolate = take_isolate(cx.data_mut(), callee)?;
-            let result =
-                self.params_across(cx, &mut isolate, task, &from.slots, &mut params, &mut from.pending);
+            let result = self.params_across(
+                cx,
+                &mut isolate.cx(),
+                task,
+                &from.slots,
+                &mut params,
+                &mut from.pending,
+            );
             *cx.data_mut() = return_isolate(isolate, callee);
             result?;
         }
@@ -132,7 +197,10 @@ impl GuestCall {
         args: Vec<u64>,
         then: Then,
     ) -> Flow<Blocked> {
-        let data = CallData { callee: self.callee.clone(), from: From::Guest(Box::new(from)) };
+        let data = CallData {
+            callee: self.callee.clone(),
+            from: From::Guest(Box::new(from)),
+        };
         cx.data_mut().concurrent.tasks.insert(task, data);
         let running = Running {
             // Both were current threads a moment ago.
@@ -142,9 +210,16 @@ impl GuestCall {
             isolate: self.callee.options.isolate,
             entry: Entry::Lifted,
         };
-        let run = Run::Core { running, func: self.callee.core, args };
+        let run = Run::Core {
+            running,
+            func: self.callee.core,
+            args,
+        };
         let thread = caller.unwrap_or(ThreadId(u32::MAX));
-        Flow::Block(Blocked::Request(cx.data_mut().take(), Request::Run { thread, run, then }))
+        Flow::Block(Blocked::Request(
+            cx.data_mut().take(),
+            Request::Run { thread, run, then },
+        ))
     }
 
     /// Passes the arguments of a call that had to wait, now that it may start. Gives the callee's flat ones.
@@ -172,12 +247,17 @@ impl GuestCall {
             caller,
             Box::new(move |cx| {
                 let args = call.pass_args(cx, task, &mut moved)?;
-                *told.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+                *told
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner) =
                     Some((args, moved.pending));
                 Ok(())
             }),
         );
-        let passed = shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let passed = shared
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .take();
         if let Some((args, pending)) = passed {
             from.pending = pending;
             place.concurrent.tasks.insert(task, data);
@@ -191,6 +271,8 @@ impl GuestCall {
     /// Gives back what a synchronous call has borrowed.
     pub(super) fn end_sync(place: &mut Baton, from: &mut FromGuest) {
         let mut lends: Lends = std::mem::take(&mut from.pending.lends);
-        place.state.give_back(from.call.site.options.instance, &mut lends);
+        place
+            .state
+            .give_back(from.call.site.options.instance, &mut lends);
     }
 }

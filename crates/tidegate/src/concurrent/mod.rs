@@ -15,7 +15,7 @@ mod park;
 pub(crate) use builtins::blocking;
 pub(crate) use copy::pass;
 pub(crate) use driver::drive;
-pub(crate) use host::{HostGoal, call_concurrent};
+pub(crate) use host::call_concurrent;
 pub(crate) use lower::define_lowered;
 pub(crate) use park::{Entry, Parked, Request, Run, Then};
 
@@ -39,6 +39,8 @@ pub(crate) struct Concurrent {
     pub(crate) parked: HashMap<ThreadId, Parked>,
     /// Flat results of synchronous calls, until the caller goes on.
     pub(crate) returned: HashMap<WaitableId, u64>,
+    /// Flat results of functions whose type is not `async`, until the call is found to have ended.
+    pub(crate) sync_results: HashMap<TaskId, u64>,
     /// Results of calls by the host, until they are fetched.
     pub(crate) host: HashMap<u64, host::HostCall>,
     /// What made instances unusable: the cause of traps in those that depended on them.
@@ -76,7 +78,31 @@ pub(crate) struct FromGuest {
 impl Concurrent {
     /// A call that has not ended.
     pub(crate) fn task(&mut self, task: TaskId) -> Result<&mut CallData> {
-        self.tasks.get_mut(&task).context(crate::error::bug("a task has no call"))
+        self.tasks
+            .get_mut(&task)
+            .context(crate::error::bug("a task has no call"))
+    }
+
+    /// Notes the flat result of a task for its caller, now that it has one.
+    pub(crate) fn keep_result(&mut self, task: TaskId, data: &mut CallData) {
+        match &mut data.from {
+            From::Guest(from) => {
+                let result = from.result.take().unwrap_or(0);
+                match from.subtask {
+                    Some(subtask) if !from.call.site.async_ => {
+                        self.returned.insert(subtask, result);
+                    }
+                    Some(_) => {}
+                    None => {
+                        self.sync_results.insert(task, result);
+                    }
+                }
+            }
+            From::Host(_) if !data.callee.lift.async_type() => {
+                self.sync_results.insert(task, 0);
+            }
+            From::Host(_) => {}
+        }
     }
 
     /// What made an instance unusable.

@@ -45,7 +45,11 @@ pub(crate) enum Request {
         memory: Option<Memory>,
     },
     /// Run something else, and then go on.
-    Run { thread: ThreadId, run: Run, then: Then },
+    Run {
+        thread: ThreadId,
+        run: Run,
+        then: Then,
+    },
     /// Let another thread run in its stead.
     Switch { thread: ThreadId, resumed: Resumed },
     /// It was only visited.
@@ -55,7 +59,11 @@ pub(crate) enum Request {
 /// Something to run.
 pub(crate) enum Run {
     /// Core code, on a new stack.
-    Core { running: Running, func: Func, args: Vec<u64> },
+    Core {
+        running: Running,
+        func: Func,
+        args: Vec<u64>,
+    },
     /// A parked stack, with a job.
     Resume { thread: ThreadId, job: Job<Baton> },
     /// What the state says.
@@ -66,9 +74,20 @@ pub(crate) enum Run {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Then {
     /// `canon lower` of a function whose type is `async`.
-    Lowered { caller: ThreadId, subtask: WaitableId, async_: bool },
+    Lowered {
+        caller: ThreadId,
+        subtask: WaitableId,
+        async_: bool,
+    },
     /// `canon lower` of another, or a call of a destructor: the task must have returned.
-    Sync { caller: Option<ThreadId>, task: TaskId },
+    Sync {
+        caller: Option<ThreadId>,
+        task: TaskId,
+    },
     /// `subtask.cancel`.
-    Cancelled { caller: ThreadId, subtask: WaitableId, async_: bool },
+    Cancelled {
+        caller: ThreadId,
+        subtask: WaitableId,
+        async_: bool,
+    },
 }

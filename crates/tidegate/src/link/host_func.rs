@@ -1,6 +1,6 @@
 //! Functions that the host defines, with the types of the store and of the parameters erased.
 
-use crate::baton::{Baton, Waiting};
+use crate::baton::{Baton, Blocked};
 use crate::call::canon::CallSite;
 use crate::{Result, StoreContextMut, Val};
 use std::future::Future;
@@ -11,14 +11,14 @@ use tidegate_core::abi::{
     FlatReader, FlatWriter, LiftContext, LiftParams, LowerContext, LowerResult, MAX_FLAT_PARAMS,
     MAX_FLAT_RESULTS, TypeContext, TypeMismatch, lift_param_vals, lower_result_val,
 };
-use tidegate_core::runtime::{Lends, TaskId};
+use tidegate_core::runtime::{Lends, SubtaskState, TaskId};
 use tidegate_core::types::{FuncType, FuncTypeIdx};
 use tidegate_engine::{Cx, Flow, Job};
 
 type Check = Box<dyn Fn(&FuncType, &TypeContext<'_>) -> Result<(), TypeMismatch> + Send + Sync>;
 type Call = Box<dyn Fn(&mut Cx<'_, Baton>, &Arc<CallSite>, &mut [u64]) -> Result<()> + Send + Sync>;
 type WaitingCall = Box<
-    dyn Fn(&mut Cx<'_, Baton>, &Arc<CallSite>, &mut [u64]) -> Result<Flow<Waiting>> + Send + Sync,
+    dyn Fn(&mut Cx<'_, Baton>, &Arc<CallSite>, &mut [u64]) -> Result<Flow<Blocked>> + Send + Sync,
 >;
 type BoxFuture<'a, R> = Box<dyn Future<Output = Result<R>> + Send + 'a>;
 
@@ -106,7 +106,7 @@ impl HostFunc {
         cx: &mut Cx<'_, Baton>,
         site: &Arc<CallSite>,
         slots: &mut [u64],
-    ) -> Result<Flow<Waiting>> {
+    ) -> Result<Flow<Blocked>> {
         match &self.body {
             Body::Sync(call) => call(cx, site, slots).map(|()| Flow::Return),
             Body::Waiting(call) => call(cx, site, slots),
@@ -164,9 +164,7 @@ impl HostFunc {
         F: Fn(StoreContextMut<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
     {
         let call: Call = Box::new(move |cx, site, slots| {
-            let (call, params) = HostCall::begin(cx, site, slots, |cx, ty, src| {
-                lift_param_vals(cx, ty, MAX_FLAT_PARAMS, src)
-            })?;
+            let (call, params) = HostCall::begin(cx, site, slots, lift_param_vals)?;
             let mut results = DynamicResult::new(site.func_type());
             let result = func(
                 StoreContextMut::new(cx.data_mut()),
@@ -198,9 +196,7 @@ impl HostFunc {
     {
         let func = Arc::new(func);
         let call: WaitingCall = Box::new(move |cx, site, slots| {
-            let (call, params) = HostCall::begin(cx, site, slots, |cx, ty, src| {
-                lift_param_vals(cx, ty, MAX_FLAT_PARAMS, src)
-            })?;
+            let (call, params) = HostCall::begin(cx, site, slots, lift_param_vals)?;
             let mut results = DynamicResult::new(site.func_type());
             let mut baton = cx.data_mut().take();
             let func = func.clone();
@@ -228,10 +224,11 @@ fn typecheck<P: LiftParams, R: LowerResult>() -> Check {
 fn lift_typed<P: LiftParams>(
     cx: &mut LiftContext<'_>,
     ty: FuncTypeIdx,
+    max_flat: usize,
     src: &mut FlatReader<'_>,
 ) -> Result<P> {
     let types = cx.types;
-    P::lift_params(cx, types.func(ty), MAX_FLAT_PARAMS, src)
+    P::lift_params(cx, types.func(ty), max_flat, src)
 }
 
 fn lower_typed<R: LowerResult>(
@@ -287,7 +284,7 @@ impl HostCall {
         cx: &mut Cx<'_, Baton>,
         site: &CallSite,
         slots: &[u64],
-        lift: impl FnOnce(&mut LiftContext<'_>, FuncTypeIdx, &mut FlatReader<'_>) -> Result<P>,
+        lift: impl FnOnce(&mut LiftContext<'_>, FuncTypeIdx, usize, &mut FlatReader<'_>) -> Result<P>,
     ) -> Result<(Self, P)> {
         let state = &mut cx.data_mut().state;
         state.check_may_leave(site.options.instance)?;
@@ -297,10 +294,15 @@ impl HostCall {
             out: None,
         };
         let mut src = FlatReader::new(slots);
+        let max_flat = if site.async_ {
+            MAX_FLAT_ASYNC_PARAMS
+        } else {
+            MAX_FLAT_PARAMS
+        };
         let params = site
             .options
             .lift(cx, &mut call.lends, Some(call.task), |cx| {
-                lift(cx, site.ty, &mut src)
+                lift(cx, site.ty, max_flat, &mut src)
             });
         match params {
             Ok(params) => {
@@ -335,11 +337,20 @@ impl HostCall {
         let result = result.and_then(|result| {
             cx.data_mut().state.check_borrows(task)?;
             let out = self.out;
+            let max_flat = if site.async_ {
+                MAX_FLAT_ASYNC_RESULTS
+            } else {
+                MAX_FLAT_RESULTS
+            };
             site.options.lower(cx, task, &mut self.lends, |cx| {
                 let mut out = FlatReader::new(out.as_slice());
                 let mut dst = FlatWriter::new(slots);
-                lower(&result, cx, site.ty, MAX_FLAT_RESULTS, &mut out, &mut dst)
-            })
+                lower(&result, cx, site.ty, max_flat, &mut out, &mut dst)
+            })?;
+            if let Some(slot) = slots.first_mut().filter(|_| site.async_) {
+                *slot = SubtaskState::Returned as u64;
+            }
+            Ok(())
         });
         self.give_back(cx, site);
         result
@@ -366,7 +377,7 @@ impl HostCall {
             &mut FlatReader<'_>,
             &mut FlatWriter<'_>,
         ) -> Result<()>,
-    ) -> Result<Flow<Waiting>> {
+    ) -> Result<Flow<Blocked>> {
         // Whoever runs the stack polls the future again at once with a waker of its own.
         if let Poll::Ready((baton, result)) = future
             .as_mut()
@@ -377,7 +388,7 @@ impl HostCall {
             return Ok(Flow::Return);
         }
         let site = site.clone();
-        Ok(Flow::Block(Waiting::new(async move {
+        Ok(Flow::Block(Blocked::waiting(async move {
             let (baton, result) = future.await;
             let job: Job<Baton> = Box::new(move |mut cx, slots| {
                 *cx.data_mut() = baton;

@@ -7,6 +7,7 @@ use crate::call::builtins;
 use crate::call::canon::{CallSite, Callee, CanonOptions, Dtor, Shared};
 use crate::call::enter::{return_isolate, run_stack, take_isolate};
 use crate::call::guest::GuestCall;
+use crate::concurrent::define_lowered;
 use crate::error::bug;
 use crate::module::Module;
 use crate::{Error, Result};
@@ -16,7 +17,7 @@ use tidegate_core::plan::{
     Canon, CoreDef, CoreFuncType, FuncDef, InstanceIdx, LiftIdx, ModuleDef, Options, OptionsIdx,
     Plan, Resource, Step, StringEncoding, TrampolineIdx,
 };
-use tidegate_core::runtime::InstanceId;
+use tidegate_core::runtime::{InstanceId, Lift};
 use tidegate_engine::{self as engine, Extern, Func, Isolate, Memory, Stack};
 
 /// An instantiated component.
@@ -163,6 +164,8 @@ impl InstanceData {
                     flat_params: 1,
                     flat_results: 0,
                     suspendable: self.suspendable(instance),
+                    lift: Lift::Sync,
+                    callback: None,
                 }))
             }
         };
@@ -306,6 +309,7 @@ impl InstanceData {
             memory64: false,
             encoding: StringEncoding::Utf8,
             realloc: None,
+            index: None,
         })
     }
 
@@ -331,6 +335,7 @@ impl InstanceData {
             memory64: options.memory64,
             encoding: options.encoding,
             realloc,
+            index: Some(index),
             ..self.plain_options(instance)?
         })
     }
@@ -355,6 +360,12 @@ impl InstanceData {
             flat_params: core.params(),
             flat_results: core.results(),
             suspendable: self.suspendable(lift.instance),
+            lift: lift_kind(plan.types.func(lift.ty).async_, options),
+            callback: options
+                .callback
+                .as_ref()
+                .map(|def| self.core_func(baton, def))
+                .transpose()?,
         })
     }
 
@@ -376,6 +387,7 @@ impl InstanceData {
                 let site = Arc::new(CallSite {
                     options: self.canon_options(baton, trampoline.instance, *options)?,
                     ty: *func_type,
+                    async_: linked.component.plan().options[options.index()].async_,
                 });
                 match func {
                     FuncDef::Import(import) => {
@@ -408,11 +420,12 @@ impl InstanceData {
                             callee,
                             programs,
                         };
-                        call.define(
-                            &mut isolate_cx(baton, isolate)?,
-                            ty,
-                            linked.may_block(trampoline),
-                        )?
+                        let mut cx = isolate_cx(baton, isolate)?;
+                        if linked.component.is_concurrent() {
+                            define_lowered(call, &mut cx, ty)?
+                        } else {
+                            call.define(&mut cx, ty, linked.may_block(trampoline))?
+                        }
                     }
                 }
             }
@@ -428,7 +441,15 @@ impl InstanceData {
                     }
                     _ => None,
                 };
+                let table = match canon {
+                    Canon::ThreadNewIndirect { table, .. } => match self.core_def(baton, table)? {
+                        Extern::Table(table) => Some(table),
+                        other => bail!(bug(&format!("a core {} is used as a table", other.kind()))),
+                    },
+                    _ => None,
+                };
                 let definitions = builtins::Definitions {
+                    table,
                     memory,
                     blocks: linked.may_block(trampoline),
                 };
@@ -439,6 +460,16 @@ impl InstanceData {
             }
         };
         Ok(*self.trampolines[index.index()].get_or_init(|| func))
+    }
+}
+
+/// How a function is lifted.
+fn lift_kind(async_type: bool, options: &Options) -> Lift {
+    match (async_type, options.async_, &options.callback) {
+        (false, ..) => Lift::Sync,
+        (true, false, _) => Lift::Blocking,
+        (true, true, Some(_)) => Lift::Callback,
+        (true, true, None) => Lift::Stackful,
     }
 }
 

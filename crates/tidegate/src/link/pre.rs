@@ -42,9 +42,12 @@ impl Linked {
             imports,
             suspendable: vec![false; isolation.isolates.len()].into(),
         };
+        if component.is_concurrent() {
+            linked.suspendable.fill(true);
+        }
         // Isolates that are called come first.
         for (index, isolate) in isolation.isolates.iter().enumerate() {
-            linked.suspendable[index] = component
+            linked.suspendable[index] |= component
                 .plan()
                 .trampolines
                 .iter()

@@ -3,7 +3,7 @@
 use super::caller::MemorySlot;
 use super::instance::{ModuleInstance, instantiate};
 use super::{Caller, Module, Outcome};
-use crate::baton::{Baton, HomeGuard, Waiting};
+use crate::baton::{Baton, Blocked, HomeGuard};
 use crate::block_on::block_on;
 use crate::{AsContextMut, DefineError, Engine, Result};
 use std::collections::HashMap;
@@ -170,7 +170,7 @@ fn attempt(
     body: &Arc<Body>,
     memory: &MemorySlot,
     slots: &mut [u64],
-) -> Result<Flow<Waiting>> {
+) -> Result<Flow<Blocked>> {
     loop {
         let mut future = match body(cx.reborrow(), memory, slots)? {
             Outcome::Done => return Ok(Flow::Return),
@@ -184,7 +184,7 @@ fn attempt(
             continue;
         }
         let (baton, body, memory) = (cx.data_mut().take(), body.clone(), memory.clone());
-        return Ok(Flow::Block(Waiting::new(async move {
+        return Ok(Flow::Block(Blocked::waiting(async move {
             future.await;
             let job: Job<Baton> = Box::new(move |mut cx, slots| {
                 *cx.data_mut() = baton;

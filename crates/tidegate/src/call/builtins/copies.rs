@@ -1,17 +1,15 @@
 //! `stream.*` and `future.*`
 
 use super::super::canon::CanonOptions;
-use super::super::items;
-use super::{go_on, resume};
 use crate::baton::Baton;
-use anyhow::{Result, bail};
-use tidegate_core::plan::{Canon, OptionsIdx};
+use anyhow::Result;
+use tidegate_core::plan::Canon;
 use tidegate_core::runtime::{
     CancelStep, CopyStep, GuestBuffer, InstanceId, PayloadId, SharedId, Side, State,
 };
 use tidegate_core::trap::Trap;
 use tidegate_core::types::{TypeDef, ValType};
-use tidegate_engine::{Cx, EngineError, HostFn};
+use tidegate_engine::{Cx, HostFn};
 
 /// A `read` or `write` as the state offers it: instance, element type, `async`, handle, buffer.
 type CopyFn =
@@ -27,35 +25,9 @@ pub(super) fn define(
     options: &CanonOptions,
 ) -> Option<HostFn<Baton>> {
     let mut ends = |ty: &ValType| Ends::new(cx, options, *ty);
-    let is_async =
-        |index: OptionsIdx| options.shared.component.plan().options[index.index()].async_;
     Some(match canon {
         Canon::StreamNew(ty) => new(ends(ty), State::stream_new),
         Canon::FutureNew(ty) => new(ends(ty), State::future_new),
-        Canon::StreamRead { ty, options } => {
-            copy(ends(ty), is_async(*options), false, State::stream_read)
-        }
-        Canon::StreamWrite { ty, options } => {
-            copy(ends(ty), is_async(*options), false, State::stream_write)
-        }
-        Canon::FutureRead { ty, options } => {
-            copy(ends(ty), is_async(*options), true, State::future_read)
-        }
-        Canon::FutureWrite { ty, options } => {
-            copy(ends(ty), is_async(*options), true, State::future_write)
-        }
-        Canon::StreamCancelRead { ty, async_ } => {
-            cancel(ends(ty), *async_, State::stream_cancel_read)
-        }
-        Canon::StreamCancelWrite { ty, async_ } => {
-            cancel(ends(ty), *async_, State::stream_cancel_write)
-        }
-        Canon::FutureCancelRead { ty, async_ } => {
-            cancel(ends(ty), *async_, State::future_cancel_read)
-        }
-        Canon::FutureCancelWrite { ty, async_ } => {
-            cancel(ends(ty), *async_, State::future_cancel_write)
-        }
         Canon::StreamDropReadable(ty) => drop_end(ends(ty), State::stream_drop_readable),
         Canon::StreamDropWritable(ty) => drop_end(ends(ty), State::stream_drop_writable),
         Canon::FutureDropReadable(ty) => drop_end(ends(ty), State::future_drop_readable),
@@ -132,49 +104,95 @@ fn drop_end(ends: Ends, f: DropFn) -> HostFn<Baton> {
     })
 }
 
-fn copy(ends: Ends, async_: bool, future: bool, f: CopyFn) -> HostFn<Baton> {
-    Box::new(move |mut cx, slots| {
-        let length = if future { 1 } else { slots[2] };
-        let buffer = ends.buffer(&mut cx, slots[1], length);
+/// A `read` or `write`.
+pub(crate) struct CopyBuiltin {
+    ends: Ends,
+    async_: bool,
+    future: bool,
+    f: CopyFn,
+}
+
+impl CopyBuiltin {
+    /// Begins it: what the state says.
+    pub(crate) fn begin(&self, cx: &mut Cx<'_, Baton>, slots: &[u64]) -> Result<CopyStep> {
+        let length = if self.future { 1 } else { slots[2] };
+        let buffer = self.ends.buffer(cx, slots[1], length);
         let state = &mut cx.data_mut().state;
-        let (task, thread) = (state.current_task()?, state.current_thread());
-        let mut step = f(
+        Ok((self.f)(
             state,
-            ends.instance,
-            ends.payload,
-            async_,
+            self.ends.instance,
+            self.ends.payload,
+            self.async_,
             slots[0] as u32,
             buffer,
-        )?;
-        loop {
-            step = match step {
-                CopyStep::Return(value) => {
-                    slots[0] = value.into();
-                    return Ok(());
-                }
-                CopyStep::Block => {
-                    let action = go_on(&mut cx.data_mut().state, task, thread)?;
-                    return resume(&mut cx, None, slots, action);
-                }
-                CopyStep::Copy(copy) => {
-                    let bytes = items::pass(&mut cx, ends.options.isolate, &copy)?;
-                    cx.data_mut().state.finish_copy(copy, bytes)?
-                }
-                CopyStep::Host(turn) => cx.data_mut().state.finish_host_turn(turn)?,
-            };
-        }
+        )?)
+    }
+
+    /// The isolate of the instance that calls.
+    pub(crate) fn isolate(&self) -> usize {
+        self.ends.options.isolate
+    }
+}
+
+/// A `cancel-read` or `cancel-write`.
+pub(crate) struct CancelBuiltin {
+    ends: Ends,
+    async_: bool,
+    f: CancelFn,
+}
+
+impl CancelBuiltin {
+    /// Begins it: what the state says.
+    pub(crate) fn begin(&self, cx: &mut Cx<'_, Baton>, slots: &[u64]) -> Result<CancelStep> {
+        let state = &mut cx.data_mut().state;
+        Ok((self.f)(
+            state,
+            self.ends.instance,
+            self.ends.payload,
+            self.async_,
+            slots[0] as u32,
+        )?)
+    }
+}
+
+/// The built-in, if it is a `read` or `write`.
+pub(crate) fn copy(
+    cx: &mut Cx<'_, Baton>,
+    canon: &Canon,
+    options: &CanonOptions,
+) -> Option<CopyBuiltin> {
+    let (ty, index, future, f): (_, _, _, CopyFn) = match canon {
+        Canon::StreamRead { ty, options } => (*ty, *options, false, State::stream_read),
+        Canon::StreamWrite { ty, options } => (*ty, *options, false, State::stream_write),
+        Canon::FutureRead { ty, options } => (*ty, *options, true, State::future_read),
+        Canon::FutureWrite { ty, options } => (*ty, *options, true, State::future_write),
+        _ => return None,
+    };
+    let async_ = options.shared.component.plan().options[index.index()].async_;
+    Some(CopyBuiltin {
+        ends: Ends::new(cx, options, ty),
+        async_,
+        future,
+        f,
     })
 }
 
-fn cancel(ends: Ends, async_: bool, f: CancelFn) -> HostFn<Baton> {
-    Box::new(move |mut cx, slots| {
-        let state = &mut cx.data_mut().state;
-        match f(state, ends.instance, ends.payload, async_, slots[0] as u32)? {
-            CancelStep::Return(value) => {
-                slots[0] = value.into();
-                Ok(())
-            }
-            CancelStep::Block | CancelStep::Host(_) => bail!(EngineError::CannotBlock),
-        }
+/// The built-in, if it is a `cancel-read` or `cancel-write`.
+pub(crate) fn cancel(
+    cx: &mut Cx<'_, Baton>,
+    canon: &Canon,
+    options: &CanonOptions,
+) -> Option<CancelBuiltin> {
+    let (ty, async_, f): (_, _, CancelFn) = match canon {
+        Canon::StreamCancelRead { ty, async_ } => (*ty, *async_, State::stream_cancel_read),
+        Canon::StreamCancelWrite { ty, async_ } => (*ty, *async_, State::stream_cancel_write),
+        Canon::FutureCancelRead { ty, async_ } => (*ty, *async_, State::future_cancel_read),
+        Canon::FutureCancelWrite { ty, async_ } => (*ty, *async_, State::future_cancel_write),
+        _ => return None,
+    };
+    Some(CancelBuiltin {
+        ends: Ends::new(cx, options, ty),
+        async_,
+        f,
     })
 }

@@ -3,21 +3,21 @@
 //! What they mean is in [`tidegate_core::runtime::canon`]; here they get their arguments from core values and memory, and what they cannot do
 //! themselves is done.
 
-mod copies;
+pub(crate) mod copies;
 mod error_context;
 mod resource_drop;
+mod tasks;
 
 use super::canon::CanonOptions;
 use crate::baton::Baton;
+use crate::concurrent;
 use crate::error::bug;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use resource_drop::ResourceDrop;
 use tidegate_core::plan::{Canon, OptionsIdx};
-use tidegate_core::runtime::{
-    Action, Event, Fair, State, SubtaskCancelStep, SyncStep, TaskId, ThreadId, ThreadStep, WaitStep,
-};
+use tidegate_core::runtime::{Event, Fair, State};
 use tidegate_core::types::ResourceIdx;
-use tidegate_engine::{Cx, Func, FuncType, HostFn, Memory};
+use tidegate_engine::{Cx, Func, FuncType, HostFn, Memory, Table};
 
 /// The canonical options that a built-in was given, if it takes any.
 pub(crate) fn options(canon: &Canon) -> Option<OptionsIdx> {
@@ -37,7 +37,9 @@ pub(crate) fn options(canon: &Canon) -> Option<OptionsIdx> {
 pub(crate) struct Definitions {
     /// The memory of `waitable-set.wait` and `waitable-set.poll`.
     pub(crate) memory: Option<Memory>,
-    /// Whether it may park its caller.
+    /// The table of `thread.new-indirect`.
+    pub(crate) table: Option<Table>,
+    /// Whether `resource.drop` may park its caller.
     pub(crate) blocks: bool,
 }
 
@@ -67,7 +69,11 @@ pub(crate) fn define(
             )
         };
     }
+    if let Some(body) = concurrent::blocking(cx, canon, &options, &definitions) {
+        return cx.blocking_host_func(ty, body);
+    }
     let func = copies::define(cx, canon, &options)
+        .or_else(|| tasks::define(canon, &options, &definitions))
         .or_else(|| error_context::define(canon, &options))
         .or_else(|| simple(canon, &options, &definitions))
         .with_context(|| bug(&format!("the built-in {canon:?} is missing")))?;
@@ -106,53 +112,6 @@ fn simple(
         Canon::SubtaskDrop => {
             acting(move |state, args| Ok(state.subtask_drop(instance, args[0] as u32)?))
         }
-        Canon::SubtaskCancel { async_ } => Box::new(move |mut cx, slots| {
-            let state = &mut cx.data_mut().state;
-            match state.subtask_cancel(instance, async_, slots[0] as u32, &mut Fair)? {
-                SubtaskCancelStep::Return(value) => {
-                    slots[0] = value.into();
-                    Ok(())
-                }
-                _ => bail!(tidegate_engine::EngineError::CannotBlock),
-            }
-        }),
-        Canon::TaskReturn { .. } => acting(move |state, _| {
-            // Only tasks of async functions get further than this.
-            state.task_return(instance, true, true).map(drop)?;
-            bail!(tidegate_engine::EngineError::CannotBlock)
-        }),
-        Canon::ThreadNewIndirect { .. } => {
-            returning(move |state, _| Ok(state.thread_new_indirect(instance)?.1.into()))
-        }
-        Canon::ThreadSuspendThenResume { cancellable } => switching(move |state, args| {
-            Ok(state.thread_suspend_then_resume(
-                instance,
-                cancellable,
-                args[0] as u32,
-                &mut Fair,
-            )?)
-        }),
-        Canon::ThreadYieldThenResume { cancellable } => switching(move |state, args| {
-            Ok(state.thread_yield_then_resume(instance, cancellable, args[0] as u32, &mut Fair)?)
-        }),
-        Canon::ThreadSuspendThenPromote { cancellable } => switching(move |state, args| {
-            Ok(state.thread_suspend_then_promote(
-                instance,
-                cancellable,
-                args[0] as u32,
-                &mut Fair,
-            )?)
-        }),
-        Canon::ThreadYieldThenPromote { cancellable } => {
-            switching(move |state, args| {
-                Ok(state.thread_yield_then_promote(
-                    instance,
-                    cancellable,
-                    args[0] as u32,
-                    &mut Fair,
-                )?)
-            })
-        }
         Canon::WaitableSetNew => {
             returning(move |state, _| Ok(state.waitable_set_new(instance)?.into()))
         }
@@ -162,21 +121,6 @@ fn simple(
         Canon::WaitableJoin => acting(move |state, args| {
             Ok(state.waitable_join(instance, args[0] as u32, args[1] as u32)?)
         }),
-        Canon::WaitableSetWait { cancellable, .. } => {
-            let memory = definitions.memory?;
-            Box::new(move |mut cx, slots| {
-                let state = &mut cx.data_mut().state;
-                let set = slots[0] as u32;
-                let (task, thread) = (state.current_task()?, state.current_thread());
-                match state.waitable_set_wait(instance, cancellable, set, &mut Fair)? {
-                    WaitStep::Return(event) => deliver(&mut cx, memory, slots, event),
-                    WaitStep::Block => {
-                        let action = go_on(state, task, thread)?;
-                        resume(&mut cx, Some(memory), slots, action)
-                    }
-                }
-            })
-        }
         Canon::WaitableSetPoll { cancellable, .. } => {
             let memory = definitions.memory?;
             Box::new(move |mut cx, slots| {
@@ -189,12 +133,6 @@ fn simple(
         Canon::ThreadIndex => returning(move |state, _| Ok(state.thread_index(instance)?.into())),
         Canon::ThreadResumeLater => {
             acting(move |state, args| Ok(state.thread_resume_later(instance, args[0] as u32)?))
-        }
-        Canon::ThreadSuspend { cancellable } => {
-            switching(move |state, _| Ok(state.thread_suspend(instance, cancellable)?))
-        }
-        Canon::ThreadYield { cancellable } => {
-            switching(move |state, _| Ok(state.thread_yield(instance, cancellable, &mut Fair)?))
         }
         _ => return None,
     })
@@ -215,51 +153,13 @@ fn acting(f: impl Fn(&mut State, &[u64]) -> Result<()> + Send + Sync + 'static) 
     Box::new(move |mut cx, slots| f(&mut cx.data_mut().state, slots))
 }
 
-/// A built-in that may let another thread run.
-fn switching(
-    f: impl Fn(&mut State, &[u64]) -> Result<ThreadStep> + Send + Sync + 'static,
-) -> HostFn<Baton> {
-    Box::new(move |mut cx, slots| {
-        let state = &mut cx.data_mut().state;
-        let (task, thread) = (state.current_task()?, state.current_thread());
-        let action = match f(state, slots)? {
-            ThreadStep::Return(value) => Action::Return(value),
-            ThreadStep::Block => go_on(state, task, thread)?,
-            ThreadStep::Switch(_) => bail!(tidegate_engine::EngineError::CannotBlock),
-        };
-        resume(&mut cx, None, slots, action)
-    })
-}
-
-/// What follows when a thread of `task` has blocked on a stack that cannot be parked: the synchronous call that it belongs to goes on with a
-/// thread of its instance that is ready, which may be the one that blocked, and traps if there is none.
-fn go_on(state: &mut State, task: TaskId, thread: Option<ThreadId>) -> Result<Action> {
-    match state.sync_next(task, &mut Fair)? {
-        SyncStep::Run(resumed) if Some(resumed.thread) == thread => Ok(resumed.action),
-        _ => bail!(tidegate_engine::EngineError::CannotBlock),
-    }
-}
-
-/// Ends a built-in that had blocked, as the state says.
-fn resume(
-    cx: &mut Cx<'_, Baton>,
-    memory: Option<Memory>,
-    slots: &mut [u64],
-    action: Action,
-) -> Result<()> {
-    match (action, memory) {
-        (Action::Return(value), _) => {
-            slots[0] = value.into();
-            Ok(())
-        }
-        (Action::Event(event), Some(memory)) => deliver(cx, memory, slots, event),
-        (Action::Trap(trap), _) => Err(trap.into()),
-        (action, _) => bail!(bug(&format!("a built-in is resumed with {action:?}"))),
-    }
-}
-
 /// Stores an event and returns its code.
-fn deliver(cx: &mut Cx<'_, Baton>, memory: Memory, slots: &mut [u64], event: Event) -> Result<()> {
+pub(crate) fn deliver(
+    cx: &mut Cx<'_, Baton>,
+    memory: Memory,
+    slots: &mut [u64],
+    event: Event,
+) -> Result<()> {
     let pointer = slots[1];
     let bytes = cx.memory_mut(memory);
     let length = bytes.len() as u64;

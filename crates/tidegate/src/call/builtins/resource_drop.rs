@@ -2,7 +2,7 @@
 
 use super::super::canon::{CanonOptions, Dtor};
 use super::super::guest;
-use crate::baton::{Baton, Waiting};
+use crate::baton::{Baton, Blocked};
 use crate::link::HostDtor;
 use anyhow::Result;
 
@@ -42,7 +42,7 @@ impl ResourceDrop {
         &self,
         cx: &mut Cx<'_, Baton>,
         slots: &mut [u64],
-    ) -> Result<Flow<Waiting>> {
+    ) -> Result<Flow<Blocked>> {
         match self.remove(cx, slots[0] as u32)? {
             None | Some((Dtor::None, _)) => Ok(Flow::Return),
             Some((Dtor::Guest(callee), rep)) => {
@@ -60,7 +60,7 @@ impl ResourceDrop {
                             *cx.data_mut() = baton;
                             result.map(|()| Flow::Return)
                         }
-                        Poll::Pending => Ok(Flow::Block(Waiting::new(async move {
+                        Poll::Pending => Ok(Flow::Block(Blocked::waiting(async move {
                             let (baton, result) = future.await;
                             let job: Job<Baton> = Box::new(move |mut cx, _| {
                                 *cx.data_mut() = baton;
