@@ -8,8 +8,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use tidegate_core::abi::{
-    FlatReader, FlatWriter, LiftContext, LiftParams, LowerContext, LowerResult, MAX_FLAT_PARAMS,
-    MAX_FLAT_RESULTS, TypeContext, TypeMismatch, lift_param_vals, lower_result_val,
+    FlatReader, FlatWriter, LiftContext, LiftParams, LowerContext, LowerResult,
+    MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_ASYNC_RESULTS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, TypeContext,
+    TypeMismatch, lift_param_vals, lower_result_val,
 };
 use tidegate_core::runtime::{Lends, SubtaskState, TaskId};
 use tidegate_core::types::{FuncType, FuncTypeIdx};
