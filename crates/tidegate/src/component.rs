@@ -5,11 +5,7 @@ use crate::isolation::Isolation;
 use crate::{Engine, Result};
 use anyhow::Context;
 use std::sync::{Arc, OnceLock};
-<<<<<<< HEAD
-use tidegate_core::plan::{LiftIdx, ModuleIdx, OptionsIdx, Plan, PlanLimits, TrampolineIdx};
-=======
-use tidegate_core::plan::{Canon, LiftIdx, ModuleIdx, OptionsIdx, Plan, TrampolineIdx};
->>>>>>> b7ca8e5 (Run components that use async by a driver of the state machine)
+use tidegate_core::plan::{Canon, LiftIdx, ModuleIdx, OptionsIdx, Plan, PlanLimits, TrampolineIdx};
 use tidegate_core::types::FuncTypeIdx;
 use tidegate_engine::{self as engine, EngineKind};
 
@@ -103,103 +99,6 @@ impl Component {
         self.0.modules[index.index()]
             .slot(kind)
             .get_or_init(|| module);
-use tidegate_core::types::FuncTypeIdx;
-use tidegate_engine::{self as engine, EngineKind};
-
-/// A component: decoded, validated, planned and compiled. Cheap to clone.
-#[derive(Clone)]
-pub struct Component(Arc<Inner>);
-
-struct Inner {
-    engine: Engine,
-    plan: Plan,
-    isolation: Isolation,
-    bytes: Box<[u8]>,
-    modules: Box<[CompiledModule]>,
-    /// Whether it uses async: see [`is_concurrent`].
-    concurrent: bool,
-    /// For each trampoline that lowers a guest's function, how values pass.
-    programs: Box<[OnceLock<Arc<Programs>>]>,
-}
-
-/// An embedded module, compiled by each core engine that an isolate wants it from.
-#[derive(Default)]
-struct CompiledModule {
-    wasmtime: OnceLock<engine::Module>,
-    wasmi: OnceLock<engine::Module>,
-}
-
-impl CompiledModule {
-    fn slot(&self, kind: EngineKind) -> &OnceLock<engine::Module> {
-        match kind {
-            EngineKind::Wasmtime => &self.wasmtime,
-            EngineKind::Wasmi => &self.wasmi,
-        }
-    }
-}
-
-impl Component {
-    /// Decodes and compiles a component from its binary, or its text if feature `wat` is on.
-    ///
-    /// # Errors
-    /// Malformed, invalid or unsupported bytes, with the offset.
-    pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self> {
-        let bytes = to_binary(bytes.as_ref())?;
-        // The engine validates the bodies as it compiles them, below.
-        let plan = Plan::without_bodies(&bytes, &PlanLimits::default())?;
-        let component = Self::planned(engine, bytes, plan);
-        for index in 0..component.0.modules.len() {
-            component.module(ModuleIdx(index as u32), engine.kind())?;
-        }
-        Ok(component)
-    }
-
-    /// Decodes a component as [`new`](Self::new) does, and leaves its modules to be compiled when they are needed.
-    ///
-    /// # Errors
-    /// Malformed, invalid or unsupported bytes, with the offset; what the engine alone refuses is found later.
-    pub fn decode(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self> {
-        let bytes = to_binary(bytes.as_ref())?;
-        let plan = Plan::new(&bytes)?;
-        Ok(Self::planned(engine, bytes, plan))
-    }
-
-    /// A component whose modules are not compiled yet.
-    pub(crate) fn planned(engine: &Engine, bytes: Box<[u8]>, plan: Plan) -> Self {
-        let isolation = Isolation::new(&plan);
-        let modules = plan
-            .modules
-            .iter()
-            .map(|_| CompiledModule::default())
-            .collect();
-        let concurrent = is_concurrent(&plan);
-        let programs = plan.trampolines.iter().map(|_| OnceLock::new()).collect();
-        Self(Arc::new(Inner {
-            engine: engine.clone(),
-            plan,
-            isolation,
-            bytes,
-            modules,
-            programs,
-            concurrent,
-        }))
-    }
-
-    /// The binary.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.0.bytes
-    }
-
-    /// Gives an embedded module in the form that it was compiled to before.
-    pub(crate) fn set_module(&self, index: ModuleIdx, kind: EngineKind, module: engine::Module) {
-        // Whichever is there first is as good.
-        self.0.modules[index.index()]
-            .slot(kind)
-            .get_or_init(|| module);
-=======
-            concurrent,
-        })))
->>>>>>> b7ca8e5 (Run components that use async by a driver of the state machine)
     }
 
     /// The engine that it was compiled for.
