@@ -10,6 +10,9 @@ mod guest;
 #[path = "../../crates/core/tests/abi/random.rs"]
 mod random;
 #[allow(dead_code)]
+#[path = "../../crates/core/tests/async_core/stress.rs"]
+mod stress;
+#[allow(dead_code)]
 #[path = "../../crates/core/tests/abi/text.rs"]
 mod text;
 #[allow(dead_code)]
@@ -38,6 +41,12 @@ pub fn decode(data: &[u8]) {
             }
         }
     }
+}
+
+/// Guests that call built-ins, right or wrong, with traps in between: nothing is left behind, and every thread that is ready is known to be.
+pub fn sequences(data: &[u8]) {
+    let mut random = Random::from_bytes(data);
+    stress::run(move |bound| random.below(bound));
 }
 
 /// A guest with random memory, whose function has random parameters, and the flat values of a call.

@@ -41,6 +41,16 @@ fn transfer() {
     rounds(20_000, |seed| tidegate_fuzz::transfer(&bytes(seed)));
 }
 
+#[test]
+fn sequences() {
+    rounds(500, |seed| {
+        let mut random = Random::new(seed);
+        // Long enough that the bytes alone decide, most of the time.
+        let data: Vec<u8> = (0..3000).map(|_| random.word() as u8).collect();
+        tidegate_fuzz::sequences(&data);
+    });
+}
+
 const COMPONENTS: [&str; 3] = [
     r#"(component
         (type $r (resource (rep i32)))

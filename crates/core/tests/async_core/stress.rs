@@ -15,7 +15,8 @@ enum Did {
 
 struct World {
     state: State,
-    random: Seeded,
+    /// A number below another.
+    random: Box<dyn FnMut(usize) -> usize>,
     chooser: Box<dyn Chooser>,
     instances: Vec<InstanceId>,
     payload: PayloadId,
@@ -42,15 +43,15 @@ struct Tally {
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
+    fn new(random: impl FnMut(usize) -> usize + 'static) -> Self {
+        let mut random: Box<dyn FnMut(usize) -> usize> = Box::new(random);
         let limits = Limits::default();
         let mut state = State::with_limits(limits, Rules::default());
         let payload = state.payload(&Types::default(), &[], Some(ValType::U8));
         let instances = (0..3).map(|_| state.add_instance(None)).collect();
-        let mut random = Seeded::new(seed);
-        let chooser: Box<dyn Chooser> = match random.below(2) {
+        let chooser: Box<dyn Chooser> = match random(2) {
             0 => Box::new(Fair),
-            _ => Box::new(Seeded::new(seed)),
+            _ => Box::new(Seeded::new(random(1 << 16) as u64)),
         };
         Self {
             state,
@@ -68,8 +69,12 @@ impl World {
         }
     }
 
+    fn below(&mut self, bound: usize) -> usize {
+        (self.random)(bound)
+    }
+
     fn chance(&mut self, percent: usize) -> bool {
-        self.random.below(100) < percent
+        self.below(100) < percent
     }
 
     /// What the host does, until the budget is spent.
@@ -77,7 +82,7 @@ impl World {
         while self.budget > 0 {
             self.budget -= 1;
             self.replace_poisoned();
-            match self.random.below(10) {
+            match self.below(10) {
                 0 | 1 if self.chance(60) => self.host_call(),
                 2 => self.host_cancel(),
                 3 => self.host_end(),
@@ -112,7 +117,7 @@ impl World {
     }
 
     fn any_instance(&mut self) -> InstanceId {
-        let position = self.random.below(self.instances.len());
+        let position = self.below(self.instances.len());
         self.instances[position]
     }
 
@@ -136,7 +141,7 @@ impl World {
 
     fn host_function(&mut self) {
         if let Some((_, subtask)) = self.host_functions.pop() {
-            match self.random.below(3) {
+            match self.below(3) {
                 0 => self.state.host_call_failed(subtask),
                 1 => self.state.host_call_resolved(subtask, false),
                 _ => self.state.host_call_resolved(subtask, true),
@@ -149,7 +154,7 @@ impl World {
         if self.host_ends.is_empty() {
             return;
         }
-        let position = self.random.below(self.host_ends.len());
+        let position = self.below(self.host_ends.len());
         let (shared, side) = self.host_ends[position];
         self.serve(shared, side);
         if self.chance(20) {
@@ -163,7 +168,7 @@ impl World {
         let Some(offer) = self.state.host_offer(shared, side) else {
             return;
         };
-        let count = self.random.below(offer.remaining() as usize + 1) as u32;
+        let count = self.below(offer.remaining() as usize + 1) as u32;
         let complete = self.chance(70);
         if count > 0 {
             self.state
@@ -185,7 +190,7 @@ impl World {
             Lift::Callback,
             Lift::Callback,
             Lift::Stackful,
-        ][self.random.below(5)]
+        ][self.below(5)]
     }
 
     /// Runs a call as far as it goes. `Err` if the caller must trap.
@@ -277,7 +282,7 @@ impl World {
             return Err(trap);
         }
         let task = self.state.current_task()?;
-        for _ in 0..self.random.below(10) {
+        for _ in 0..self.below(10) {
             self.budget = self.budget.saturating_sub(1);
             match self.op(instance)? {
                 Did::Go => {}
@@ -295,9 +300,9 @@ impl World {
             Lift::Callback if implicit => {
                 let sets =
                     self.handles(instance, |handle| matches!(handle, Handle::WaitableSet(_)));
-                let packed = match self.random.below(4) {
+                let packed = match self.below(4) {
                     0 if resolved => 0,
-                    1 | 2 if !sets.is_empty() => 2 | sets[self.random.below(sets.len())] << 4,
+                    1 | 2 if !sets.is_empty() => 2 | sets[self.below(sets.len())] << 4,
                     _ => 1,
                 };
                 if packed != 0 && !resolved && self.chance(50) {
@@ -363,9 +368,9 @@ impl World {
     fn some(&mut self, instance: InstanceId, wanted: impl Fn(&Handle) -> bool) -> u32 {
         let handles = self.handles(instance, wanted);
         if handles.is_empty() || self.chance(1) {
-            return self.random.below(8) as u32;
+            return self.below(8) as u32;
         }
-        handles[self.random.below(handles.len())]
+        handles[self.below(handles.len())]
     }
 
     fn op(&mut self, instance: InstanceId) -> Result<Did, Trap> {
@@ -386,7 +391,7 @@ impl World {
             !world.handles(instance, wanted).is_empty()
         };
         // Without a handle of its kind, an operation would only trap; that happens often enough as it is.
-        let kind = self.random.below(26);
+        let kind = self.below(26);
         let lacks = match kind {
             4..9 => !has(self, &readable) || !has(self, &writable),
             9..12 => !has(self, &set),
@@ -403,18 +408,18 @@ impl World {
             3 => return self.host_stream(instance),
             4..6 => {
                 let index = self.some(instance, readable);
-                let buffer = super::pair::buffer(self.random.below(6) as u64);
+                let items = buffer(self.below(6) as u64);
                 let step = self
                     .state
-                    .stream_read(instance, payload, async_, index, buffer);
+                    .stream_read(instance, payload, async_, index, items);
                 return self.copied(tolerant(step)?);
             }
             6..8 => {
                 let index = self.some(instance, writable);
-                let buffer = super::pair::buffer(self.random.below(6) as u64);
+                let items = buffer(self.below(6) as u64);
                 let step = self
                     .state
-                    .stream_write(instance, payload, async_, index, buffer);
+                    .stream_write(instance, payload, async_, index, items);
                 return self.copied(tolerant(step)?);
             }
             8 => return self.cancel_or_drop(instance, async_),
@@ -473,7 +478,7 @@ impl World {
                     return Ok(Did::Block);
                 }
             }
-            20 => match self.random.below(2) {
+            20 => match self.below(2) {
                 0 => self.state.backpressure_inc(instance)?,
                 _ => drop(self.state.backpressure_dec(instance)),
             },
@@ -617,10 +622,11 @@ impl World {
             .iter()
             .map(|(index, _)| index)
             .collect();
-        let other = threads[self.random.below(threads.len())];
+        let other = threads[self.below(threads.len())];
+        let kind = self.below(7);
         let chooser = &mut *self.chooser;
         let state = &mut self.state;
-        let step = match self.random.below(7) {
+        let step = match kind {
             0 => {
                 let _ = state.thread_resume_later(instance, other);
                 return Ok(Did::Go);
@@ -671,11 +677,31 @@ fn tolerant<T>(result: Result<T, Trap>) -> Result<Option<T>, Trap> {
     }
 }
 
+fn buffer(length: u64) -> GuestBuffer {
+    GuestBuffer {
+        pointer: 0,
+        length,
+        item_size: 1,
+        align: 1,
+        memory: 1 << 16,
+        options: 0,
+    }
+}
+
+/// One run, with numbers from `random`, which gives one below what it is given.
+#[allow(dead_code, reason = "the fuzz targets share this module")]
+pub fn run(random: impl FnMut(usize) -> usize + 'static) {
+    let mut world = World::new(random);
+    world.host();
+    world.end();
+}
+
 #[test]
 fn whatever_guests_do_nothing_panics_and_nothing_is_left() {
     let mut tally = Tally::default();
     for seed in 0..500 {
-        let mut world = World::new(seed);
+        let mut random = Seeded::new(seed);
+        let mut world = World::new(move |bound| random.below(bound));
         world.tally = std::mem::take(&mut tally);
         world.host();
         tally = std::mem::take(&mut world.tally);
