@@ -5,6 +5,7 @@ use std::time::Duration;
 use tidegate::{Component, Config, Engine, EngineKind, Linker, ResourceTable, Store, Strategy};
 use tidegate_wasi::fs::Access;
 use tidegate_wasi::io::{BytesInput, Capture, Input, Output, Read, Write, pipe};
+use tidegate_wasi::net::Policy;
 use tidegate_wasi::p2::bindings::Command;
 use tidegate_wasi::p2::{WasiCtxView, WasiView, add_to_linker};
 use tidegate_wasi::{I32Exit, WasiCtx, WasiCtxBuilder};
@@ -166,6 +167,40 @@ async fn program_made_by_the_adapter_walks_a_tree() {
             );
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sockets_connect_flood_end_and_refuse() {
+    for kind in ENGINES {
+        let kept = Capture::new(usize::MAX);
+        let errors = Capture::new(usize::MAX);
+        let loopback = || "127.0.0.1".parse().unwrap();
+        let policy = Policy::nothing()
+            .allow_bind(loopback())
+            .allow_connect(loopback())
+            .allow_lookup(true);
+        let builder = WasiCtx::builder()
+            .stdout(kept.clone())
+            .stderr(errors.clone())
+            .network(policy);
+        let result = run(kind, guest("sockets-p2.wasm"), builder).await;
+        let errors = String::from_utf8(errors.contents()).unwrap();
+        assert!(
+            matches!(result, Ok(Ok(()))),
+            "{kind:?}: {result:?} {errors}"
+        );
+        assert_eq!(kept.contents(), b"sockets work\n");
+    }
+}
+
+#[tokio::test]
+async fn sockets_without_permission_are_denied() {
+    let errors = Capture::new(usize::MAX);
+    let builder = WasiCtx::builder().stderr(errors.clone());
+    let result = run(EngineKind::Wasmtime, guest("sockets-p2.wasm"), builder).await;
+    assert!(matches!(result, Ok(Err(()))), "{result:?}");
+    let errors = String::from_utf8(errors.contents()).unwrap();
+    assert!(errors.contains("bind"), "{errors}");
 }
 
 /// Imports an older version of each interface.

@@ -1,10 +1,13 @@
 //! `componentize IN OUT [command|reactor]`: makes a component of a core module.
 //!
 //! With the last word, what the module imports of WASI 0.1 is put on WASI 0.2 by the Bytecode Alliance's adapter.
+//!
+//! `componentize --world WIT WORLD OUT`: makes a component that imports and exports everything a world has, and does nothing.
 
 use anyhow::{Context, bail};
 use wasi_preview1_component_adapter_provider as adapter;
-use wit_component::ComponentEncoder;
+use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
+use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
 
 fn main() -> anyhow::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -20,7 +23,8 @@ fn main() -> anyhow::Result<()> {
             output,
             Some(adapter::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER),
         ),
-        _ => bail!("usage: componentize IN OUT [command|reactor]"),
+        ["--world", wit, world, output] => return whole_world(wit, world, output),
+        _ => bail!("usage: componentize IN OUT [command|reactor] | --world WIT WORLD OUT"),
     };
     let module = std::fs::read(input).with_context(|| format!("cannot read {input}"))?;
     let mut encoder = ComponentEncoder::default();
@@ -29,4 +33,20 @@ fn main() -> anyhow::Result<()> {
         encoder.adapter(adapter::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, bytes)?;
     }
     std::fs::write(output, encoder.encode()?).with_context(|| format!("cannot write {output}"))
+}
+
+fn whole_world(wit: &str, world: &str, output: &str) -> anyhow::Result<()> {
+    let mut resolve = Resolve {
+        all_features: true,
+        ..Resolve::default()
+    };
+    let (package, _) = resolve.push_path(wit)?;
+    let world = resolve.select_world(&[package], Some(world))?;
+    let mut module = dummy_module(&resolve, world, ManglingAndAbi::Legacy(LiftLowerAbi::Sync));
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, true)?;
+    let component = ComponentEncoder::default()
+        .validate(true)
+        .module(&module)?
+        .encode()?;
+    std::fs::write(output, component).with_context(|| format!("cannot write {output}"))
 }
