@@ -9,6 +9,8 @@ const LIMIT: u32 = 1 << 16;
 impl State {
     /// `backpressure.inc`: no task of an `async` type starts until the counter is 0 again. Allowed everywhere.
     ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-backpressureincdec).
+    ///
     /// # Errors
     /// The counter would reach 65536.
     pub fn backpressure_inc(&mut self, instance: InstanceId) -> Result<(), Trap> {
@@ -21,6 +23,8 @@ impl State {
     }
 
     /// `backpressure.dec`.
+    ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-backpressureincdec).
     ///
     /// # Errors
     /// The counter is 0.

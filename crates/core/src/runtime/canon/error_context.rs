@@ -6,6 +6,8 @@ use crate::trap::Trap;
 impl State {
     /// `error-context.new`, after the message was lifted; before that, [`check_may_leave`](State::check_may_leave).
     ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-error-contextnew).
+    ///
     /// # Errors
     /// May not leave; too many handles.
     pub fn error_context_new(&mut self, instance: InstanceId, message: &str) -> Result<u32, Trap> {
@@ -15,6 +17,8 @@ impl State {
     }
 
     /// `error-context.debug-message`, up to the lowering of the message.
+    ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-error-contextdebug-message).
     ///
     /// # Errors
     /// May not leave; unknown index or another kind of handle.
@@ -28,6 +32,8 @@ impl State {
     }
 
     /// `error-context.drop`.
+    ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-error-contextdrop).
     ///
     /// # Errors
     /// May not leave; unknown index or another kind of handle.

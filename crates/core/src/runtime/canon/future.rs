@@ -7,6 +7,8 @@ use crate::trap::Trap;
 impl State {
     /// `future.new`: gives the index of the readable end in the low half and that of the writable end in the high half.
     ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-streamfuturenew).
+    ///
     /// # Errors
     /// May not leave; too many waitables or handles.
     pub fn future_new(&mut self, instance: InstanceId, payload: PayloadId) -> Result<u64, Trap> {
@@ -16,6 +18,8 @@ impl State {
     /// `future.read`: reads the value. The buffer holds one item.
     ///
     /// `async_` says whether the built-in has the `async` option: then it does not wait.
+    ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-futurereadwrite).
     ///
     /// # Errors
     /// May not leave; unknown index or another kind of handle; another element type; a read under way, or none possible any more; in a waitable
@@ -36,6 +40,8 @@ impl State {
     ///
     /// `async_` says whether the built-in has the `async` option: then it does not wait.
     ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-futurereadwrite).
+    ///
     /// # Errors
     /// May not leave; unknown index or another kind of handle; another element type; a write under way, or none possible any more; in a waitable
     /// set, and not `async_`; a bad buffer; both ends in one instance, if the items are not numbers.
@@ -52,6 +58,8 @@ impl State {
     }
 
     /// `future.cancel-read`: takes back the buffer of a read under way. Items that were moved before stay moved, and are reported.
+    ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-streamfuturecancel-readwrite).
     ///
     /// # Errors
     /// May not leave; unknown index or another kind of handle; another element type; no read under way, or a thread waits for it; in a waitable set,
@@ -75,6 +83,8 @@ impl State {
 
     /// `future.cancel-write`: takes back the buffer of a write under way. Items that were moved before stay moved, and are reported.
     ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-streamfuturecancel-readwrite).
+    ///
     /// # Errors
     /// May not leave; unknown index or another kind of handle; another element type; no write under way, or a thread waits for it; in a waitable set,
     /// and not `async_`.
@@ -97,6 +107,8 @@ impl State {
 
     /// `future.drop-readable`. Gives the other end if the host holds it and wants to know.
     ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-streamfuturedrop-readablewritable).
+    ///
     /// # Errors
     /// May not leave; unknown index or another kind of handle; another element type; a read under way.
     pub fn future_drop_readable(
@@ -115,6 +127,8 @@ impl State {
     }
 
     /// `future.drop-writable`. Gives the other end if the host holds it and wants to know.
+    ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-streamfuturedrop-readablewritable).
     ///
     /// # Errors
     /// May not leave; unknown index or another kind of handle; another element type; no value was written, and the readable end is not known to be gone.

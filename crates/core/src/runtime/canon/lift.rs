@@ -49,6 +49,8 @@ impl State {
     ///
     /// `caller` is the calling instance, `None` for the host. For a guest caller, [`check_call`](Self::check_call) comes first.
     ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#canon-lift).
+    ///
     /// # Errors
     /// [`Trap::CannotEnter`], [`Trap::Poisoned`], [`Trap::Limit`]; nothing has changed then.
     pub fn begin_sync_call(
@@ -184,6 +186,8 @@ impl State {
     /// If the task starts at once, the driver lifts the arguments from the caller, [hands over what they lent](State::lend), lowers
     /// them and runs the core function.
     ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#canon-lift).
+    ///
     /// # Errors
     /// [`Trap::CannotLeave`] of the caller, [`Trap::CannotEnter`] and [`Trap::Poisoned`] of the callee, [`Trap::Limit`].
     pub fn call(&mut self, spec: CallSpec, chooser: &mut dyn Chooser) -> Result<Called, Trap> {
@@ -267,6 +271,8 @@ impl State {
     }
 
     /// The core function of a callback-lifted task, or its callback, has returned `packed`.
+    ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#canon-lift).
     ///
     /// # Errors
     /// [`Offence::CallbackCode`]; for `WAIT` an unknown index or another kind of handle; for `EXIT` [`Offence::NotResolved`].

@@ -21,6 +21,8 @@ impl State {
     ///
     /// `async_` says whether the function is lowered with the `async` option.
     ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#canon-lower).
+    ///
     /// # Errors
     /// [`Offence::PeerTrapped`] if the callee trapped; [`Trap::Limit`].
     pub fn lower_returned(

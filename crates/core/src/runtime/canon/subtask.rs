@@ -31,6 +31,8 @@ impl State {
 
     /// `subtask.cancel`: asks the callee to come to an end.
     ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-subtaskcancel).
+    ///
     /// # Errors
     /// May not leave; unknown index or another kind of handle; its end was reported; cancelled before; in a waitable set, and not `async_`; the
     /// callee trapped.
@@ -102,6 +104,8 @@ impl State {
     }
 
     /// `subtask.drop`.
+    ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-subtaskdrop).
     ///
     /// # Errors
     /// May not leave; unknown index or another kind of handle; its end was not reported.

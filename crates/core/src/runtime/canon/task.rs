@@ -10,6 +10,8 @@ impl State {
     /// `same_type` says whether the built-in's type is the result type of the function called, `same_options` whether memory (the same
     /// instance of one) and string encoding are those of its lift.
     ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-taskreturn).
+    ///
     /// # Errors
     /// May not leave; lifted without `async`; another type; other options.
     pub fn task_return(
@@ -30,6 +32,8 @@ impl State {
     }
 
     /// `task.cancel`: the current task confirms its cancellation. Gives the task, whose [caller](State::caller) may have to be told.
+    ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-taskcancel).
     ///
     /// # Errors
     /// May not leave; lifted without `async`; no cancellation was delivered; borrowed handles remain.

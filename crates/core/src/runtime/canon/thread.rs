@@ -20,6 +20,8 @@ pub enum ThreadStep {
 impl State {
     /// `thread.index`: the current thread's index.
     ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-threadindex).
+    ///
     /// # Errors
     /// May not leave.
     pub fn thread_index(&self, instance: InstanceId) -> Result<u32, Trap> {
@@ -31,6 +33,8 @@ impl State {
     /// `thread.new-indirect`, after the function was found in its table and its type checked; before that,
     /// [`check_may_leave`](State::check_may_leave). The thread belongs to the current task and is suspended; when it is resumed first
     /// ([`StartThread`](super::super::Action::StartThread)), the driver runs the function.
+    ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-threadnew-indirect).
     ///
     /// # Errors
     /// May not leave; too many threads.
@@ -65,6 +69,8 @@ impl State {
 
     /// `thread.resume-later`: a suspended thread will go on some time.
     ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-threadresume-later).
+    ///
     /// # Errors
     /// May not leave; unknown index; not suspended.
     pub fn thread_resume_later(&mut self, instance: InstanceId, index: u32) -> Result<(), Trap> {
@@ -75,6 +81,8 @@ impl State {
     }
 
     /// `thread.suspend`: until another thread resumes this one.
+    ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-threadsuspend).
     ///
     /// # Errors
     /// May not leave.
@@ -97,6 +105,8 @@ impl State {
     }
 
     /// `thread.yield`: lets others run.
+    ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-threadyield).
     ///
     /// # Errors
     /// May not leave.
@@ -125,6 +135,8 @@ impl State {
 
     /// `thread.suspend-then-resume`: a suspended thread takes the place of this one, which is suspended.
     ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-threadsuspend-then-resume).
+    ///
     /// # Errors
     /// May not leave; unknown index; not suspended.
     pub fn thread_suspend_then_resume(
@@ -144,6 +156,8 @@ impl State {
     }
 
     /// `thread.yield-then-resume`: a suspended thread takes the place of this one, which will go on some time.
+    ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-threadyield-then-resume).
     ///
     /// # Errors
     /// May not leave; unknown index; not suspended.
@@ -165,6 +179,8 @@ impl State {
     }
 
     /// `thread.suspend-then-promote`: this thread is suspended; another one takes its place if it is ready.
+    ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-threadsuspend-then-promote).
     ///
     /// # Errors
     /// May not leave; unknown index.
@@ -188,6 +204,8 @@ impl State {
     }
 
     /// `thread.yield-then-promote`: this thread will go on some time; another one takes its place if it is ready.
+    ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-threadyield-then-promote).
     ///
     /// # Errors
     /// May not leave; unknown index.

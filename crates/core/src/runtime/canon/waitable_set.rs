@@ -16,6 +16,8 @@ pub enum WaitStep {
 impl State {
     /// `waitable-set.new`: an empty set.
     ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-waitable-setnew).
+    ///
     /// # Errors
     /// May not leave; too many sets or handles.
     pub fn waitable_set_new(&mut self, instance: InstanceId) -> Result<u32, Trap> {
@@ -27,6 +29,8 @@ impl State {
     }
 
     /// `waitable-set.wait`: waits for an event of a member; with `cancellable`, for the task's cancellation, too.
+    ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-waitable-setwait).
     ///
     /// # Errors
     /// May not leave; unknown index or another kind of handle.
@@ -54,6 +58,8 @@ impl State {
 
     /// `waitable-set.poll`: an event of a member, if there is one.
     ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-waitable-setpoll).
+    ///
     /// # Errors
     /// May not leave; unknown index or another kind of handle.
     pub fn waitable_set_poll(
@@ -74,6 +80,8 @@ impl State {
 
     /// `waitable-set.drop`.
     ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-waitable-setdrop).
+    ///
     /// # Errors
     /// May not leave; unknown index or another kind of handle; not empty; somebody waits for it.
     pub fn waitable_set_drop(&mut self, instance: InstanceId, index: u32) -> Result<(), Trap> {
@@ -93,6 +101,8 @@ impl State {
     }
 
     /// `waitable.join`: puts a waitable into a set, out of the one that it was in; with `set` 0 only out.
+    ///
+    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#-canon-waitablejoin).
     ///
     /// # Errors
     /// May not leave; unknown index or another kind of handle, of the waitable; a thread waits for it synchronously; then as for the waitable, of the set.
