@@ -14,6 +14,8 @@ struct Count {
     decoded: usize,
     refused: usize,
     failed: usize,
+    /// Refused with another message than the file gives.
+    reworded: usize,
 }
 
 fn main() -> ExitCode {
@@ -35,9 +37,10 @@ fn main() -> ExitCode {
         decoded,
         refused,
         failed,
+        reworded,
     } = count;
     println!(
-        "{} files: {decoded} components decoded, {refused} refused, {failed} failures",
+        "{} files: {decoded} components decoded, {refused} refused, {reworded} of them in other words, {failed} failures",
         files.len()
     );
     if failed == 0 && !files.is_empty() {
@@ -97,7 +100,13 @@ fn check_file(file: &Path, count: &mut Count) -> Result<(), Box<dyn std::error::
                     println!("{place}: validation let it pass, then {what} was missing");
                     count.failed += 1;
                 }
-                Ok(Err(_)) => count.refused += 1,
+                Ok(Err(error)) => {
+                    count.refused += 1;
+                    if !error.to_string().contains(message) {
+                        println!("{place}: refused, expected: {message}, found: {error}");
+                        count.reworded += 1;
+                    }
+                }
                 Ok(Ok(_)) => {
                     println!("{place}: accepted, but: {message}");
                     count.failed += 1;
