@@ -22,12 +22,6 @@ pub fn to_val(value: &WastVal<'_>) -> Val {
         WastVal::Char(value) => Val::Char(*value),
         WastVal::String(value) => Val::String((*value).into()),
         WastVal::List(values) => Val::List(values.iter().map(to_val).collect()),
-        WastVal::Map(entries) => Val::Map(
-            entries
-                .iter()
-                .map(|(key, value)| (to_val(key), to_val(value)))
-                .collect(),
-        ),
         WastVal::Record(fields) => Val::Record(
             fields
                 .iter()
