@@ -4,6 +4,7 @@ use crate::{
     config::{Engine, EngineInner, EngineKind},
     cx::Cx,
     error::EngineError,
+    interrupt::InterruptHandle,
     limits::Limits,
 };
 
@@ -105,6 +106,19 @@ impl<D: IsolateData> Isolate<D> {
         match &mut self.inner {
             IsolateInner::Wasmtime(_) => {}
             IsolateInner::Wasmi(isolate) => isolate.enable_exceptions(),
+        }
+    }
+
+    /// A handle that ends what the guest computes, in plain calls too. Needs
+    /// [`EngineConfig::epoch_interruption`](crate::EngineConfig::epoch_interruption), and somebody who ticks. All handles of an
+    /// isolate are the same.
+    ///
+    /// # Errors
+    /// [`EngineError::Misuse`] if the engine was set up without interruption.
+    pub fn interrupt_handle(&mut self) -> Result<InterruptHandle, EngineError> {
+        match &mut self.inner {
+            IsolateInner::Wasmtime(isolate) => isolate.interrupt_handle(),
+            IsolateInner::Wasmi(isolate) => isolate.interrupt_handle(),
         }
     }
 

@@ -9,7 +9,7 @@ use super::{
     engine::{Lowered, WasmiModule},
     exceptions::{self, Exceptions, Flight},
     host,
-    isolate::StoreData,
+    isolate::{FUEL, StoreData},
 };
 use crate::{
     cx::{Cx, CxInner},
@@ -100,7 +100,7 @@ impl<D: IsolateData> WasmiCx<'_, D> {
             false => None,
         };
         if fuel.is_some() {
-            self.set_fuel(u64::MAX);
+            self.set_fuel(FUEL);
         }
         let result = enter(self);
         let landed = self.land().check();

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use wasmi::Config;
+use wasmi::{CompilationMode, Config};
 
 use super::{
     convert,
@@ -26,7 +26,7 @@ use crate::{
 const MAX_DEPTH: usize = 50_000;
 
 /// Bytes of guest locals and operands on one stack.
-const MAX_HEIGHT: usize = 16 << 20;
+const MAX_HEIGHT: usize = 4 << 20;
 
 /// Stacks kept for reuse.
 const CACHED_STACKS: usize = 64;
@@ -58,6 +58,11 @@ impl WasmiEngine {
             .wasm_extended_const(true)
             .wasm_multi_memory(true)
             .wasm_memory64(true);
+        if config.epoch_interruption {
+            // Translating a function at its first call would be charged to the guest's fuel, which is handed out in small
+            // amounts.
+            out.compilation_mode(CompilationMode::Eager);
+        }
         Self {
             engine: wasmi::Engine::new(&out),
             epoch: Arc::default(),

@@ -1,11 +1,11 @@
 //! Calls into guests and out of them, as words.
 
-use wasmi::{AsContextMut, Caller, StoreContextMut, Val};
+use wasmi::{AsContextMut, Caller, ResumableCall, StoreContextMut, Val};
 
 use super::{
     convert::{self, Signal},
     cx::WasmiCx,
-    isolate::{Blocked, HostCall, StoreData},
+    isolate::{Blocked, FUEL, HostCall, StoreData},
 };
 use crate::{
     cx::{Cx, CxInner},
@@ -42,9 +42,36 @@ pub(super) fn call<D: IsolateData>(
     for (index, input) in inputs.iter_mut().enumerate() {
         *input = convert::to_val(signature.param(index), slots[index]);
     }
-    func.call(store, inputs, outputs)?;
+    if store.data().metered {
+        call_metered(store, func, inputs, outputs)?;
+    } else {
+        func.call(store, inputs, outputs)?;
+    }
     from_vals(outputs, slots);
     Ok(())
+}
+
+/// A call that cannot be suspended, but ended.
+fn call_metered<D: IsolateData>(
+    mut store: StoreContextMut<'_, StoreData<D>>,
+    func: wasmi::Func,
+    inputs: &[Val],
+    outputs: &mut [Val],
+) -> Result<(), wasmi::Error> {
+    let mut ended = func.call_resumable(store.as_context_mut(), inputs, outputs)?;
+    loop {
+        match ended {
+            ResumableCall::Finished => return Ok(()),
+            ResumableCall::HostTrap(call) => return Err(call.into_host_error()),
+            ResumableCall::OutOfFuel(call) => {
+                if store.data().is_interrupted() {
+                    return Err(wasmi::TrapCode::OutOfFuel.into());
+                }
+                store.set_fuel(FUEL.saturating_add(call.required_fuel()))?;
+                ended = call.resume(store.as_context_mut(), outputs)?;
+            }
+        }
+    }
 }
 
 /// Words from values, all of which are numbers.

@@ -16,6 +16,7 @@ use crate::{
     config::EngineConfig,
     cx::{Cx, CxInner},
     error::EngineError,
+    interrupt::InterruptHandle,
     isolate::IsolateData,
     limits::{Limiter, Limits},
     signature::Signature,
@@ -46,6 +47,8 @@ pub(super) struct StoreData<D: IsolateData> {
     /// The tags that instances export.
     pub(super) exported_tags: Vec<HashMap<String, u32>>,
     pub(super) time_slice: Option<NonZeroU64>,
+    /// Looked at whenever fuel runs out.
+    interrupt: Option<InterruptHandle>,
     pub(super) metered: bool,
     epoch: Arc<AtomicU64>,
     pub(super) native_stack: usize,
@@ -64,6 +67,11 @@ pub(super) struct HostCall {
 }
 
 impl<D: IsolateData> StoreData<D> {
+    /// Whether the guest was asked to end; meets the request.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupt.as_ref().is_some_and(InterruptHandle::take)
+    }
+
     pub(super) fn now(&self) -> u64 {
         self.epoch.load(Ordering::Relaxed)
     }
@@ -86,6 +94,7 @@ impl<D: IsolateData> WasmiIsolate<D> {
             instances: 0,
             exported_tags: Vec::new(),
             time_slice: None,
+            interrupt: None,
             metered: engine.metered,
             epoch: engine.epoch.clone(),
             native_stack: config.native_stack,
@@ -121,6 +130,16 @@ impl<D: IsolateData> WasmiIsolate<D> {
 
     pub(crate) fn enable_exceptions(&mut self) {
         WasmiCx(self.store.as_context_mut()).enable_exceptions();
+    }
+
+    pub(crate) fn interrupt_handle(&mut self) -> Result<InterruptHandle, EngineError> {
+        let data = self.store.data_mut();
+        if !data.metered {
+            return Err(EngineError::Misuse(
+                "interrupts need an engine set up with epoch interruption",
+            ));
+        }
+        Ok(data.interrupt.get_or_insert_default().clone())
     }
 
     pub(crate) fn set_time_slice(&mut self, ticks: Option<NonZeroU64>) -> Result<(), EngineError> {

@@ -189,6 +189,9 @@ impl<D: IsolateData> WasmiStack<D> {
                 }
                 Ok(ResumableCall::OutOfFuel(call)) => {
                     let data = store.data();
+                    if data.is_interrupted() {
+                        return self.fail(wasmi::TrapCode::OutOfFuel.into());
+                    }
                     let is_over = data
                         .time_slice
                         .is_some_and(|ticks| data.now().wrapping_sub(slice_start) >= ticks.get());

@@ -10,6 +10,7 @@ use crate::{
     cx::{Cx, CxInner},
     error::EngineError,
     handles::Func,
+    interrupt::InterruptHandle,
     isolate::IsolateData,
     limits::{Limiter, Limits},
     shared_memory::SharedMemory,
@@ -39,7 +40,11 @@ pub(super) struct StoreData<D: IsolateData> {
     pub(super) mailbox: Arc<Mailbox<D>>,
     /// Shared memories that this store knows.
     pub(super) shared_memories: Vec<SharedMemory>,
-    pub(super) time_slice: Option<NonZeroU64>,
+    time_slice: Option<NonZeroU64>,
+    /// Ticks left of it.
+    slice_left: u64,
+    /// Looked at with every tick, once there is one.
+    interrupt: Option<InterruptHandle>,
     epochs: bool,
     pub(super) max_wasm_stack: usize,
     pub(super) native_stack: usize,
@@ -49,6 +54,33 @@ pub(super) struct StoreData<D: IsolateData> {
 pub(super) struct Entry {
     pub(super) func: Func,
     pub(super) slots: Vec<u64>,
+}
+
+impl<D: IsolateData> StoreData<D> {
+    /// Ticks until the next look at what was asked.
+    fn deadline(&self) -> u64 {
+        match (&self.interrupt, self.time_slice) {
+            (Some(_), _) => 1,
+            (None, Some(ticks)) => ticks.get(),
+            (None, None) => NEVER,
+        }
+    }
+
+    /// Called by a guest that has met its deadline.
+    fn tick(&mut self) -> UpdateDeadline {
+        if self.interrupt.as_ref().is_some_and(InterruptHandle::take) {
+            return UpdateDeadline::Interrupt;
+        }
+        let deadline = self.deadline();
+        self.slice_left = self.slice_left.saturating_sub(deadline);
+        match self.time_slice {
+            Some(ticks) if self.slice_left == 0 && self.may_block => {
+                self.slice_left = ticks.get();
+                UpdateDeadline::Yield(deadline)
+            }
+            _ => UpdateDeadline::Continue(deadline),
+        }
+    }
 }
 
 impl<D: IsolateData> WasmtimeIsolate<D> {
@@ -68,6 +100,8 @@ impl<D: IsolateData> WasmtimeIsolate<D> {
             mailbox: Arc::default(),
             shared_memories: Vec::new(),
             time_slice: None,
+            slice_left: 0,
+            interrupt: None,
             epochs: config.epoch_interruption,
             max_wasm_stack: config.max_wasm_stack,
             native_stack: config.native_stack,
@@ -77,14 +111,7 @@ impl<D: IsolateData> WasmtimeIsolate<D> {
         store.limiter(|data| &mut data.limiter);
         if config.epoch_interruption {
             store.set_epoch_deadline(NEVER);
-            store.epoch_deadline_callback(|cx| {
-                let data = cx.data();
-                Ok(match data.time_slice {
-                    None => UpdateDeadline::Continue(NEVER),
-                    Some(ticks) if data.may_block => UpdateDeadline::Yield(ticks.get()),
-                    Some(ticks) => UpdateDeadline::Continue(ticks.get()),
-                })
-            });
+            store.epoch_deadline_callback(|mut cx| Ok(cx.data_mut().tick()));
         }
         Ok(Self { store })
     }
@@ -118,17 +145,31 @@ impl<D: IsolateData> WasmtimeIsolate<D> {
             ));
         }
         self.store.data_mut().time_slice = ticks;
-        self.store
-            .set_epoch_deadline(ticks.map_or(NEVER, NonZeroU64::get));
+        begin_slice(self.store.as_context_mut());
         Ok(())
+    }
+
+    pub(crate) fn interrupt_handle(&mut self) -> Result<InterruptHandle, EngineError> {
+        let data = self.store.data_mut();
+        if !data.epochs {
+            return Err(EngineError::Misuse(
+                "interrupts need an engine set up with epoch interruption",
+            ));
+        }
+        let handle = data.interrupt.get_or_insert_default().clone();
+        begin_slice(self.store.as_context_mut());
+        Ok(handle)
     }
 }
 
-/// Begins a time slice, if the store has them.
+/// Begins a time slice, if the store can have them.
 #[inline]
 pub(super) fn begin_slice<D: IsolateData>(mut store: StoreContextMut<'_, StoreData<D>>) {
-    if let Some(ticks) = store.data().time_slice {
-        store.set_epoch_deadline(ticks.get());
+    let data = store.data_mut();
+    if data.epochs {
+        data.slice_left = data.time_slice.map_or(0, NonZeroU64::get);
+        let deadline = data.deadline();
+        store.set_epoch_deadline(deadline);
     }
 }
 

@@ -10,7 +10,9 @@ use std::{
     time::Duration,
 };
 
-use tidegate_engine::{Engine, EngineConfig, EngineError, EngineKind, FuncType, Stack, Step};
+use tidegate_engine::{
+    Engine, EngineConfig, EngineError, EngineKind, FuncType, Stack, Step, Trap, TrapCode,
+};
 
 use crate::support::*;
 
@@ -155,9 +157,90 @@ both! {
         done(start(&mut stack, &mut isolate));
     }
 
+    fn a_plain_call_ends_when_it_is_interrupted(kind) {
+        let engine = interruptible(kind);
+        let module = module(&engine, SPIN);
+        let mut isolate = isolate(&engine);
+        let done_func = isolate
+            .cx()
+            .host_func(i32_to_i32(), Box::new(|_, slots| {
+                slots[0] = 1;
+                Ok(())
+            }))
+            .unwrap();
+        let instance = instantiate(&mut isolate, &module, &[done_func.into()]);
+        let handle = isolate.interrupt_handle().unwrap();
+        let _ticker = Ticker::new(&engine);
+        let asking = handle.clone();
+        let thread = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(20));
+            asking.interrupt();
+        });
+        let error = call(&mut isolate, instance, "forever", &[]).unwrap_err();
+        assert_eq!(error.downcast_ref::<Trap>().unwrap().code, TrapCode::Interrupted);
+        thread.join().unwrap();
+        // The request was met: what comes next runs.
+        handle.interrupt();
+        handle.cancel();
+        let spin = func(&mut isolate.cx(), instance, "spin");
+        isolate.cx().call(spin, &mut [0]).unwrap();
+    }
+
+    fn a_stack_with_slices_ends_when_it_is_interrupted(kind) {
+        let engine = interruptible(kind);
+        let module = module(&engine, SPIN);
+        let mut isolate = isolate(&engine);
+        let done_func = isolate.cx().host_func(i32_to_i32(), Box::new(|_, _| Ok(()))).unwrap();
+        let instance = instantiate(&mut isolate, &module, &[done_func.into()]);
+        isolate.set_time_slice(NonZeroU64::new(3)).unwrap();
+        let handle = isolate.interrupt_handle().unwrap();
+        let forever = func(&mut isolate.cx(), instance, "forever");
+        let _ticker = Ticker::new(&engine);
+        let mut isolate = Some(isolate);
+        let mut stack = Stack::call(forever, &[]).unwrap();
+        for _ in 0..3 {
+            assert!(matches!(start(&mut stack, &mut isolate), Step::Yielded));
+        }
+        handle.interrupt();
+        let error = loop {
+            match start(&mut stack, &mut isolate) {
+                Step::Yielded => {}
+                step => break failed(step),
+            }
+        };
+        assert_eq!(error.downcast_ref::<Trap>().unwrap().code, TrapCode::Interrupted);
+        assert!(isolate.is_some());
+    }
+
+    fn large_functions_and_large_copies_run_where_guests_can_be_interrupted(kind) {
+        let engine = interruptible(kind);
+        let adds = "(local.set 0 (i32.add (local.get 0) (i32.const 1)))".repeat(20_000);
+        let module = module(&engine, &format!(r#"(module
+            (memory 1 200)
+            (func (export "adds") (param i32) (result i32) {adds} (local.get 0))
+            (func (export "fill") (result i32)
+                (drop (memory.grow (i32.const 100)))
+                (memory.fill (i32.const 0) (i32.const 1) (i32.const 6000000))
+                (i32.load8_u (i32.const 5999999))))"#));
+        let mut isolate = isolate(&engine);
+        let instance = instantiate(&mut isolate, &module, &[]);
+        assert_eq!(call(&mut isolate, instance, "adds", &[1]).unwrap(), 20_001);
+        assert_eq!(call(&mut isolate, instance, "fill", &[]).unwrap(), 1);
+        let adds = func(&mut isolate.cx(), instance, "adds");
+        let fill = func(&mut isolate.cx(), instance, "fill");
+        let mut isolate = Some(isolate);
+        for (func, args, expected) in [(adds, &[2][..], 20_002), (fill, &[], 1)] {
+            let mut stack = Stack::call(func, args).unwrap();
+            done(start(&mut stack, &mut isolate));
+            assert_eq!(stack.results(), [expected]);
+        }
+    }
+
     fn slices_need_an_engine_that_can_interrupt(kind) {
         let mut isolate = isolate(&engine(kind));
         let error = isolate.set_time_slice(NonZeroU64::new(1)).unwrap_err();
+        assert!(matches!(error, EngineError::Misuse(_)));
+        let error = isolate.interrupt_handle().unwrap_err();
         assert!(matches!(error, EngineError::Misuse(_)));
     }
 }
