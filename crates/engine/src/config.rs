@@ -31,7 +31,8 @@ impl EngineKind {
 pub struct EngineConfig {
     /// Which engine.
     pub kind: EngineKind,
-    /// Lets stacks be interrupted while they compute: see [`Isolate::set_time_slice`](crate::Isolate::set_time_slice).
+    /// Lets guests be interrupted while they compute: see [`Isolate::set_time_slice`](crate::Isolate::set_time_slice) and
+    /// [`Isolate::interrupt_handle`](crate::Isolate::interrupt_handle).
     /// Compiled code pays a few percent for it.
     pub epoch_interruption: bool,
     /// Preallocated slots for instances, which make instantiation cheaper where many instances come and go (wasmtime only).

@@ -68,7 +68,7 @@ type Ended = anyhow::Result<Option<Instance>>;
 
 /// What whoever runs a stack and the blocked host function on it hand to each other.
 ///
-/// A lock would never be contended, but its atomic operations were a fifth of the cost of parking and resuming. There is one
+/// A lock would never be contended, but its atomic operations were a tenth of the cost of parking and resuming. There is one
 /// mailbox to a store. It is touched by [`WasmtimeStack::run`], which has the started stack to itself and with it the future that
 /// owns the store, and by host functions that this very future runs while `run` polls it: never by two at once.
 pub(super) struct Mailbox<D: IsolateData>(UnsafeCell<Mail<D>>);
