@@ -53,7 +53,7 @@ pub enum Offence {
     /// A subtask was cancelled twice.
     #[error("the subtask's cancellation has already been requested")]
     SubtaskAlreadyCancelled,
-    /// A read, write, lift or drop of an end whose read or write is under way.
+    /// A lift or drop of an end whose read or write is under way.
     #[error("cannot {action} busy {what}")]
     Busy {
         /// What was attempted.
@@ -61,6 +61,9 @@ pub enum Offence {
         /// Stream or future.
         what: &'static str,
     },
+    /// A read or write of an end whose read or write is under way.
+    #[error("cannot have concurrent operations active on a future/stream")]
+    Concurrent,
     /// A read of a stream that is known to have ended.
     #[error("cannot read from stream after being notified that the writable end dropped")]
     ReadAfterEnd,

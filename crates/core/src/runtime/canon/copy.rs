@@ -101,12 +101,7 @@ impl State {
             CopyState::Idle => {}
             CopyState::Done => return Err(done(call).at(call.name)),
             CopyState::Copying | CopyState::CancellingCopy => {
-                let action = match call.side {
-                    Side::Readable => "read from",
-                    Side::Writable => "write to",
-                };
-                let what = call.kind.name();
-                return Err(Offence::Busy { action, what }.at(call.name));
+                return Err(Offence::Concurrent.at(call.name));
             }
         }
         if self.waitables[id.0].set.is_some() && !async_ {
@@ -204,10 +199,21 @@ impl State {
         if waitable.waiter.is_some() || (waitable.set.is_some() && !async_) {
             return Err(Offence::SyncWhileInSet.at(call.name));
         }
-        let has_event = waitable.pending.is_some();
+        let pending = waitable.pending;
         let shared_id = self.end(id).shared;
         self.end_mut(id).state = CopyState::CancellingCopy;
-        if !has_event {
+        if let Some(Pending::Copy {
+            result: CopyResult::Completed,
+            reclaim,
+        }) = pending
+        {
+            if call.kind == SharedKind::Stream && !self.rules.completed_despite_cancel {
+                self.waitables[id.0].pending = Some(Pending::Copy {
+                    result: CopyResult::Cancelled,
+                    reclaim,
+                });
+            }
+        } else if pending.is_none() {
             if self.shared[shared_id.0].host[call.side.other() as usize] {
                 return Ok(CancelStep::Host(HostTurn {
                     shared: shared_id,
