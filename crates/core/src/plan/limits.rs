@@ -12,7 +12,8 @@ pub struct PlanLimits {
     pub max_instances: u32,
     /// How many core instances one instantiation may create. Default 20,000.
     pub max_core_instances: u32,
-    /// How many definitions the planner evaluates, counted anew for each instantiation of their component, plus their parts. Default 10 million.
+    /// How much the planner evaluates: definitions and their parts, counted anew for each instantiation of their component, where a long
+    /// name counts as one more for each 16 bytes. Default 2 million.
     pub max_definitions: u64,
 }
 
@@ -22,7 +23,7 @@ impl Default for PlanLimits {
             max_depth: 100,
             max_instances: 10_000,
             max_core_instances: 20_000,
-            max_definitions: 10_000_000,
+            max_definitions: 2_000_000,
         }
     }
 }

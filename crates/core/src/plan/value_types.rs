@@ -74,13 +74,16 @@ pub(super) fn fields<E>(
     fields.collect()
 }
 
-/// How many parts a type lists.
+/// How many parts a type lists, where a long label counts as one more for each 16 bytes.
 pub(super) fn part_count(ty: &ComponentDefinedType<'_>) -> usize {
+    let label = |label: &str| 1 + label.len() / 16;
     match ty {
-        ComponentDefinedType::Record(parts) => parts.len(),
-        ComponentDefinedType::Variant(cases) => cases.len(),
+        ComponentDefinedType::Record(parts) => parts.iter().map(|(name, _)| label(name)).sum(),
+        ComponentDefinedType::Variant(cases) => cases.iter().map(|case| label(case.name)).sum(),
         ComponentDefinedType::Tuple(parts) => parts.len(),
-        ComponentDefinedType::Flags(labels) | ComponentDefinedType::Enum(labels) => labels.len(),
+        ComponentDefinedType::Flags(names) | ComponentDefinedType::Enum(names) => {
+            names.iter().map(|name| label(name)).sum()
+        }
         _ => 0,
     }
 }

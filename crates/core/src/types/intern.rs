@@ -9,7 +9,7 @@ pub const MAX_VALUE_SIZE: u64 = 1 << 28;
 /// How deep value types may nest.
 pub const MAX_TYPE_DEPTH: u32 = 100;
 /// How many distinct composite types, and how many distinct function types, a component may have.
-pub const MAX_TYPES: usize = 1_000_000;
+pub const MAX_TYPES: usize = 200_000;
 /// How many labels a `flags` type may have, as the specification demands.
 pub const MAX_FLAGS: usize = 32;
 

@@ -1,7 +1,8 @@
 //! Binding imports: to the arguments of an instantiation, or, for the root, to what the outside must provide.
 
-use super::Planner;
 use super::scope::{CoreTypeItem, Entity, Exports, FuncItem, InterfaceType, ScopeId, TypeItem};
+use super::type_definitions::module_weight;
+use super::{Planner, weight};
 use crate::plan::{FuncDef, ImportKind, ModuleDef, PlanError, Resource};
 use crate::types::ResourceIdx;
 use std::rc::Rc;
@@ -53,7 +54,7 @@ impl<'a> Planner<'a> {
         implements: Option<&'a str>,
         ty: ComponentTypeRef,
     ) -> Result<Entity<'a>, PlanError> {
-        self.spend(path.len())?;
+        self.spend(path.iter().map(|name| weight(name)).sum())?;
         Ok(match ty {
             ComponentTypeRef::Func(index) => {
                 let TypeItem::Func(ty) = *self.at(&self.scope(scope).types, index, "a type")?
@@ -82,6 +83,7 @@ impl<'a> Planner<'a> {
                 let CoreTypeItem::Module(ty) = ty.clone() else {
                     return self.found(None, "a module type");
                 };
+                self.spend(module_weight(&ty))?;
                 let kind = ImportKind::Module(Box::new((*ty).clone()));
                 let import = self.add_import(path, implements, kind);
                 self.imported_modules.insert(import, ty);
@@ -155,7 +157,7 @@ impl<'a> Planner<'a> {
     ) -> Result<Exports<'a>, PlanError> {
         self.enter()?;
         let instance = self.scope(ty.scope).instance;
-        let scope = self.add_scope(Some(ty.scope), instance);
+        let scope = self.add_scope(Some(ty.scope), instance)?;
         let mut exports = Exports::default();
         for declaration in ty.declarations {
             self.spend(1)?;
@@ -167,6 +169,7 @@ impl<'a> Planner<'a> {
                 }
                 InstanceTypeDeclaration::Alias(alias) => self.alias(scope, alias)?,
                 InstanceTypeDeclaration::Export { name, ty } => {
+                    self.spend(weight(name.name))?;
                     let entity = bind(self, scope, name.name, *ty)?;
                     exports.add(name.name, entity.clone(), self.offset, self.limits)?;
                     self.push(scope, entity);

@@ -1,9 +1,9 @@
 //! Instantiating core modules and nested components.
 
-use super::Planner;
 use super::core_module::CoreModule;
 use super::imports::Source;
 use super::scope::{CoreInstanceItem, Exports, Scope, ScopeId};
+use super::{Planner, weight};
 use crate::plan::{
     ComponentInstance, CoreDef, CoreExternType, CoreInstanceIdx, InstanceIdx, ModuleDef, ModuleIdx,
     PlanError, Step,
@@ -26,7 +26,7 @@ impl<'a> Planner<'a> {
         let mut given = Exports::default();
         match instance {
             wasmparser::ComponentInstance::FromExports(exports) => {
-                self.spend(exports.len())?;
+                self.spend(exports.iter().map(|export| weight(export.name.name)).sum())?;
                 for export in exports {
                     let entity = self.entity(scope, export.kind, export.index)?;
                     given.add(export.name.name, entity, self.offset, self.limits)?;
@@ -37,7 +37,7 @@ impl<'a> Planner<'a> {
                 component_index,
                 args,
             } => {
-                self.spend(args.len())?;
+                self.spend(args.iter().map(|arg| weight(arg.name)).sum())?;
                 for arg in args {
                     let entity = self.entity(scope, arg.kind, arg.index)?;
                     given.add(arg.name, entity, self.offset, self.limits)?;
@@ -145,14 +145,14 @@ impl<'a> Planner<'a> {
     pub(super) fn core_export(
         &self,
         item: &CoreInstanceItem<'a>,
-        name: &str,
+        name: &Arc<str>,
     ) -> Result<CoreDef, PlanError> {
         match item {
             CoreInstanceItem::Instantiated(instance) => Ok(CoreDef::Export {
                 instance: *instance,
-                name: name.into(),
+                name: name.clone(),
             }),
-            CoreInstanceItem::Bag(bag) => self.found(bag.get(name), "a core export").cloned(),
+            CoreInstanceItem::Bag(bag) => self.found(bag.get(&**name), "a core export").cloned(),
         }
     }
 

@@ -103,7 +103,7 @@ impl<'a> Planner<'a> {
         source: Source<'_, 'a>,
     ) -> Result<Exports<'a>, PlanError> {
         self.enter()?;
-        let scope = self.add_scope(parent, instance);
+        let scope = self.add_scope(parent, instance)?;
         let mut exports = Exports::default();
         for (offset, item) in &definition.items {
             self.offset = *offset;
@@ -133,6 +133,7 @@ impl<'a> Planner<'a> {
                 Item::Canon(canon) => self.canon(scope, canon)?,
                 Item::Start => return Err(self.unsupported("component start functions and values")),
                 Item::Import(import) => {
+                    self.spend(weight(import.name.name))?;
                     let name = imports::full_name(&import.name);
                     let entity = match source {
                         Source::Given(given) => {
@@ -148,6 +149,7 @@ impl<'a> Planner<'a> {
                     self.push(scope, entity);
                 }
                 Item::Export(export) => {
+                    self.spend(weight(export.name.name))?;
                     let entity = self.exported(scope, export)?;
                     exports.add(export.name.name, entity.clone(), self.offset, self.limits)?;
                     self.push(scope, entity);
@@ -193,7 +195,9 @@ impl<'a> Planner<'a> {
             } => {
                 let instances = &self.scope(scope).core_instances;
                 let instance = self.at(instances, instance_index, "a core instance")?;
-                let def = self.core_export(instance, name)?;
+                let instance = instance.clone();
+                self.spend(weight(name))?;
+                let def = self.core_export(&instance, &name.into())?;
                 core_space_mut(self.scope_mut(scope), kind).push(def);
             }
             ComponentAlias::Outer { kind, count, index } => {
@@ -280,6 +284,7 @@ impl<'a> Planner<'a> {
             Entity::Instance(exports) => {
                 let mut nested = Vec::new();
                 for (name, entity) in exports.iter() {
+                    self.spend(weight(name))?;
                     nested.push((name.into(), self.export(entity)?));
                 }
                 Export::Instance(nested)
@@ -320,9 +325,15 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    fn add_scope(&mut self, parent: Option<ScopeId>, instance: InstanceIdx) -> ScopeId {
+    fn add_scope(
+        &mut self,
+        parent: Option<ScopeId>,
+        instance: InstanceIdx,
+    ) -> Result<ScopeId, PlanError> {
+        // An empty scope takes as much memory as this many small definitions.
+        self.spend(10)?;
         self.scopes.push(Scope::new(parent, instance));
-        ScopeId(self.scopes.len() as u32 - 1)
+        Ok(ScopeId(self.scopes.len() as u32 - 1))
     }
 
     fn scope(&self, id: ScopeId) -> &Scope<'a> {
@@ -378,4 +389,9 @@ impl<'a> Planner<'a> {
         });
         ImportIdx(self.plan.imports.len() as u32 - 1)
     }
+}
+
+/// What a name counts for in [`PlanLimits::max_definitions`]: it is copied wherever it is evaluated.
+fn weight(name: &str) -> usize {
+    1 + name.len() / 16
 }

@@ -1,7 +1,7 @@
 //! Evaluating type definitions: their parts are looked up, and what comes out is interned.
 
-use super::Planner;
 use super::scope::{CoreTypeItem, InterfaceType, ScopeId, TypeItem};
+use super::{Planner, weight};
 use crate::plan::value_types::{Resolved, fields, part_count, primitive, resolve};
 use crate::plan::{CoreExternType, CoreFuncType, CoreModuleType, PlanError, Resource, Step};
 use crate::types::{FuncType, ResourceIdx, ValType};
@@ -21,7 +21,7 @@ impl<'a> Planner<'a> {
         Ok(match ty {
             ComponentType::Defined(ty) => TypeItem::Value(self.defined_type(scope, ty)?),
             ComponentType::Func(ty) => {
-                self.spend(ty.params.len())?;
+                self.spend(ty.params.iter().map(|(name, _)| weight(name)).sum())?;
                 let func = FuncType {
                     params: fields(&ty.params, &mut |ty| self.value_type(scope, ty))?,
                     result: self.optional(scope, ty.result)?,
@@ -108,12 +108,13 @@ impl<'a> Planner<'a> {
         match ty {
             CoreType::Rec(group) => {
                 let types = func_types(group);
-                self.spend(types.len())?;
+                self.spend(types.iter().map(core_weight).sum())?;
                 self.scope_mut(scope).core_types.extend(types);
             }
             CoreType::Module(declarations) => {
                 self.spend(declarations.len())?;
                 let ty = self.module_type(scope, declarations)?;
+                self.spend(module_weight(&ty))?;
                 let item = CoreTypeItem::Module(Rc::new(ty));
                 self.scope_mut(scope).core_types.push(item);
             }
@@ -188,4 +189,34 @@ fn func_types(group: &RecGroup) -> Vec<CoreTypeItem> {
             _ => CoreTypeItem::Other,
         })
         .collect()
+}
+
+/// What a core type counts for in the limits.
+fn core_weight(ty: &CoreTypeItem) -> usize {
+    match ty {
+        CoreTypeItem::Func(ty) => func_weight(ty),
+        CoreTypeItem::Module(ty) => module_weight(ty),
+        CoreTypeItem::Other => 1,
+    }
+}
+
+fn func_weight(ty: &CoreFuncType) -> usize {
+    1 + (ty.params.len() + ty.results.len()) / 8
+}
+
+/// What a module type counts for in the limits.
+pub(super) fn module_weight(ty: &CoreModuleType) -> usize {
+    let extern_weight = |ty: &CoreExternType| match ty {
+        CoreExternType::Func(ty) | CoreExternType::Tag(ty) => func_weight(ty),
+        _ => 1,
+    };
+    let imports = ty.imports.iter();
+    let imports: usize = imports
+        .map(|(module, name, ty)| weight(module) + weight(name) + extern_weight(ty))
+        .sum();
+    let exports = ty.exports.iter();
+    let exports: usize = exports
+        .map(|(name, ty)| weight(name) + extern_weight(ty))
+        .sum();
+    imports + exports
 }

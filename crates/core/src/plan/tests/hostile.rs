@@ -185,6 +185,18 @@ fn values_that_are_too_large_are_refused_wherever_they_are_defined() {
 }
 
 #[test]
+fn long_names_count_wherever_they_are_copied() {
+    let name = "a".repeat(50_000);
+    let mut text = format!(
+        r#"(component (component $c (core module $m (func (export "{name}")))
+        (core instance $i (instantiate $m)) (alias core export $i "{name}" (core func)))"#
+    );
+    text.push_str(&"(instance (instantiate $c))".repeat(900));
+    text.push(')');
+    assert_eq!(limit(&text), "max_definitions");
+}
+
+#[test]
 fn limits_are_the_callers() {
     let bytes = wat::parse_str("(component (component $c) (instance (instantiate $c)))").unwrap();
     let limits = PlanLimits {
@@ -199,7 +211,7 @@ fn limits_are_the_callers() {
         "{error}"
     );
     let limits = PlanLimits {
-        max_definitions: 1,
+        max_definitions: 10,
         ..PlanLimits::default()
     };
     let error = Plan::with_limits(&bytes, &limits).expect_err("more definitions");
