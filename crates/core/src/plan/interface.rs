@@ -59,7 +59,7 @@ pub enum CoreExternType {
 pub enum Resource {
     /// The root imports it.
     Imported(ImportIdx),
-    /// `(type (resource (rep …) (dtor …)))` in a component instance; its destructor is set by [`Step::Resource`].
+    /// `(type (resource (rep …) (dtor …)))` in a component instance; its destructor is set by [`Step::Resource`](super::Step::Resource).
     Defined {
         /// The instance that implements it.
         instance: InstanceIdx,
