@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tidegate::{Resource, ResourceTable};
 use tidegate_wasi::fs::Access;
-use tidegate_wasi::io::{BytesInput, Capture, PipeInput, PipeOutput, Write, pipe};
+use tidegate_wasi::io::{BytesInput, Capture, FdOutput, PipeInput, PipeOutput, Write, pipe};
 use tidegate_wasi::io::{InputStream, Output, OutputStream};
 use tidegate_wasi::net::Policy;
 use tidegate_wasi::p2::bindings::wasi::cli::{
@@ -192,6 +192,57 @@ async fn broken_stdout_is_an_error_once_then_closed() {
     // A pipe of the host's memory fails without a number of the operating system's.
     assert_eq!(code, None);
     let fault = HostOutputStream::check_write(&mut host, again(&stream)).unwrap_err();
+    assert!(matches!(
+        host.convert_stream_error(fault).unwrap(),
+        StreamError::Closed
+    ));
+}
+
+#[tokio::test]
+async fn broken_pipe_of_the_operating_system_reaches_the_guest_with_its_code() {
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    drop(reader);
+    let mut state = State::new(WasiCtx::builder().stdout(FdOutput::new(writer).unwrap()));
+    let mut host = state.host();
+    let stream = stdout::Host::get_stdout(&mut host).unwrap();
+    assert!(HostOutputStream::check_write(&mut host, again(&stream)).unwrap() > 0);
+    let fault = HostOutputStream::write(&mut host, again(&stream), vec![1]).unwrap_err();
+    let StreamError::LastOperationFailed(error) = host.convert_stream_error(fault).unwrap() else {
+        panic!("the error was not reported");
+    };
+    assert_eq!(
+        types::Host::filesystem_error_code(&mut host, error).unwrap(),
+        Some(types::ErrorCode::Pipe)
+    );
+}
+
+#[tokio::test]
+async fn named_pipe_in_a_directory_is_waited_for_and_ends() {
+    let (host_dir, mut state, dir) = directory(Access::ReadOnly);
+    let fifo = host_dir.path().join("fifo");
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    let kind = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, kind, mode, 0).unwrap();
+    let mut host = state.host();
+    let read = DescriptorFlags::READ;
+    let file = open(&mut host, &dir, "fifo", OpenFlags::empty(), read).unwrap();
+    let input = host.read_via_stream(file, 0).unwrap();
+    assert_eq!(
+        HostInputStream::read(&mut host, again(&input), 9).unwrap(),
+        b""
+    );
+    let writer = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(10));
+        std::fs::write(fifo, b"through a name").unwrap();
+    });
+    let bytes = HostInputStream::blocking_read(&mut host, again(&input), 100)
+        .await
+        .unwrap();
+    assert_eq!(bytes, b"through a name");
+    writer.join().unwrap();
+    let fault = HostInputStream::blocking_read(&mut host, input, 100)
+        .await
+        .unwrap_err();
     assert!(matches!(
         host.convert_stream_error(fault).unwrap(),
         StreamError::Closed
