@@ -18,6 +18,7 @@ mod instance;
 mod isolation;
 mod limits;
 mod link;
+mod macros;
 pub mod module;
 mod resource_table;
 mod store;
@@ -33,6 +34,7 @@ pub use instance::{ExportIndex, ExportName, Instance};
 pub use isolation::IsolateInfo;
 pub use limits::Limits;
 pub use link::{DefineError, InstancePre, LinkError, Linker, LinkerInstance, ResourceType};
+pub use macros::{ComponentType, Lift, Lower, bindgen, flags};
 pub use resource_table::{ResourceTable, ResourceTableError};
 pub use store::{AsContextMut, Store, StoreContextMut};
 pub use tidegate_core::abi::{
@@ -41,7 +43,6 @@ pub use tidegate_core::abi::{
 };
 pub use tidegate_core::trap::Trap as AbiTrap;
 pub use tidegate_engine::{Backtrace, Frame, Trap, TrapCode};
-pub use tidegate_macros::{ComponentType, Lift, Lower, bindgen, flags};
 pub use typed_func::TypedFunc;
 
 /// Compiles the code in the README.
