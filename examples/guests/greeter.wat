@@ -24,5 +24,7 @@
       (i32.store offset=4 (global.get $next) (i32.add (local.get $length) (i32.const 14)))
       (global.get $next)))
   (core instance $i (instantiate $module (with "clock" (instance (export "hour" (func $hour))))))
+  (alias core export $i "memory" (core memory $memory))
+  (alias core export $i "realloc" (core func $realloc))
   (func (export "greet") (param "name" string) (result string)
-    (canon lift (core func $i "greet") (memory $i "memory") (realloc (func $i "realloc")))))
+    (canon lift (core func $i "greet") (memory $memory) (realloc $realloc))))

@@ -14,8 +14,9 @@
     (data (i32.const 48) "umbrella, 12")
     (data (i32.const 64) "sun"))
   (core instance $m (instantiate $memory))
-  (core func $open (canon lower (func $journals "[constructor]journal") (memory $m "memory")))
-  (core func $write (canon lower (func $journals "[method]journal.write") (memory $m "memory")))
+  (alias core export $m "memory" (core memory $memory))
+  (core func $open (canon lower (func $journals "[constructor]journal") (memory $memory)))
+  (core func $write (canon lower (func $journals "[method]journal.write") (memory $memory)))
   (core func $close (canon resource.drop $journal))
 
   (core module $module

@@ -80,15 +80,17 @@ const ECHO: &str = r#"
       (i32.store8 (i32.const 96) (local.get 5))
       (i32.const 64)))
   (core instance $i (instantiate $m))
+  (alias core export $i "memory" (core memory $memory))
+  (alias core export $i "realloc" (core func $realloc))
   (func (export "entries") (param "x" (list $entry)) (result (list $entry))
-    (canon lift (core func $i "echo-list") (memory $i "memory") (realloc (func $i "realloc"))))
+    (canon lift (core func $i "echo-list") (memory $memory) (realloc $realloc)))
   (func (export "founds") (param "x" (list $found)) (result (list $found))
-    (canon lift (core func $i "echo-list") (memory $i "memory") (realloc (func $i "realloc"))))
-  (func (export "found") (param "x" $found) (result $found)
-    (canon lift (core func $i "found") (memory $i "memory") (realloc (func $i "realloc"))))
-  (func (export "kind") (param "x" $kind) (result $kind) (canon lift (core func $i "echo")))
-  (func (export "modes") (param "x" $modes) (result $modes) (canon lift (core func $i "echo")))
-  (func (export "answer") (param "x" $answer) (result $answer) (canon lift (core func $i "echo"))))"#;
+    (canon lift (core func $i "echo-list") (memory $memory) (realloc $realloc)))
+  (func (export "echo-found") (param "x" $found) (result $found)
+    (canon lift (core func $i "found") (memory $memory) (realloc $realloc)))
+  (func (export "echo-kind") (param "x" $kind) (result $kind) (canon lift (core func $i "echo")))
+  (func (export "echo-modes") (param "x" $modes) (result $modes) (canon lift (core func $i "echo")))
+  (func (export "echo-answer") (param "x" $answer) (result $answer) (canon lift (core func $i "echo"))))"#;
 
 fn stores() -> impl Iterator<Item = (Store<()>, tidegate::Instance)> {
     [EngineKind::Wasmtime, EngineKind::Wasmi]
@@ -106,7 +108,7 @@ fn stores() -> impl Iterator<Item = (Store<()>, tidegate::Instance)> {
         })
 }
 
-fn call<P: LowerParams, R: LiftResult>(
+fn call<P: LowerParams + Send + Sync, R: LiftResult + Send + 'static>(
     (store, instance): &mut (Store<()>, tidegate::Instance),
     name: &str,
     params: P,
@@ -154,19 +156,19 @@ fn values_survive_the_way_through_core_values() {
     for mut guest in stores() {
         for kind in [Kind::RegularFile, Kind::Directory, Kind::Link] {
             assert_eq!(
-                call::<_, (Kind,)>(&mut guest, "kind", (kind,)).unwrap(),
+                call::<_, (Kind,)>(&mut guest, "echo-kind", (kind,)).unwrap(),
                 (kind,)
             );
         }
         for modes in [Modes::empty(), Modes::A | Modes::I, Modes::all()] {
             assert_eq!(
-                call::<_, (Modes,)>(&mut guest, "modes", (modes,)).unwrap(),
+                call::<_, (Modes,)>(&mut guest, "echo-modes", (modes,)).unwrap(),
                 (modes,)
             );
         }
         for answer in [Answer::Yes, Answer::No] {
             assert_eq!(
-                call::<_, (Answer,)>(&mut guest, "answer", (answer,)).unwrap(),
+                call::<_, (Answer,)>(&mut guest, "echo-answer", (answer,)).unwrap(),
                 (answer,)
             );
         }
@@ -177,7 +179,7 @@ fn values_survive_the_way_through_core_values() {
             Found::Flags(Modes::B),
         ] {
             assert_eq!(
-                call::<_, (Found,)>(&mut guest, "found", (&found,)).unwrap(),
+                call::<_, (Found,)>(&mut guest, "echo-found", (&found,)).unwrap(),
                 (found,)
             );
         }
@@ -205,7 +207,8 @@ fn a_type_that_differs_is_refused_where_it_differs() {
         error.contains("field kind") && error.contains("field type"),
         "{error}"
     );
-    let error = message(call(&mut guest, "found", (Shorter::Nothing,)).map(|_: (Shorter,)| ()));
+    let error =
+        message(call(&mut guest, "echo-found", (Shorter::Nothing,)).map(|_: (Shorter,)| ()));
     assert!(
         error.contains("2 cases") && error.contains("4 cases"),
         "{error}"
@@ -217,7 +220,7 @@ fn a_type_that_differs_is_refused_where_it_differs() {
         Yes,
         No,
     }
-    let error = message(call(&mut guest, "answer", (Plain::No,)).map(|_: (Plain,)| ()));
+    let error = message(call(&mut guest, "echo-answer", (Plain::No,)).map(|_: (Plain,)| ()));
     assert!(
         error.contains("enum") && error.contains("variant"),
         "{error}"

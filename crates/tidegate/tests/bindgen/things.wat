@@ -33,7 +33,8 @@
       (i32.store (local.get $rep) (i32.const -1))
       (i32.store (i32.const 512) (i32.add (i32.load (i32.const 512)) (i32.const 1)))))
   (core instance $d (instantiate $dtors (with "m" (instance $m))))
-  (type $stack (resource (rep i32) (dtor (func $d "stack"))))
+  (alias core export $d "stack" (core func $dtor))
+  (type $stack (resource (rep i32) (dtor (core func $dtor))))
 
   (core func $new (canon lower (func $counters "[constructor]counter")))
   (core func $add (canon lower (func $counters "[method]counter.add")))
