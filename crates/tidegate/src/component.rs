@@ -1,11 +1,13 @@
 //! Compiled components.
 
 use crate::call::guest::Programs;
-use crate::isolation::Isolation;
+use crate::isolation::{IsolatePlan, Isolation};
 use crate::{Engine, Result};
 use anyhow::Context;
 use std::sync::{Arc, OnceLock};
-use tidegate_core::plan::{Canon, LiftIdx, ModuleIdx, OptionsIdx, Plan, PlanLimits, TrampolineIdx};
+use tidegate_core::plan::{
+    Canon, LiftIdx, ModuleIdx, OptionsIdx, Plan, PlanLimits, Trampoline, TrampolineIdx,
+};
 use tidegate_core::types::FuncTypeIdx;
 use tidegate_engine::{self as engine, EngineKind};
 
@@ -111,6 +113,16 @@ impl Component {
         &self.0.plan
     }
 
+    /// The core engine that runs an isolate: the engine's choice, unless the isolate may need several parked stacks at once, which
+    /// only the interpreter can have.
+    pub(crate) fn kind_of(&self, isolate: &IsolatePlan) -> EngineKind {
+        if self.0.concurrent && needs_several_stacks(self.plan(), isolate) {
+            EngineKind::Wasmi
+        } else {
+            self.engine().kind()
+        }
+    }
+
     /// Whether it uses async, so that its code runs by the driver.
     pub(crate) fn is_concurrent(&self) -> bool {
         self.0.concurrent
@@ -178,6 +190,47 @@ fn is_concurrent(plan: &Plan) -> bool {
                 | Canon::ThreadIndex => false,
                 _ => true,
             })
+}
+
+/// Whether several stacks of an isolate may be parked at the same time: threads of a guest's own making, several instances, or tasks that keep their
+/// stack while they wait.
+fn needs_several_stacks(plan: &Plan, isolate: &IsolatePlan) -> bool {
+    let trampolines = || {
+        let of_isolate = |t: &&Trampoline| isolate.instances.contains(&t.instance);
+        plan.trampolines.iter().filter(of_isolate)
+    };
+    let switches = trampolines().any(|trampoline| {
+        matches!(
+            trampoline.canon,
+            Canon::ThreadNewIndirect { .. }
+                | Canon::ThreadSuspend { .. }
+                | Canon::ThreadSuspendThenResume { .. }
+                | Canon::ThreadYieldThenResume { .. }
+                | Canon::ThreadSuspendThenPromote { .. }
+                | Canon::ThreadYieldThenPromote { .. }
+        )
+    });
+    let is_sync = |options: &OptionsIdx| !plan.options[options.index()].async_;
+    let blocks = trampolines().any(|trampoline| match &trampoline.canon {
+        Canon::Lower { ty, options, .. } => plan.types.func(*ty).async_ && is_sync(options),
+        Canon::StreamRead { options, .. }
+        | Canon::StreamWrite { options, .. }
+        | Canon::FutureRead { options, .. }
+        | Canon::FutureWrite { options, .. } => is_sync(options),
+        Canon::StreamCancelRead { async_, .. }
+        | Canon::StreamCancelWrite { async_, .. }
+        | Canon::FutureCancelRead { async_, .. }
+        | Canon::FutureCancelWrite { async_, .. }
+        | Canon::SubtaskCancel { async_ } => !async_,
+        Canon::WaitableSetWait { .. } | Canon::ThreadYield { .. } => true,
+        _ => false,
+    });
+    let keeps_stack = plan.lifts.iter().any(|lift| {
+        isolate.instances.contains(&lift.instance)
+            && plan.types.func(lift.ty).async_
+            && plan.options[lift.options.index()].callback.is_none()
+    });
+    switches || isolate.instances.len() > 1 || (blocks && keeps_stack)
 }
 
 /// The binary of a component or module that may be given as text.

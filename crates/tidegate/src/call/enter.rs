@@ -5,12 +5,13 @@
 
 use super::canon::Callee;
 use crate::baton::{Baton, Blocked};
+use crate::concurrent::Request;
 use anyhow::Result;
 use std::future::poll_fn;
 use std::task::Poll;
 use tidegate_core::abi::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
-use tidegate_core::runtime::{InstanceId, State, TaskId, ThreadId};
-use tidegate_engine::{Cx, Isolate, Resume, Stack, Step};
+use tidegate_core::runtime::{Fair, InstanceId, State, TaskId, ThreadId};
+use tidegate_engine::{Cx, EngineError, Isolate, Resume, Stack, Step};
 
 /// Core values of a call: its parameters, then its results. The one slot more is for the pointer through which results come.
 pub(crate) type Slots = [u64; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
@@ -196,11 +197,20 @@ pub(crate) async fn run_stack(
                 return (isolate, result);
             }
             Step::Blocked(Blocked::Waiting(waiting)) => resume = Resume::Job(waiting.await),
-            Step::Blocked(Blocked::Request(baton, _)) => {
-                // Nothing of a component without async asks for this.
+            Step::Blocked(Blocked::Request(mut baton, request)) => {
+                let error = match request {
+                    Request::Blocked { thread, .. } => {
+                        let task = baton.state.thread_task(thread);
+                        match baton.state.sync_next(task, &mut Fair) {
+                            Err(trap) => trap.into(),
+                            Ok(_) => EngineError::CannotBlock.into(),
+                        }
+                    }
+                    _ => EngineError::CannotBlock.into(),
+                };
                 resume = Resume::Job(Box::new(move |mut cx, _| {
                     *cx.data_mut() = baton;
-                    Err(tidegate_engine::EngineError::CannotBlock.into())
+                    Err(error)
                 }));
             }
             Step::Yielded => yield_now().await,

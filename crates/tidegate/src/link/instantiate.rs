@@ -10,7 +10,7 @@ use crate::call::guest::GuestCall;
 use crate::concurrent::define_lowered;
 use crate::error::bug;
 use crate::module::Module;
-use crate::{Error, Result};
+use crate::{EngineKind, Error, Result};
 use anyhow::{Context, anyhow, bail};
 use std::sync::{Arc, OnceLock};
 use tidegate_core::plan::{
@@ -71,8 +71,8 @@ impl InstanceData {
             instances.push(baton.state.add_instance(parent));
         }
         let mut isolates = Vec::with_capacity(linked.component.isolation().isolates.len());
-        let kind = baton.engine.kind();
         for isolate in &linked.component.isolation().isolates {
+            let kind = linked.component.kind_of(isolate);
             let core = baton.engine.core(kind)?;
             let mut made = Isolate::new(core, Baton::default(), baton.limits.isolate)?;
             if linked.uses_exceptions(isolate, kind)? {
@@ -219,7 +219,7 @@ impl InstanceData {
         module: ModuleDef,
         args: &[(Arc<str>, Arc<str>, CoreDef)],
     ) -> Result<(engine::Module, Vec<Extern>, usize)> {
-        let module = self.linked.module(module, baton.engine.kind())?;
+        let module = self.linked.module(module, self.kind(instance))?;
         let mut imports = Vec::with_capacity(module.imports().len());
         for import in module.imports() {
             let (_, _, def) = args
@@ -262,6 +262,16 @@ impl InstanceData {
     fn suspendable(&self, instance: InstanceIdx) -> bool {
         self.shared.component.isolation().of_instance[instance.index()]
             .is_some_and(|index| self.linked.suspendable[index])
+    }
+
+    /// The core engine that runs an instance.
+    fn kind(&self, instance: InstanceIdx) -> EngineKind {
+        let component = &self.shared.component;
+        let isolation = component.isolation();
+        match isolation.of_instance[instance.index()] {
+            Some(index) => component.kind_of(&isolation.isolates[index]),
+            None => component.engine().kind(),
+        }
     }
 
     /// Finds a core definition.
