@@ -96,6 +96,9 @@ pub struct Rules {
     /// Let a function whose type is not `async` call an `async` one synchronously even when it would have to trap if that one blocked: it may
     /// not block. So says the specification's text; its conformance tests want a trap before the call, and get it unless this is set.
     pub hopeful_sync_calls: bool,
+    /// While a function whose type is not `async` is blocked, let the task of a callback go on that is ready and finds nobody running exclusively.
+    /// The specification's code does; its conformance tests want no thread to go on that needs the one stack, and get it unless this is set.
+    pub callbacks_during_sync_calls: bool,
     /// When a read or write of a stream is cancelled that has moved items and whose event was not delivered, give `COMPLETED`, as the
     /// specification's text does. Its conformance tests want `CANCELLED`, with the same number of items, and get it unless this is set.
     pub completed_despite_cancel: bool,

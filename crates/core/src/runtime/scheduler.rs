@@ -170,11 +170,17 @@ impl State {
     /// The threads that a synchronous call of the instance may go on with when it is blocked.
     fn sync_candidates(&self, id: InstanceId) -> impl Iterator<Item = ThreadId> {
         let instance = self.instance(id);
-        instance
-            .threads
-            .iter()
-            .map(|(_, &id)| id)
-            .filter(|&id| self.is_ready(id) && Some(id) != instance.exclusive_thread)
+        instance.threads.iter().map(|(_, &id)| id).filter(|&id| {
+            self.is_ready(id)
+                && Some(id) != instance.exclusive_thread
+                && (self.rules.callbacks_during_sync_calls || !self.needs_stack(id))
+        })
+    }
+
+    /// Whether a thread is the implicit one of a task that runs exclusively, whether or not it holds exclusivity now.
+    fn needs_stack(&self, id: ThreadId) -> bool {
+        let task = &self.tasks[self.threads[id.0].task.0];
+        task.lift.needs_exclusive() && task.implicit_thread == Some(id)
     }
 
     /// Checks that a thread of the instance may block: that no function whose type is not `async` would be held up without a way to go on.

@@ -52,6 +52,7 @@ pub fn replay(text: &str) -> Result<(), String> {
     let mut rules = Rules::default();
     rules.donut_wrapping = true;
     rules.hopeful_sync_calls = true;
+    rules.callbacks_during_sync_calls = true;
     rules.completed_despite_cancel = true;
     let mut state = State::with_limits(Limits::default(), rules);
     let instances = [state.add_instance(None), state.add_instance(None)];
