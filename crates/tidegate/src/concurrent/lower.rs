@@ -68,6 +68,11 @@ impl GuestCall {
     fn lowered_async(&self, cx: &mut Cx<'_, Baton>, slots: &mut [u64]) -> Result<Flow<Blocked>> {
         let state = &mut cx.data_mut().state;
         let caller = state.current_thread();
+        if !self.site.async_ {
+            let (from, to) = (self.site.options.instance, self.callee.options.instance);
+            state.check_call(from, to)?;
+            state.check_sync_lower(from)?;
+        }
         let spec = CallSpec {
             callee: self.callee.options.instance,
             lift: self.callee.lift,
