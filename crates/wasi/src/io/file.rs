@@ -1,13 +1,14 @@
 //! Endpoints over files of the sandboxed filesystem.
 //!
 //! Regular files are read and written where the guest runs, between the page cache and the given
-//! slice. Named pipes and devices never wait either: they say when they are ready.
+//! slice. What the page cache does not have is fetched in a thread, and the read tried again. Named pipes and devices never wait either: they say when they are ready.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::sync::Arc;
 
 use super::descriptor::{Descriptor, Direction};
 use super::endpoint::{Input, Kind, Output, Read, Write};
+use super::off_thread::{OffThread, file_fetched};
 use super::readiness::{Readiness, ready_now};
 use crate::fs::{ErrorCode, File};
 
@@ -29,12 +30,18 @@ pub struct FileInput {
     file: Arc<File>,
     /// The next byte, in bytes from the beginning; of no meaning for what has no position.
     offset: u64,
+    /// Under way since a read found nothing in the page cache.
+    fetch: Option<Arc<OffThread<()>>>,
 }
 
 impl FileInput {
     /// Reads `file` from `offset` on, or, for a pipe or device, whatever comes next.
     pub fn new(file: Arc<File>, offset: u64) -> Self {
-        Self { file, offset }
+        Self {
+            file,
+            offset,
+            fetch: None,
+        }
     }
 }
 
@@ -43,11 +50,19 @@ impl Input for FileInput {
         if buf.is_empty() {
             return Read::Bytes(0);
         }
+        let len = buf.len();
         let mut slices = [IoSliceMut::new(buf)];
-        let answer = if self.file.is_always_ready() {
-            self.file.read_at(&mut slices, self.offset)
-        } else {
-            self.file.read(&mut slices)
+        let answer = match self.fetch.take() {
+            Some(fetch) if fetch.answer().is_none() => {
+                self.fetch = Some(fetch);
+                return Read::WouldBlock;
+            }
+            // Read even if it is gone again already, or this might never end.
+            Some(_) => self.file.read_at(&mut slices, self.offset),
+            None if self.file.is_always_ready() => {
+                self.file.read_at_cached(&mut slices, self.offset)
+            }
+            None => self.file.read(&mut slices),
         };
         match answer {
             Ok(0) => Read::Closed,
@@ -55,12 +70,20 @@ impl Input for FileInput {
                 self.offset = self.offset.saturating_add(count as u64);
                 Read::Bytes(count)
             }
-            Err(ErrorCode::WouldBlock) => Read::WouldBlock,
+            Err(ErrorCode::WouldBlock) => {
+                if self.file.is_always_ready() {
+                    self.fetch = Some(file_fetched(&self.file, self.offset, len));
+                }
+                Read::WouldBlock
+            }
             Err(code) => Read::Failed(code.into()),
         }
     }
 
     fn ready(&mut self) -> Readiness {
+        if let Some(fetch) = &self.fetch {
+            return fetch.ready();
+        }
         file_ready(&self.file, false)
     }
 
@@ -129,5 +152,40 @@ impl Output for FileOutput {
 
     fn kind(&self) -> Kind {
         Kind::File
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::{Access, Advice, Dir, OpenOptions, Opened};
+
+    #[tokio::test]
+    async fn cold_file_is_read_whole_and_never_where_the_guest_runs() {
+        let tmp = tempfile::tempdir().unwrap();
+        let content: Vec<u8> = (0..600_000u32).map(|n| (n % 251) as u8).collect();
+        std::fs::write(tmp.path().join("file"), &content).unwrap();
+        let dir = Dir::open_ambient(tmp.path(), Access::ReadOnly).unwrap();
+        let options = OpenOptions {
+            read: true,
+            ..OpenOptions::default()
+        };
+        let Ok(Opened::File(file)) = dir.open("file", &options) else {
+            panic!("it is a file");
+        };
+        file.sync().unwrap();
+        // Some filesystems keep it all the same; then there is nothing to wait for.
+        file.advise(0, 0, Advice::DontNeed).unwrap();
+        let mut input = FileInput::new(file, 0);
+        let (mut found, mut buf) = (Vec::<u8>::new(), [0; 10_000]);
+        loop {
+            match input.try_read(&mut buf) {
+                Read::Bytes(count) => found.extend(&buf[..count]),
+                Read::WouldBlock => input.ready().await,
+                Read::Closed => break,
+                Read::Failed(error) => panic!("{error}"),
+            }
+        }
+        assert!(found == content, "every byte, in order");
     }
 }

@@ -36,7 +36,7 @@ pub use file::{FileInput, FileOutput, file_ready};
 pub use input_stream::{InputStream, READ_CHUNK};
 pub use memory::{BytesInput, Capture};
 pub use null::{DiscardOutput, EmptyInput};
-pub(crate) use off_thread::{Answer, file_fetched, off_thread};
+pub(crate) use off_thread::{OffThread, file_fetched, off_thread};
 pub use output_stream::OutputStream;
 pub use pipe::{PipeInput, PipeOutput, pipe};
 pub(crate) use reactor::background;

@@ -1,12 +1,13 @@
 //! Waiting for a device in a thread, so that nobody else does.
 
 use std::io::IoSliceMut;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 
 use super::background;
-use super::readiness::{Readiness, ready_now};
+use super::readiness::Readiness;
 use crate::fs::File;
 
 /// How much is brought into the page cache at once, in bytes: enough that the kernel reads ahead.
@@ -14,47 +15,69 @@ const FETCH_MAX: usize = 256 * 1024;
 /// The buffer by which that is done.
 const SCRAP: usize = 64 * 1024;
 
-/// The answer of work that is done in a thread; empty until then.
-pub(crate) type Answer<T> = Arc<OnceLock<T>>;
+/// Work that is done in a thread. Dropping this does not stop it.
+#[derive(Debug)]
+pub(crate) struct OffThread<T> {
+    answer: OnceLock<T>,
+    done: Notify,
+}
 
-/// Begins `work` in a thread, and says when its answer is there. Where no thread is to be had, it is
-/// done at once. Dropping the readiness does not stop the work.
+impl<T: Send + Sync + 'static> OffThread<T> {
+    /// The work's answer; `None` until it is done.
+    pub(crate) fn answer(&self) -> Option<&T> {
+        self.answer.get()
+    }
+
+    /// Done once the answer is there. Any number may wait.
+    pub(crate) fn ready(self: &Arc<Self>) -> Readiness {
+        let this = Arc::clone(self);
+        Box::pin(async move {
+            let mut done = pin!(this.done.notified());
+            // Registered before looking, so that an answer that comes in between is not missed.
+            done.as_mut().enable();
+            if this.answer.get().is_none() {
+                done.await;
+            }
+        })
+    }
+
+    fn run(&self, work: impl FnOnce() -> T) {
+        // Nobody else sets it.
+        let _ = self.answer.set(work());
+        self.done.notify_waiters();
+    }
+}
+
+/// Begins `work` in a thread. Where no thread is to be had, it is done at once.
 pub(crate) fn off_thread<T: Send + Sync + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
-) -> (Readiness, Answer<T>) {
-    let answer = Answer::default();
-    let done = Arc::new(Notify::new());
+) -> Arc<OffThread<T>> {
+    let task = Arc::new(OffThread {
+        answer: OnceLock::new(),
+        done: Notify::new(),
+    });
     // Shared, so that the work is not lost with a thread that does not start.
     let work = Arc::new(Mutex::new(Some(work)));
     let run = {
-        let (answer, done) = (Arc::clone(&answer), Arc::clone(&done));
+        let task = Arc::clone(&task);
         move || {
             let work = work.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(work) = work {
-                let _ = answer.set(work());
-                done.notify_one();
+                task.run(work);
             }
         }
     };
-    let in_thread = run.clone();
-    if background(in_thread).is_err() {
+    if background(run.clone()).is_err() {
         run();
-        return (ready_now(), answer);
     }
-    let waited = Arc::clone(&answer);
-    let readiness = Box::pin(async move {
-        while waited.get().is_none() {
-            done.notified().await;
-        }
-    });
-    (readiness, answer)
+    task
 }
 
-/// Done once `len` bytes of a regular file from `offset` on, or as many as are fetched at once, have
-/// been brought into the page cache, or cannot be: a read then does not wait for the device.
-pub(crate) fn file_fetched(file: &Arc<File>, offset: u64, len: usize) -> Readiness {
+/// Brings `len` bytes of a regular file from `offset` on, or as many as are fetched at once, into the
+/// page cache, so that a read then does not wait for the device.
+pub(crate) fn file_fetched(file: &Arc<File>, offset: u64, len: usize) -> Arc<OffThread<()>> {
     let file = Arc::clone(file);
-    let (readiness, _) = off_thread(move || {
+    off_thread(move || {
         let mut scrap = vec![0; SCRAP.min(len)];
         let mut fetched = 0;
         while fetched < len.min(FETCH_MAX) {
@@ -65,8 +88,7 @@ pub(crate) fn file_fetched(file: &Arc<File>, offset: u64, len: usize) -> Readine
                 _ => break,
             }
         }
-    });
-    readiness
+    })
 }
 
 #[cfg(test)]
@@ -75,16 +97,19 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn answer_is_there_when_the_wait_ends() {
+    async fn answer_is_there_when_any_of_the_waits_ends() {
         let (begin, begun) = std::sync::mpsc::channel();
-        let (mut readiness, answer) = off_thread(move || {
+        let task = off_thread(move || {
             begun.recv().unwrap();
             42
         });
-        assert!(!is_ready_now(&mut readiness));
-        assert_eq!(answer.get(), None);
+        let (mut first, second) = (task.ready(), task.ready());
+        assert!(!is_ready_now(&mut first));
+        assert_eq!(task.answer(), None);
         begin.send(()).unwrap();
-        readiness.await;
-        assert_eq!(answer.get(), Some(&42));
+        first.await;
+        assert_eq!(task.answer(), Some(&42));
+        second.await;
+        task.ready().await;
     }
 }

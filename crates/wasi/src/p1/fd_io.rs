@@ -59,7 +59,7 @@ impl Preview1 {
                     Err(ErrorCode::WouldBlock) if file.is_always_ready() => {
                         let position = file.seek(SeekFrom::Current(0))?;
                         let fetched = file_fetched(file, position, iovecs.total());
-                        return Err(self.resume.wait(Progress::Fetched, fetched));
+                        return Err(self.resume.wait(Progress::Fetched, fetched.ready()));
                     }
                     Err(ErrorCode::WouldBlock) => {
                         return Err(would_block(nonblocking, || file_ready(file, false)));
@@ -154,7 +154,7 @@ impl Preview1 {
         match result {
             Err(ErrorCode::WouldBlock) if file.is_always_ready() => {
                 let fetched = file_fetched(file, offset, iovecs.total());
-                Err(self.resume.wait(Progress::Fetched, fetched))
+                Err(self.resume.wait(Progress::Fetched, fetched.ready()))
             }
             result => put_count(memory, nread, result?),
         }
@@ -328,13 +328,14 @@ impl Preview1 {
                 return Err(Errno::Inval.into());
             }
         };
-        if let Some(Progress::Synced(answer)) = self.resume.take()
-            && let Some(result) = answer.get()
+        if let Some(Progress::Synced(task)) = self.resume.take()
+            && let Some(result) = task.answer()
         {
             return Ok((*result)?);
         }
-        let (readiness, answer) = off_thread(work);
-        Err(self.resume.wait(Progress::Synced(answer), readiness))
+        let task = off_thread(work);
+        let ready = task.ready();
+        Err(self.resume.wait(Progress::Synced(task), ready))
     }
 }
 

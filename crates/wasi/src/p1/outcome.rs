@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use super::types::Errno;
 use crate::fs::ErrorCode;
-use crate::io::{Answer, Readiness};
+use crate::io::{OffThread, Readiness};
 
 /// What a call comes to. See [`Function::call`](super::Function::call).
 pub enum Outcome {
@@ -118,8 +118,8 @@ pub(super) enum Progress {
     Filled { bytes: usize },
     /// What a read did not find in the page cache was brought there.
     Fetched,
-    /// A device was asked to keep what was written; its answer.
-    Synced(Answer<Result<(), ErrorCode>>),
+    /// A device was asked to keep what was written.
+    Synced(Arc<OffThread<Result<(), ErrorCode>>>),
     /// `sched_yield` has let others run.
     Yielded,
 }
