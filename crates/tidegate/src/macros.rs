@@ -33,11 +33,15 @@
 ///     let greeter = Greeter::instantiate(&mut store, component, &linker)?;
 ///     greeter.call_greet(&mut store, "Ada")
 /// }
-/// # let engine = Engine::new(&Config::new()).unwrap();
-/// # let text = include_str!("../../../examples/guests/greeter.wat");
-/// # let component = Component::new(&engine, text).unwrap();
-/// # assert_eq!(greet(&engine, &component).unwrap(), "Good morning, Ada");
+/// # fn main() {
+/// #     let engine = Engine::new(&Config::new()).unwrap();
+/// #     let text = include_str!("../../../examples/guests/greeter.wat");
+/// #     let component = Component::new(&engine, text).unwrap();
+/// #     assert_eq!(greet(&engine, &component).unwrap(), "Good morning, Ada");
+/// # }
 /// ```
+///
+/// The macro stands where items stand in a module, not inside a function.
 ///
 /// # Forms
 ///

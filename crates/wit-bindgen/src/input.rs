@@ -75,7 +75,9 @@ fn parse_entry(key: &syn::Ident, input: ParseStream<'_>, options: &mut Options) 
             options.features = Features::Only(names.iter().map(LitStr::value).collect());
         }
         // The data of a store is always `Send`.
-        "require_store_data_send" => drop(input.parse::<LitBool>()?),
+        "require_store_data_send" => {
+            input.parse::<LitBool>()?;
+        }
         "tidegate_crate" => options.tidegate_crate = input.parse()?,
         other => {
             return Err(syn::Error::new(
