@@ -99,6 +99,9 @@ fn go_on(baton: &mut Baton, then: Then, error: Option<Error>) -> Outcome {
             if let Some(error) = error {
                 return fail(caller, error);
             }
+            if let Some(resumed) = baton.state.make_way(subtask, &mut Fair) {
+                return Outcome::Run(Run::Thread(resumed), Some(then));
+            }
             match baton.state.lower_returned(subtask, async_, &mut Fair) {
                 Ok(LowerStep::Block) => Outcome::Back,
                 Ok(LowerStep::Return(_)) if !async_ => {

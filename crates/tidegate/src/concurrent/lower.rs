@@ -90,6 +90,18 @@ impl GuestCall {
                 from: From::Guest(Box::new(from)),
             };
             cx.data_mut().concurrent.tasks.insert(called.task, data);
+            if let Some(resumed) = cx.data_mut().state.make_way(subtask, &mut Fair) {
+                let request = Request::Run {
+                    thread: caller,
+                    run: Run::Thread(resumed),
+                    then: Then::Lowered {
+                        caller,
+                        subtask,
+                        async_: self.site.async_,
+                    },
+                };
+                return Ok(Flow::Block(Blocked::Request(cx.data_mut().take(), request)));
+            }
             return self.wait_to_start(cx, slots, caller, subtask);
         };
         let args = match self.pass_args(cx, called.task, &mut from) {
