@@ -3,6 +3,7 @@
 //! The holder is the innermost of: the [`Store`](crate::Store) itself, the isolate whose code runs (it sits in the engine store's data), or a host
 //! function that is running. Entering an isolate hands it in, leaving takes it back: a pointer moved, not a lock.
 
+use crate::call::canon::Dtor;
 use crate::call::items::CopyPlans;
 use crate::concurrent::{Concurrent, Request};
 use crate::{Engine, Limits};
@@ -30,6 +31,8 @@ pub(crate) struct Runtime {
     pub(crate) limits: Limits,
     /// The resource types of the host, by the Rust type that stands for them.
     host_resources: HashMap<TypeId, ResourceType>,
+    /// The destructors of resource types, for handles that the host drops.
+    pub(crate) dtors: HashMap<ResourceType, Dtor>,
     /// The tasks and threads of async.
     pub(crate) concurrent: Concurrent,
     /// How items of streams and futures pass.
@@ -58,6 +61,7 @@ impl Runtime {
             data,
             limits,
             host_resources: HashMap::new(),
+            dtors: HashMap::new(),
             concurrent: Concurrent::default(),
             copies: CopyPlans::default(),
             home: Home::default(),

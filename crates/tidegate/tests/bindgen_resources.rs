@@ -5,7 +5,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll, Wake, Waker};
-use tidegate::{Component, Config, Engine, EngineKind, Linker, ResourceTable, Store, Strategy};
+use tidegate::{
+    Component, Config, DropResource, Engine, EngineKind, Linker, ResourceTable, Store, Strategy,
+};
 
 fn engines() -> [Engine; 2] {
     [EngineKind::Wasmtime, EngineKind::Wasmi].map(|kind| {
@@ -154,6 +156,11 @@ fn the_host_uses_resources_of_the_guest() {
         // The guest has it, so the host has not.
         assert!(stacks.call_sum(&mut store, two).is_err());
         assert_eq!(stacks.call_sum(&mut store, one).unwrap(), 1003);
+        // What the host owns it must drop, and the guest's destructor runs.
+        one.resource_drop(&mut store).unwrap();
+        assert!(one.resource_drop(&mut store).is_err());
+        let three = stacks.call_constructor(&mut store, 5).unwrap();
+        assert_eq!(stacks.call_sum(&mut store, three).unwrap(), 2005);
     }
 }
 

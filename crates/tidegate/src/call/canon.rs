@@ -27,6 +27,7 @@ pub(crate) struct Shared {
 }
 
 /// The destructor of a resource type.
+#[derive(Clone)]
 pub(crate) enum Dtor {
     None,
     Host(Arc<HostDtor>),

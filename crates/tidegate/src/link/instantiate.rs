@@ -17,7 +17,7 @@ use tidegate_core::plan::{
     Canon, CoreDef, CoreFuncType, FuncDef, InstanceIdx, LiftIdx, ModuleDef, Options, OptionsIdx,
     Plan, Resource, Step, StringEncoding, TrampolineIdx,
 };
-use tidegate_core::runtime::{InstanceId, Lift};
+use tidegate_core::runtime::{InstanceId, Lift, ResourceType};
 use tidegate_engine::{self as engine, Extern, Func, Isolate, Memory, Stack};
 
 /// An instantiated component.
@@ -81,7 +81,7 @@ impl InstanceData {
             isolates.push(baton.isolates.len());
             baton.isolates.push(Some(made));
         }
-        let resources = plan
+        let resources: Box<[ResourceType]> = plan
             .resources
             .iter()
             .map(|resource| match resource {
@@ -105,6 +105,11 @@ impl InstanceData {
                 },
             })
             .collect();
+        for (ty, dtor) in resources.iter().zip(&dtors) {
+            if let Some(dtor) = dtor.get() {
+                baton.dtors.insert(*ty, dtor.clone());
+            }
+        }
         Ok(Self {
             store: baton.id,
             shared: Arc::new(Shared {
@@ -169,6 +174,9 @@ impl InstanceData {
                 }))
             }
         };
+        baton
+            .dtors
+            .insert(self.shared.resources[index], dtor.clone());
         self.shared.dtors[index]
             .set(dtor)
             .map_err(|_| anyhow!(bug("a resource type is defined twice")))
