@@ -131,7 +131,7 @@ fn packages_interfaces_and_types_are_found_elsewhere() {
     // The package: modules go on below it.
     let items = inline(wit, r#"with: { "a:b": crate::elsewhere }"#).unwrap();
     assert!(!has(&items, "a"));
-    assert_eq!(text(&items, "R"), "pubtypeR=self::__with0::i::R;");
+    assert!(text(&items, "R").ends_with("pubtypeR=self::__with0::i::R;"));
     // Single types, and the rest here.
     let items = inline(wit, r#"with: { "a:b/i.r": Mine, "a:b/i.s": Vec<u8> }"#).unwrap();
     let i = module(&items, "a::b::i");
