@@ -24,16 +24,16 @@ for guest in cat-p1 cat-p2; do
 done
 
 echo "== 1 GiB from a file on standard input to /dev/null"
-hyperfine -N --warmup 1 --runs 5 --input "$tmp/input" --style basic --export-markdown "$tmp/copy.md" \
-    -n 'dd bs=64K' 'dd bs=64K status=none' \
-    -n 'tidegate, WASI 0.1' "$tidegate run $tmp/cat-p1.tidegate" \
-    -n 'wasmtime, WASI 0.1' "$wasmtime run --allow-precompiled $tmp/cat-p1.wasmtime" \
-    -n 'tidegate, WASI 0.2' "$tidegate run $tmp/cat-p2.tidegate" \
-    -n 'wasmtime, WASI 0.2' "$wasmtime run --allow-precompiled $tmp/cat-p2.wasmtime" >/dev/null
+hyperfine --warmup 1 --runs 5 --style basic --export-markdown "$tmp/copy.md" \
+    -n 'dd bs=64K' "dd bs=64K status=none <$tmp/input" \
+    -n 'tidegate, WASI 0.1' "$tidegate run $tmp/cat-p1.tidegate <$tmp/input" \
+    -n 'wasmtime, WASI 0.1' "$wasmtime run --allow-precompiled $tmp/cat-p1.wasmtime <$tmp/input" \
+    -n 'tidegate, WASI 0.2' "$tidegate run $tmp/cat-p2.tidegate <$tmp/input" \
+    -n 'wasmtime, WASI 0.2' "$wasmtime run --allow-precompiled $tmp/cat-p2.wasmtime <$tmp/input" >/dev/null
 cat "$tmp/copy.md"
 
 echo "== start of a small precompiled program, process included"
-hyperfine -N --warmup 20 --runs 300 --input /dev/null --style basic --export-markdown "$tmp/start.md" \
+hyperfine -N --warmup 20 --runs 300 --style basic --export-markdown "$tmp/start.md" \
     -n 'tidegate --version' "$tidegate --version" \
     -n 'tidegate, WASI 0.1' "$tidegate run $tmp/cat-p1.tidegate" \
     -n 'tidegate, WASI 0.2' "$tidegate run $tmp/cat-p2.tidegate" \
