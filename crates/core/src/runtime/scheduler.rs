@@ -138,13 +138,15 @@ impl State {
     /// For a call that waits to start only because another task runs exclusively in the callee: a thread of the callee's that is ready, and makes
     /// way by going on. First the exclusive one, then the first of those that wait to start. `None` if the call has started or nothing is ready.
     ///
-    /// The specification would let the caller go on first; its tests want calls to start that can.
+    /// The specification would let the caller go on first; its tests want calls to start that can. A thread that only yielded does not make way: it
+    /// may do so again and again, until the caller does something.
     pub fn make_way(&mut self, subtask: WaitableId, chooser: &mut dyn Chooser) -> Option<Resumed> {
         let caller = self.waitables[subtask.0].instance;
         let Callee::Task(task) = self.subtask(subtask).callee else {
             return None;
         };
-        if self.tasks.get(task.0)?.state != TaskState::Initial {
+        // The task of a subtask that is resolved may be gone, and its name another's.
+        if self.is_resolved(subtask) || self.tasks.get(task.0)?.state != TaskState::Initial {
             return None;
         }
         let instance = self.tasks[task.0].instance;
@@ -155,7 +157,10 @@ impl State {
             .exclusive_thread
             .into_iter()
             .chain(state.entering.iter().filter_map(first))
-            .find(|&thread| self.is_ready(thread))?;
+            .find(|&thread| {
+                let yielded = self.threads[thread.0].run == Run::Waiting(Until::Now);
+                self.is_ready(thread) && !yielded
+            })?;
         self.forget_hint(thread);
         self.set_may_enter(instance, Some(caller), false);
         self.push_frame(thread, Base::Entered(Some(caller)));

@@ -520,3 +520,45 @@ fn a_set_is_dropped_only_when_it_is_empty_and_nobody_waits_for_it() {
             .contains("cannot drop waitable set with waiters")
     );
 }
+
+#[test]
+fn an_exclusive_thread_whose_wait_is_over_makes_way_for_a_call_but_one_that_yields_does_not() {
+    let mut pair = Pair::new();
+    let (a, b, bytes) = (pair.a, pair.b, pair.bytes);
+    // A task of B waits exclusively, in the middle of its code, for A to write.
+    let (reader, writer) = pair.stream();
+    pair.enter(b, Lift::Blocking);
+    let holder = pair.state.current_thread().unwrap();
+    let read = pair
+        .state
+        .stream_read(b, bytes, false, reader, buffer(1))
+        .unwrap();
+    assert!(matches!(read, CopyStep::Block));
+
+    pair.enter(a, Lift::Callback);
+    let called = pair.call(a, b, Lift::Callback);
+    assert!(!called.started);
+    let subtask = called.subtask.unwrap();
+    assert!(
+        pair.state.make_way(subtask, &mut Fair).is_none(),
+        "it waits"
+    );
+    assert_eq!(pair.write(writer, 1).unwrap() & 0xf, 0);
+    let resumed = pair.state.make_way(subtask, &mut Fair).unwrap();
+    assert_eq!(resumed.thread, holder);
+
+    let step = pair.state.thread_yield(b, false, &mut Fair).unwrap();
+    assert!(matches!(step, ThreadStep::Block));
+    assert!(
+        pair.state.make_way(subtask, &mut Fair).is_none(),
+        "it might yield for ever"
+    );
+    let (state, index) = pair.returned(called);
+    assert_eq!(state, STARTING);
+    let step = pair.state.subtask_cancel(a, false, index, &mut Fair);
+    assert!(matches!(step, Ok(SubtaskCancelStep::Return(_))));
+    assert!(
+        pair.state.make_way(subtask, &mut Fair).is_none(),
+        "it is resolved"
+    );
+}
