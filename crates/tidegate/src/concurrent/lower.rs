@@ -41,7 +41,7 @@ impl GuestCall {
             Some(self.site.options.instance),
         )?;
         let thread = state.current_thread();
-        let mut from = self.from_guest(slots, None);
+        let mut from = self.origin(slots, None);
         let args = match self.pass_args(cx, task, &mut from) {
             Ok(args) => args,
             Err(error) => {
@@ -79,7 +79,7 @@ impl GuestCall {
             from: Ok(self.site.options.instance),
         };
         let called = state.call(spec, &mut Fair)?;
-        let mut from = self.from_guest(slots, called.subtask);
+        let mut from = self.origin(slots, called.subtask);
         let (Some(subtask), Some(caller)) = (called.subtask, caller) else {
             anyhow::bail!(crate::error::bug("a guest calls without a thread"));
         };
@@ -131,7 +131,7 @@ impl GuestCall {
         ))
     }
 
-    fn from_guest(&self, slots: &[u64], subtask: Option<WaitableId>) -> FromGuest {
+    fn origin(&self, slots: &[u64], subtask: Option<WaitableId>) -> FromGuest {
         let mut kept: Slots = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
         let length = slots.len().min(kept.len());
         kept[..length].copy_from_slice(&slots[..length]);

@@ -26,10 +26,12 @@ type BoxFuture<'a, R> = Box<dyn Future<Output = Result<R>> + Send + 'a>;
 /// The destructor of a resource that the host implements: given the representation.
 pub(crate) enum HostDtor {
     /// It never waits.
-    Sync(Box<dyn Fn(&mut Baton, u32) -> Result<()> + Send + Sync>),
+    Sync(DtorCall),
     /// It may wait.
     Waiting(Box<dyn Fn(Baton, u32) -> DtorFuture + Send + Sync>),
 }
+
+type DtorCall = Box<dyn Fn(&mut Baton, u32) -> Result<()> + Send + Sync>;
 
 /// A destructor that waits: it has the baton, and gives it back.
 pub(crate) type DtorFuture = Pin<Box<dyn Future<Output = (Baton, Result<()>)> + Send>>;
