@@ -196,7 +196,7 @@ fn traits(name: &Ident, all: u32, names: &[String]) -> TokenStream {
             }
             impl ::core::ops::#assign for #name {
                 fn #assign_method(&mut self, other: Self) {
-                    self.0 = #value;
+                    *self = ::core::ops::#operator::#method(*self, other);
                 }
             }
         }
