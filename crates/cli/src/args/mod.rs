@@ -88,8 +88,8 @@ pub struct RunArgs {
     /// Which engine runs the guest's code
     #[arg(long, value_enum, default_value_t)]
     pub engine: EngineChoice,
-    /// Grant more: inherit-env, inherit-network, allow-ip-name-lookup, connect=ADDRESS[:PORTS], bind=ADDRESS[:PORTS]
-    #[arg(short = 'S', value_name = "OPTION,…", value_delimiter = ',', value_parser = grant::parse_option)]
+    /// More that the guest is granted.
+    #[arg(help = "Grant more: inherit-env, inherit-network, allow-ip-name-lookup, connect=ADDRESS[:PORTS], bind=ADDRESS[:PORTS]", short = 'S', value_name = "OPTION,…", value_delimiter = ',', value_parser = grant::parse_option)]
     pub wasi: Vec<WasiOption>,
     /// Neither use nor fill the cache of compiled code
     #[arg(long)]
