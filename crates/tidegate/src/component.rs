@@ -1,13 +1,12 @@
 //! Compiled components.
 
 use crate::call::guest::Programs;
+use crate::concurrent::{needs_several_stacks, uses_async};
 use crate::isolation::{IsolatePlan, Isolation};
-use crate::{Engine, Result};
+use crate::{Engine, Result, Strategy};
 use anyhow::Context;
 use std::sync::{Arc, OnceLock};
-use tidegate_core::plan::{
-    Canon, LiftIdx, ModuleIdx, OptionsIdx, Plan, PlanLimits, Trampoline, TrampolineIdx,
-};
+use tidegate_core::plan::{LiftIdx, ModuleIdx, OptionsIdx, Plan, PlanLimits, TrampolineIdx};
 use tidegate_core::types::FuncTypeIdx;
 use tidegate_engine::{self as engine, EngineKind};
 
@@ -21,7 +20,7 @@ struct Inner {
     isolation: Isolation,
     bytes: Box<[u8]>,
     modules: Box<[CompiledModule]>,
-    /// Whether it uses async: see [`is_concurrent`].
+    /// Whether it uses async.
     concurrent: bool,
     /// For each trampoline that lowers a guest's function, how values pass.
     programs: Box<[OnceLock<Arc<Programs>>]>,
@@ -77,7 +76,7 @@ impl Component {
             .iter()
             .map(|_| CompiledModule::default())
             .collect();
-        let concurrent = is_concurrent(&plan);
+        let concurrent = uses_async(&plan);
         let programs = plan.trampolines.iter().map(|_| OnceLock::new()).collect();
         Self(Arc::new(Inner {
             engine: engine.clone(),
@@ -113,13 +112,21 @@ impl Component {
         &self.0.plan
     }
 
-    /// The core engine that runs an isolate: the engine's choice, unless the isolate may need several parked stacks at once, which
-    /// only the interpreter can have.
-    pub(crate) fn kind_of(&self, isolate: &IsolatePlan) -> EngineKind {
-        if self.0.concurrent && needs_several_stacks(self.plan(), isolate) {
-            EngineKind::Wasmi
+    /// The core engine that runs an isolate, and why: the embedder's choice, unless the isolate may need several parked stacks at once, which only
+    /// the interpreter can have.
+    pub(crate) fn engine_of(&self, isolate: &IsolatePlan) -> (EngineKind, &'static str) {
+        let several = if self.0.concurrent {
+            needs_several_stacks(self.plan(), isolate)
         } else {
-            self.engine().kind()
+            None
+        };
+        match (several, self.engine().strategy()) {
+            (_, Strategy::Always(EngineKind::Wasmi)) => {
+                (EngineKind::Wasmi, "the embedder asks for it")
+            }
+            (Some(reason), _) => (EngineKind::Wasmi, reason),
+            (None, Strategy::Always(kind)) => (kind, "the embedder asks for it"),
+            (None, Strategy::Auto) => (self.engine().kind(), "nothing in it needs the interpreter"),
         }
     }
 
@@ -164,73 +171,6 @@ impl Component {
             .with_context(|| format!("core module {} at offset {start:#x}", index.0))?;
         Ok(slot.get_or_init(|| module))
     }
-}
-
-/// Whether a component uses async: some function's type is `async`, or a built-in of the async half is imported.
-fn is_concurrent(plan: &Plan) -> bool {
-    let async_type = |ty: FuncTypeIdx| plan.types.func(ty).async_;
-    plan.lifts.iter().any(|lift| async_type(lift.ty))
-        || plan
-            .trampolines
-            .iter()
-            .any(|trampoline| match &trampoline.canon {
-                Canon::Lower { ty, options, .. } => {
-                    async_type(*ty) || plan.options[options.index()].async_
-                }
-                Canon::ResourceNew(_)
-                | Canon::ResourceDrop(_)
-                | Canon::ResourceRep(_)
-                | Canon::ContextGet { .. }
-                | Canon::ContextSet { .. }
-                | Canon::BackpressureInc
-                | Canon::BackpressureDec
-                | Canon::ErrorContextNew { .. }
-                | Canon::ErrorContextDebugMessage { .. }
-                | Canon::ErrorContextDrop
-                | Canon::ThreadIndex => false,
-                _ => true,
-            })
-}
-
-/// Whether several stacks of an isolate may be parked at the same time: threads of a guest's own making, several instances, or tasks that keep their
-/// stack while they wait.
-fn needs_several_stacks(plan: &Plan, isolate: &IsolatePlan) -> bool {
-    let trampolines = || {
-        let of_isolate = |t: &&Trampoline| isolate.instances.contains(&t.instance);
-        plan.trampolines.iter().filter(of_isolate)
-    };
-    let switches = trampolines().any(|trampoline| {
-        matches!(
-            trampoline.canon,
-            Canon::ThreadNewIndirect { .. }
-                | Canon::ThreadSuspend { .. }
-                | Canon::ThreadSuspendThenResume { .. }
-                | Canon::ThreadYieldThenResume { .. }
-                | Canon::ThreadSuspendThenPromote { .. }
-                | Canon::ThreadYieldThenPromote { .. }
-        )
-    });
-    let is_sync = |options: &OptionsIdx| !plan.options[options.index()].async_;
-    let blocks = trampolines().any(|trampoline| match &trampoline.canon {
-        Canon::Lower { ty, options, .. } => plan.types.func(*ty).async_ && is_sync(options),
-        Canon::StreamRead { options, .. }
-        | Canon::StreamWrite { options, .. }
-        | Canon::FutureRead { options, .. }
-        | Canon::FutureWrite { options, .. } => is_sync(options),
-        Canon::StreamCancelRead { async_, .. }
-        | Canon::StreamCancelWrite { async_, .. }
-        | Canon::FutureCancelRead { async_, .. }
-        | Canon::FutureCancelWrite { async_, .. }
-        | Canon::SubtaskCancel { async_ } => !async_,
-        Canon::WaitableSetWait { .. } | Canon::ThreadYield { .. } => true,
-        _ => false,
-    });
-    let keeps_stack = plan.lifts.iter().any(|lift| {
-        isolate.instances.contains(&lift.instance)
-            && plan.types.func(lift.ty).async_
-            && plan.options[lift.options.index()].callback.is_none()
-    });
-    switches || isolate.instances.len() > 1 || (blocks && keeps_stack)
 }
 
 /// The binary of a component or module that may be given as text.

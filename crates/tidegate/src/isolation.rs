@@ -4,7 +4,7 @@
 //! running further down the native stack: a child that calls up into an ancestor. Such instances, the strongly connected components of the
 //! static call graph, share one. Between isolates calls then only ever go one way.
 
-use crate::{Component, EngineKind, Strategy};
+use crate::{Component, EngineKind};
 use tidegate_core::plan::{Canon, CoreDef, FuncDef, InstanceIdx, Plan, Resource, Step};
 
 /// The isolates that an instantiation of a plan needs.
@@ -78,19 +78,14 @@ pub struct IsolateInfo {
 impl Component {
     /// The isolates that each instantiation makes; those that are called come before those that call them.
     pub fn isolates(&self) -> Vec<IsolateInfo> {
-        let engine = self.engine();
-        let reason = match engine.strategy() {
-            Strategy::Always(_) => "the embedder asks for it",
-            Strategy::Auto => "nothing in it needs the interpreter",
-        };
-        let info = |isolate: &IsolatePlan| IsolateInfo {
-            instances: isolate
-                .instances
-                .iter()
-                .map(|index| self.plan().instances[index.index()].name.to_string())
-                .collect(),
-            engine: engine.kind(),
-            reason,
+        let info = |isolate: &IsolatePlan| {
+            let (engine, reason) = self.engine_of(isolate);
+            let name = |index: &InstanceIdx| self.plan().instances[index.index()].name.to_string();
+            IsolateInfo {
+                instances: isolate.instances.iter().map(name).collect(),
+                engine,
+                reason,
+            }
         };
         self.isolation().isolates.iter().map(info).collect()
     }

@@ -10,6 +10,7 @@ mod deliver;
 mod driver;
 mod host;
 mod lower;
+mod needs;
 mod park;
 
 pub(crate) use builtins::blocking;
@@ -17,6 +18,7 @@ pub(crate) use copy::pass;
 pub(crate) use driver::drive;
 pub(crate) use host::call_concurrent;
 pub(crate) use lower::define_lowered;
+pub(crate) use needs::{needs_several_stacks, uses_async};
 pub(crate) use park::{Entry, Parked, Request, Run, Then};
 
 use crate::call::canon::Callee;

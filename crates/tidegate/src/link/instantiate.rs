@@ -72,7 +72,7 @@ impl InstanceData {
         }
         let mut isolates = Vec::with_capacity(linked.component.isolation().isolates.len());
         for isolate in &linked.component.isolation().isolates {
-            let kind = linked.component.kind_of(isolate);
+            let kind = linked.component.engine_of(isolate).0;
             let core = baton.engine.core(kind)?;
             let mut made = Isolate::new(core, Baton::default(), baton.limits.isolate)?;
             if linked.uses_exceptions(isolate, kind)? {
@@ -277,7 +277,7 @@ impl InstanceData {
         let component = &self.shared.component;
         let isolation = component.isolation();
         match isolation.of_instance[instance.index()] {
-            Some(index) => component.kind_of(&isolation.isolates[index]),
+            Some(index) => component.engine_of(&isolation.isolates[index]).0,
             None => component.engine().kind(),
         }
     }
