@@ -3,7 +3,7 @@
 //!
 //! [`generate`] reads WIT and writes Rust. For the world itself there is a struct with its exports; for each imported interface a module with
 //! its types, a trait `Host` (and one for each resource) and `add_to_linker` in three forms; for each exported interface a module with its
-//! types and a struct `Guest`. [`derive`] holds the derives for types written by hand.
+//! types and a struct `Guest`. [`mod@derive`] holds the derives for types written by hand.
 #![forbid(unsafe_code)]
 
 mod define;
