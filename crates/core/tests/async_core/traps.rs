@@ -243,3 +243,20 @@ fn whenever_an_instance_traps_nothing_of_it_is_left_and_the_other_one_can_be_use
         }
     }
 }
+
+#[test]
+fn a_readable_end_for_a_trapped_instance_counts_as_dropped() {
+    let mut pair = Pair::new();
+    let (a, b, bytes) = (pair.a, pair.b, pair.bytes);
+    pair.enter(a, Lift::Callback);
+    let ends = pair.state.stream_new(a, bytes).unwrap();
+    let (readable, writable) = (ends as u32, (ends >> 32) as u32);
+    let kind = SharedKind::Stream;
+    let shared = pair.state.lift_readable(a, kind, bytes, readable).unwrap();
+    let _ = pair.state.poison(b);
+    let lowered = pair.state.lower_readable(b, shared);
+    assert_eq!(lowered, Err(Trap::Poisoned));
+    let write = pair.state.stream_write(a, bytes, true, writable, buffer(1));
+    let dropped = CopyResult::Dropped as u32;
+    assert!(matches!(write, Ok(CopyStep::Return(code)) if code == dropped));
+}
