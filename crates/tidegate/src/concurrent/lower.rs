@@ -5,9 +5,11 @@ use crate::baton::{Baton, Blocked};
 use crate::call::enter::{Slots, return_isolate, take_isolate, trapped};
 use crate::call::guest::{GuestCall, Pending};
 use crate::concurrent::park::Running;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tidegate_core::abi::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
-use tidegate_core::runtime::{CallSpec, Fair, Lends, LowerStep, TaskId, ThreadId, WaitableId};
+use tidegate_core::runtime::{
+    CallSpec, Fair, Lends, LowerStep, State, TaskId, ThreadId, WaitableId,
+};
 use tidegate_engine::{Cx, Flow, Func, FuncType};
 
 /// Makes the core function, which parks its caller.
@@ -34,20 +36,20 @@ impl GuestCall {
     /// A call of a function whose type is not `async`.
     fn lowered_sync(&self, cx: &mut Cx<'_, Baton>, slots: &mut [u64]) -> Result<Flow<Blocked>> {
         let state = &mut cx.data_mut().state;
-        let caller = state.current_thread();
+        let caller = current_thread(state)?;
         state.check_may_leave(self.site.options.instance)?;
         let task = state.begin_sync_call(
             self.callee.options.instance,
             Some(self.site.options.instance),
         )?;
-        let thread = state.current_thread();
+        let thread = current_thread(state)?;
         let mut from = self.origin(slots, None);
         let args = match self.pass_args(cx, task, &mut from) {
             Ok(args) => args,
             Err(error) => {
                 trapped(
                     &mut cx.data_mut().state,
-                    thread,
+                    Some(thread),
                     self.callee.options.instance,
                 );
                 return Err(error);
@@ -60,7 +62,10 @@ impl GuestCall {
             caller,
             from,
             args,
-            Then::Sync { caller, task },
+            Then::Sync {
+                caller: Some(caller),
+                task,
+            },
         ))
     }
 
@@ -120,15 +125,7 @@ impl GuestCall {
             subtask,
             async_: self.site.async_,
         };
-        Ok(self.run(
-            cx,
-            called.task,
-            Some(thread),
-            Some(caller),
-            from,
-            args,
-            then,
-        ))
+        Ok(self.run(cx, called.task, thread, caller, from, args, then))
     }
 
     fn origin(&self, slots: &[u64], subtask: Option<WaitableId>) -> FromGuest {
@@ -208,8 +205,8 @@ impl GuestCall {
         &self,
         cx: &mut Cx<'_, Baton>,
         task: TaskId,
-        thread: Option<ThreadId>,
-        caller: Option<ThreadId>,
+        thread: ThreadId,
+        caller: ThreadId,
         from: FromGuest,
         args: Vec<u64>,
         then: Then,
@@ -220,8 +217,7 @@ impl GuestCall {
         };
         cx.data_mut().concurrent.tasks.insert(task, data);
         let running = Running {
-            // Both were current threads a moment ago.
-            thread: thread.unwrap_or(ThreadId(u32::MAX)),
+            thread,
             task,
             instance: self.callee.options.instance,
             isolate: self.callee.options.isolate,
@@ -232,10 +228,13 @@ impl GuestCall {
             func: self.callee.core,
             args,
         };
-        let thread = caller.unwrap_or(ThreadId(u32::MAX));
         Flow::Block(Blocked::Request(
             cx.data_mut().take(),
-            Request::Run { thread, run, then },
+            Request::Run {
+                thread: caller,
+                run,
+                then,
+            },
         ))
     }
 
@@ -292,4 +291,11 @@ impl GuestCall {
             .state
             .give_back(from.call.site.options.instance, &mut lends);
     }
+}
+
+/// The thread whose code runs: there is one wherever a guest calls.
+fn current_thread(state: &State) -> Result<ThreadId> {
+    state
+        .current_thread()
+        .context(crate::error::bug("a guest calls without a thread"))
 }
