@@ -1,6 +1,8 @@
 //! Which part of a store's data implements the host's traits.
 
+use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// A name for a view of a store's data: for what is borrowed from it while a host function runs.
 ///
@@ -29,13 +31,74 @@ pub trait HasData: 'static {
     type Data<'a>;
 }
 
-/// Gets what implements the host's traits out of a store's data.
+/// Names a mutable reference: `&mut U`, where `U` is a store's data or a part of it.
+pub struct HasSelf<U>(PhantomData<fn() -> U>);
+
+impl<U: 'static> HasData for HasSelf<U> {
+    type Data<'a> = &'a mut U;
+}
+
+/// How what `D` names is borrowed from a store's data.
+pub struct Getter<T: 'static, D: HasData>(Get<T, D>);
+
+enum Get<T: 'static, D: HasData> {
+    Plain(fn(&mut T) -> D::Data<'_>),
+    Capturing(Arc<dyn Fn(&mut T) -> D::Data<'_> + Send + Sync>),
+}
+
+impl<T: 'static> Getter<T, HasSelf<T>> {
+    /// Borrows all of the data.
+    pub fn whole() -> Self {
+        Self(Get::Plain(|data| data))
+    }
+}
+
+impl<T: 'static, D: HasData> Getter<T, D> {
+    /// Borrows by a closure, which may capture.
+    pub fn new(get: impl Fn(&mut T) -> D::Data<'_> + Send + Sync + 'static) -> Self {
+        Self(Get::Capturing(Arc::new(get)))
+    }
+
+    /// Borrows by a plain function.
+    pub fn plain(get: fn(&mut T) -> D::Data<'_>) -> Self {
+        Self(Get::Plain(get))
+    }
+
+    /// Borrows from `data`.
+    #[inline]
+    pub fn get<'a>(&self, data: &'a mut T) -> D::Data<'a> {
+        match &self.0 {
+            Get::Plain(get) => get(data),
+            Get::Capturing(get) => get(data),
+        }
+    }
+}
+
+impl<T: 'static, D: HasData> Clone for Getter<T, D> {
+    fn clone(&self) -> Self {
+        Self(match &self.0 {
+            Get::Plain(get) => Get::Plain(*get),
+            Get::Capturing(get) => Get::Capturing(get.clone()),
+        })
+    }
+}
+
+impl<T: 'static, D: HasData> fmt::Debug for Getter<T, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Getter").finish_non_exhaustive()
+    }
+}
+
+/// Gets what implements the host's traits out of a store's data, by code that the compiler knows: what generated host functions use.
 pub trait HostGetter<T: 'static>: Clone + Send + Sync + 'static {
-    /// What it gets.
-    type Data<'a>;
+    /// The name of what it gets.
+    type Name: HasData;
 
     /// Gets it.
-    fn get<'a>(&self, data: &'a mut T) -> Self::Data<'a>;
+    fn get<'a>(&self, data: &'a mut T) -> <Self::Name as HasData>::Data<'a>;
+
+    /// The same for those that only know the name.
+    fn named(&self) -> Getter<T, Self::Name>;
 }
 
 /// The store's data itself.
@@ -43,11 +106,15 @@ pub trait HostGetter<T: 'static>: Clone + Send + Sync + 'static {
 pub struct Whole;
 
 impl<T: 'static> HostGetter<T> for Whole {
-    type Data<'a> = &'a mut T;
+    type Name = HasSelf<T>;
 
     #[inline]
     fn get<'a>(&self, data: &'a mut T) -> &'a mut T {
         data
+    }
+
+    fn named(&self) -> Getter<T, HasSelf<T>> {
+        Getter::whole()
     }
 }
 
@@ -78,11 +145,15 @@ where
     U: 'static,
     F: Fn(&mut T) -> &mut U + Clone + Send + Sync + 'static,
 {
-    type Data<'a> = &'a mut U;
+    type Name = HasSelf<U>;
 
     #[inline]
     fn get<'a>(&self, data: &'a mut T) -> &'a mut U {
         (self.get)(data)
+    }
+
+    fn named(&self) -> Getter<T, HasSelf<U>> {
+        Getter::<T, HasSelf<U>>::new(self.get.clone())
     }
 }
 
@@ -113,10 +184,53 @@ where
     D: HasData,
     F: Fn(&mut T) -> D::Data<'_> + Clone + Send + Sync + 'static,
 {
-    type Data<'a> = D::Data<'a>;
+    type Name = D;
 
     #[inline]
     fn get<'a>(&self, data: &'a mut T) -> D::Data<'a> {
         (self.get)(data)
+    }
+
+    fn named(&self) -> Getter<T, D> {
+        Getter::new(self.get.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Parts {
+        one: u32,
+        two: u32,
+    }
+
+    struct Both<'a>(&'a mut u32, &'a mut u32);
+
+    impl HasData for Both<'static> {
+        type Data<'a> = Both<'a>;
+    }
+
+    fn add<D: HasData>(getter: &Getter<Parts, D>, parts: &mut Parts, add: fn(D::Data<'_>)) {
+        add(getter.clone().get(parts));
+    }
+
+    #[test]
+    fn what_a_name_stands_for_is_borrowed_by_whatever_closure() {
+        let mut parts = Parts { one: 1, two: 2 };
+        add(&Getter::whole(), &mut parts, |parts| parts.one += 10);
+        let second = true;
+        let part = Getter::<Parts, HasSelf<u32>>::new(move |parts| match second {
+            true => &mut parts.two,
+            false => &mut parts.one,
+        });
+        add(&part, &mut parts, |part| *part += 20);
+        let view =
+            Getter::<Parts, Both<'static>>::plain(|parts| Both(&mut parts.one, &mut parts.two));
+        add(&view, &mut parts, |both| {
+            *both.0 += 100;
+            *both.1 += 200;
+        });
+        assert_eq!((parts.one, parts.two), (111, 222));
     }
 }

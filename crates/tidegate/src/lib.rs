@@ -31,7 +31,7 @@ pub use component::Component;
 pub use drop_resource::DropResource;
 pub use engine::{Config, Engine, EngineKind, Strategy};
 pub use func::{Func, WrongStore};
-pub use has_data::HasData;
+pub use has_data::{Getter, HasData, HasSelf};
 pub use instance::{ExportIndex, ExportName, Instance};
 pub use isolation::IsolateInfo;
 pub use limits::Limits;

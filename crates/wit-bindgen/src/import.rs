@@ -129,7 +129,7 @@ impl Imports<'_> {
             where
                 T: ::core::marker::Send + 'static,
                 G: #krate::__internal::HostGetter<T>,
-                for<'a> G::Data<'a>: #trait_name,
+                for<'a> <G::Name as #krate::HasData>::Data<'a>: #trait_name,
             {
                 let mut instance = #instance;
                 let _ = (&mut instance, &getter);

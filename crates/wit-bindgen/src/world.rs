@@ -336,7 +336,8 @@ fn imports(generator: &Generator<'_>, name: &Ident) -> Result<(TokenStream, Toke
         return Ok((items, TokenStream::new()));
     }
     let krate = &generator.krate;
-    let bounded = (!bounds.is_empty()).then(|| quote!(for<'a> G::Data<'a>: #(#bounds +)*,));
+    let bounded = (!bounds.is_empty())
+        .then(|| quote!(for<'a> <G::Name as #krate::HasData>::Data<'a>: #(#bounds +)*,));
     let faces = add_to_linker(
         generator,
         "add_to_linker",
