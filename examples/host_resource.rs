@@ -52,7 +52,7 @@ struct LibraryView<'a> {
     closed: &'a mut Vec<String>,
 }
 
-impl HasData for LibraryView<'static> {
+impl HasData for LibraryView<'_> {
     type Data<'a> = LibraryView<'a>;
 }
 

@@ -22,19 +22,21 @@ use std::sync::Arc;
 /// }
 ///
 /// // … and its name, for `add_to_linker_get::<_, View<'static>>(&mut linker, |data| View { … })`.
-/// impl HasData for View<'static> {
+/// impl HasData for View<'_> {
 ///     type Data<'a> = View<'a>;
 /// }
 /// ```
-pub trait HasData: 'static {
+///
+/// Implement it for any lifetime, as here: the compiler forgets the lifetimes of what an `async fn` holds when it asks whether its future is `Send`.
+pub trait HasData {
     /// The view, borrowed from the data for `'a`.
     type Data<'a>;
 }
 
 /// Names a mutable reference: `&mut U`, where `U` is a store's data or a part of it.
-pub struct HasSelf<U>(PhantomData<fn() -> U>);
+pub struct HasSelf<U: ?Sized>(PhantomData<fn(&U)>);
 
-impl<U: 'static> HasData for HasSelf<U> {
+impl<U: ?Sized + 'static> HasData for HasSelf<U> {
     type Data<'a> = &'a mut U;
 }
 
@@ -43,8 +45,10 @@ pub struct Getter<T: 'static, D: HasData>(Get<T, D>);
 
 enum Get<T: 'static, D: HasData> {
     Plain(fn(&mut T) -> D::Data<'_>),
-    Capturing(Arc<dyn Fn(&mut T) -> D::Data<'_> + Send + Sync>),
+    Capturing(Capturing<T, D>),
 }
+
+type Capturing<T, D> = Arc<dyn Fn(&mut T) -> <D as HasData>::Data<'_> + Send + Sync>;
 
 impl<T: 'static> Getter<T, HasSelf<T>> {
     /// Borrows all of the data.
@@ -92,7 +96,7 @@ impl<T: 'static, D: HasData> fmt::Debug for Getter<T, D> {
 /// Gets what implements the host's traits out of a store's data, by code that the compiler knows: what generated host functions use.
 pub trait HostGetter<T: 'static>: Clone + Send + Sync + 'static {
     /// The name of what it gets.
-    type Name: HasData;
+    type Name: HasData + 'static;
 
     /// Gets it.
     fn get<'a>(&self, data: &'a mut T) -> <Self::Name as HasData>::Data<'a>;
@@ -181,7 +185,7 @@ impl<D, F: Clone> Clone for View<D, F> {
 
 impl<T: 'static, D, F> HostGetter<T> for View<D, F>
 where
-    D: HasData,
+    D: HasData + 'static,
     F: Fn(&mut T) -> D::Data<'_> + Clone + Send + Sync + 'static,
 {
     type Name = D;

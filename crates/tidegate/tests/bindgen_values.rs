@@ -192,7 +192,7 @@ struct View<'a> {
     calls: &'a mut u32,
 }
 
-impl HasData for View<'static> {
+impl HasData for View<'_> {
     type Data<'a> = View<'a>;
 }
 

@@ -4,8 +4,9 @@ use crate::docs::docs;
 use crate::generator::{Direction, Generator};
 use crate::import::method_name;
 use crate::names;
+use crate::options::Mode;
 use crate::types::Passing;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 use wit_parser::{Function, FunctionKind, InterfaceId, TypeId};
@@ -17,7 +18,7 @@ pub(crate) struct GuestFunction<'a> {
     pub(crate) field: Ident,
     /// The method that calls it.
     method: Ident,
-    async_: bool,
+    mode: Mode,
     params: Vec<Ident>,
     param_types: Vec<TokenStream>,
     result: Option<TokenStream>,
@@ -32,13 +33,15 @@ impl<'a> GuestFunction<'a> {
         siblings: &[&Function],
         depth: usize,
     ) -> Result<Self> {
-        if function.kind.is_async() {
-            bail!(
-                "`{}` is an `async func`, which bindgen! does not support: only functions that WIT does not call `async` can be bound",
-                function.name
-            );
-        }
-        let (params, param_types) = generator.params(function, depth, Passing::Lent)?;
+        let mode = generator
+            .flags(Direction::Export, interface, &function.name)
+            .mode(function.kind.is_async());
+        // What is called concurrently may start after its call returned, when the borrows are over.
+        let passing = match mode {
+            Mode::Concurrent => Passing::Owned,
+            _ => Passing::Lent,
+        };
+        let (params, param_types) = generator.params(function, depth, passing)?;
         let result = (function.result.as_ref())
             .map(|result| generator.rust_type(result, depth, Passing::Owned))
             .transpose()?;
@@ -61,9 +64,7 @@ impl<'a> GuestFunction<'a> {
             function,
             field,
             method,
-            async_: generator
-                .flags(Direction::Export, interface, &function.name)
-                .async_,
+            mode,
             params,
             param_types,
             result,
@@ -107,26 +108,33 @@ impl<'a> GuestFunction<'a> {
             #[doc = " # Errors"]
             #[doc = " When the guest traps."]
         };
-        if self.async_ {
-            quote! {
-                #docs
-                #errors
-                pub async fn #method<S: #krate::AsContextMut>(&self, mut store: S, #(#params: #param_types),*) -> #krate::Result<#result_type> {
-                    let func = #krate::__internal::typed_func::<#signature>(&#funcs.#field);
-                    let #result = func.call_async(store.as_context_mut(), (#(#params,)*)).await?;
-                    #returned
-                }
-            }
-        } else {
-            quote! {
+        let func = quote!(#krate::__internal::typed_func::<#signature>(&#funcs.#field));
+        let args = quote!((#(#params,)*));
+        match self.mode {
+            Mode::Sync | Mode::Store => quote! {
                 #docs
                 #errors
                 pub fn #method<S: #krate::AsContextMut>(&self, mut store: S, #(#params: #param_types),*) -> #krate::Result<#result_type> {
-                    let func = #krate::__internal::typed_func::<#signature>(&#funcs.#field);
-                    let #result = func.call(store.as_context_mut(), (#(#params,)*))?;
+                    let #result = #func.call(store.as_context_mut(), #args)?;
                     #returned
                 }
-            }
+            },
+            Mode::Async => quote! {
+                #docs
+                #errors
+                pub async fn #method<S: #krate::AsContextMut>(&self, mut store: S, #(#params: #param_types),*) -> #krate::Result<#result_type> {
+                    let #result = #func.call_async(store.as_context_mut(), #args).await?;
+                    #returned
+                }
+            },
+            Mode::Concurrent => quote! {
+                #docs
+                #errors
+                pub async fn #method<C: #krate::Caller>(&self, caller: C, #(#params: #param_types),*) -> #krate::Result<#result_type> {
+                    let #result = #krate::Caller::call(caller, &#func, #args).await?;
+                    #returned
+                }
+            },
         }
     }
 }

@@ -1,13 +1,14 @@
-//! What the host implements: traits for imported functions, and putting them into a linker.
+//! What the host implements: traits for imported functions.
 
 use crate::docs::docs;
+use crate::face::HostTrait;
 use crate::generator::{Direction, Generator};
 use crate::names;
-use crate::options::FunctionFlags;
+use crate::options::{FunctionFlags, Mode};
 use crate::types::Passing;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote};
+use quote::{ToTokens, format_ident, quote};
 use wit_parser::{Function, FunctionKind, InterfaceId, Type, TypeDefKind, TypeId, TypeOwner};
 
 /// What a set of imported functions and resources becomes: an interface's, or those of the world itself.
@@ -16,6 +17,8 @@ pub(crate) struct Imports<'a> {
     pub(crate) interface: Option<InterfaceId>,
     /// The name of the trait: `Host`, or `WorldImports`.
     pub(crate) trait_name: Ident,
+    /// Whether the traits have a type parameter, see [`Generator::names_data`].
+    pub(crate) named: bool,
     /// How deep the module is.
     pub(crate) depth: usize,
     /// The functions, those of resources included.
@@ -27,27 +30,41 @@ pub(crate) struct Imports<'a> {
 }
 
 /// A host function, ready to be written down.
-struct HostFunction<'a> {
-    function: &'a Function,
-    flags: FunctionFlags,
-    method: Ident,
+pub(crate) struct HostFunction<'a> {
+    pub(crate) function: &'a Function,
+    pub(crate) flags: FunctionFlags,
+    pub(crate) mode: Mode,
+    pub(crate) method: Ident,
     params: Vec<Ident>,
-    param_types: Vec<TokenStream>,
+    pub(crate) param_types: Vec<TokenStream>,
     /// What the trait's method returns, or its future gives.
     output: TokenStream,
     /// The type whose value the method may fail with instead of trapping, with the trait that converts it.
-    convert: Option<Conversion>,
+    pub(crate) convert: Option<Conversion>,
 }
 
 /// How a Rust error becomes a WIT error.
-struct Conversion {
+pub(crate) struct Conversion {
     /// The trait with the converting method.
-    host: TokenStream,
+    pub(crate) host: HostTrait,
     /// That method.
-    method: Ident,
+    pub(crate) method: Ident,
 }
 
 impl Imports<'_> {
+    /// The trait for everything.
+    pub(crate) fn host_trait(&self) -> HostTrait {
+        self.named(&self.trait_name)
+    }
+
+    /// One of the traits, by its name.
+    pub(crate) fn named(&self, name: &Ident) -> HostTrait {
+        HostTrait {
+            path: quote!(#name),
+            named: self.named,
+        }
+    }
+
     /// The traits, their implementations for `&mut U`, and the function that puts them into a linker.
     pub(crate) fn generate(&self, generator: &Generator<'_>) -> Result<TokenStream> {
         let mut items = TokenStream::new();
@@ -67,7 +84,8 @@ impl Imports<'_> {
             let functions = self.functions_of(Some(resource), generator)?;
             let drop = self.drop_method(generator, resource);
             let doc = format!("What the host does for the resource `{name}`.");
-            items.extend(host_trait(
+            items.extend(self.define_trait(
+                generator,
                 &doc,
                 &trait_name,
                 bound.as_slice(),
@@ -77,7 +95,7 @@ impl Imports<'_> {
             for function in &functions {
                 wiring.extend(self.wire(generator, function, &trait_name));
             }
-            supertraits.push(quote!(#trait_name));
+            supertraits.push(self.named(&trait_name).of(&quote!(D)));
         }
 
         let functions = self.functions_of(None, generator)?;
@@ -85,8 +103,8 @@ impl Imports<'_> {
             wiring.extend(self.wire(generator, function, &self.trait_name));
         }
         for interface in self.foreign_errors(generator) {
-            let path = generator.module_path(interface, self.depth);
-            supertraits.push(quote!(#path::Host));
+            let host = generator.converting_trait(interface, self.depth);
+            supertraits.push(host.of(&quote!(D)));
         }
         let doc = match self.interface {
             Some(id) => format!("What the host does for `{}`.", generator.place(id).name),
@@ -96,199 +114,23 @@ impl Imports<'_> {
             ),
         };
         let converters = self.converters(generator)?;
-        items.extend(host_trait(
-            &doc,
-            &self.trait_name,
-            &supertraits,
-            functions
-                .iter()
-                .map(HostFunction::signature)
-                .chain(converters),
-        ));
+        if self.interface.is_some() && !converters.is_empty() {
+            items.extend(self.converts(generator, &converters));
+        }
+        items.extend(
+            self.define_trait(
+                generator,
+                &doc,
+                &self.trait_name,
+                &supertraits,
+                functions
+                    .iter()
+                    .map(HostFunction::signature)
+                    .chain(converters),
+            ),
+        );
         let link = self.link(generator, &wiring);
         Ok(quote!(#items #link))
-    }
-
-    /// The hidden function behind every `add_to_linker…`.
-    fn link(&self, generator: &Generator<'_>, wiring: &TokenStream) -> TokenStream {
-        let krate = &generator.krate;
-        let trait_name = &self.trait_name;
-        let (name, instance) = match self.interface {
-            Some(id) => {
-                let name = &generator.place(id).name;
-                (format_ident!("__link"), quote!(linker.instance(#name)?))
-            }
-            None => (
-                format_ident!("__link_{}", names::snake(&generator.world().name)),
-                quote!(linker.root()),
-            ),
-        };
-        quote! {
-            #[doc(hidden)]
-            pub fn #name<T, G>(linker: &mut #krate::Linker<T>, getter: G) -> #krate::Result<()>
-            where
-                T: ::core::marker::Send + 'static,
-                G: #krate::__internal::HostGetter<T>,
-                for<'a> <G::Name as #krate::HasData>::Data<'a>: #trait_name,
-            {
-                let mut instance = #instance;
-                let _ = (&mut instance, &getter);
-                #wiring
-                ::core::result::Result::Ok(())
-            }
-        }
-    }
-
-    /// Puts one function into the linker.
-    fn wire(
-        &self,
-        generator: &Generator<'_>,
-        function: &HostFunction<'_>,
-        trait_name: &Ident,
-    ) -> TokenStream {
-        let krate = &generator.krate;
-        let HostFunction {
-            method,
-            param_types,
-            convert,
-            flags,
-            ..
-        } = function;
-        let wit_name = &function.function.name;
-        let arguments: Vec<_> = (0..param_types.len())
-            .map(|i| format_ident!("arg{i}"))
-            .collect();
-        let (traced_call, traced_return) = self.trace(generator, function, &arguments);
-        let await_ = flags.async_.then(|| quote!(.await));
-        let trap = (flags.trappable && convert.is_none()).then(|| quote!(?));
-        let convert = convert.as_ref().map(|Conversion { host, method }| {
-            quote! {
-                let result = match result {
-                    ::core::result::Result::Ok(value) => ::core::result::Result::Ok(value),
-                    ::core::result::Result::Err(error) => {
-                        ::core::result::Result::Err(#host::#method(&mut host, error)?)
-                    }
-                };
-            }
-        });
-        let results = match function.function.result {
-            Some(_) => quote!((result,)),
-            None => quote!(result),
-        };
-        let body = quote! {
-            let mut host = #krate::__internal::HostGetter::get(&getter, store.data_mut());
-            #traced_call
-            let result = #trait_name::#method(&mut host, #(#arguments),*) #await_ #trap;
-            #convert
-            #traced_return
-            ::core::result::Result::Ok(#results)
-        };
-        let closure = quote! {
-            move |mut store: #krate::StoreContextMut<'_, T>, (#(#arguments,)*): (#(#param_types,)*)|
-        };
-        if flags.async_ {
-            quote! {
-                instance.func_wrap_async(#wit_name, {
-                    let getter = ::core::clone::Clone::clone(&getter);
-                    #closure {
-                        let getter = ::core::clone::Clone::clone(&getter);
-                        #krate::__internal::Box::new(async move { #body })
-                    }
-                })?;
-            }
-        } else {
-            quote! {
-                instance.func_wrap(#wit_name, {
-                    let getter = ::core::clone::Clone::clone(&getter);
-                    #closure { #body }
-                })?;
-            }
-        }
-    }
-
-    /// Statements that trace a call and its return.
-    fn trace(
-        &self,
-        generator: &Generator<'_>,
-        function: &HostFunction<'_>,
-        arguments: &[Ident],
-    ) -> (TokenStream, TokenStream) {
-        if !function.flags.tracing {
-            return (TokenStream::new(), TokenStream::new());
-        }
-        let krate = &generator.krate;
-        let interface = match self.interface {
-            Some(id) => generator.place(id).name.as_str(),
-            None => "",
-        };
-        let name = &function.function.name;
-        let shown = |ty: &Type| function.flags.verbose_tracing || !generator.contents(ty).list;
-        let values = function
-            .function
-            .params
-            .iter()
-            .zip(arguments)
-            .map(|(param, argument)| {
-                let label = &param.name;
-                if shown(&param.ty) {
-                    quote!((#label, &#argument))
-                } else {
-                    quote!((#label, &::core::format_args!("…")))
-                }
-            });
-        let result = match &function.function.result {
-            Some(ty) if shown(ty) => quote!(&result),
-            Some(_) => quote!(&::core::format_args!("…")),
-            None => quote!(&::core::format_args!("()")),
-        };
-        (
-            quote!(#krate::__internal::trace_call(#interface, #name, &[#(#values),*]);),
-            quote!(#krate::__internal::trace_return(#interface, #name, #result);),
-        )
-    }
-
-    /// Puts a resource with its destructor into the linker.
-    fn wire_drop(
-        &self,
-        generator: &Generator<'_>,
-        resource: TypeId,
-        trait_name: &Ident,
-    ) -> TokenStream {
-        let krate = &generator.krate;
-        let name = generator.resolve.types[resource]
-            .name
-            .as_deref()
-            .unwrap_or_default();
-        let path = generator.type_path(resource, self.depth);
-        let ty = quote!(#krate::ResourceType::host::<#path>());
-        let host = quote! {
-            let mut host = #krate::__internal::HostGetter::get(&getter, store.data_mut());
-        };
-        let closure = quote!(move |mut store: #krate::StoreContextMut<'_, T>, rep: u32|);
-        if self.drop_flags(generator, resource).async_ {
-            quote! {
-                instance.resource_async(#name, #ty, {
-                    let getter = ::core::clone::Clone::clone(&getter);
-                    #closure {
-                        let getter = ::core::clone::Clone::clone(&getter);
-                        #krate::__internal::Box::new(async move {
-                            #host
-                            #trait_name::drop(&mut host, #krate::Resource::new_own(rep)).await
-                        })
-                    }
-                })?;
-            }
-        } else {
-            quote! {
-                instance.resource(#name, #ty, {
-                    let getter = ::core::clone::Clone::clone(&getter);
-                    #closure {
-                        #host
-                        #trait_name::drop(&mut host, #krate::Resource::new_own(rep))
-                    }
-                })?;
-            }
-        }
     }
 
     /// The method of a resource's trait that drops it.
@@ -303,16 +145,21 @@ impl Imports<'_> {
             params: vec![format_ident!("rep")],
             param_types: vec![quote!(#krate::Resource<#path>)],
             output: quote!(#krate::Result<()>),
-            async_: self.drop_flags(generator, resource).async_,
+            mode: self.drop_mode(generator, resource),
         }
     }
 
-    fn drop_flags(&self, generator: &Generator<'_>, resource: TypeId) -> FunctionFlags {
+    /// How the destructor of a resource waits: there are no concurrent ones.
+    pub(crate) fn drop_mode(&self, generator: &Generator<'_>, resource: TypeId) -> Mode {
         let name = generator.resolve.types[resource]
             .name
             .as_deref()
             .unwrap_or_default();
-        generator.flags(Direction::Import, self.interface, &format!("[drop]{name}"))
+        let flags = generator.flags(Direction::Import, self.interface, &format!("[drop]{name}"));
+        match flags.mode(false) {
+            Mode::Async => Mode::Async,
+            _ => Mode::Sync,
+        }
     }
 
     /// For each trappable error type defined here, the method that converts it.
@@ -339,38 +186,45 @@ impl Imports<'_> {
                 params: vec![format_ident!("error")],
                 param_types: vec![quote!(#root #alias)],
                 output: quote!(#krate::Result<#wit_type>),
-                async_: false,
+                mode: Mode::Sync,
             });
         }
         Ok(converters)
     }
 
-    /// The other interfaces whose trappable error types functions here fail with.
-    fn foreign_errors(&self, generator: &Generator<'_>) -> Vec<InterfaceId> {
-        let mut interfaces = Vec::new();
-        for function in &self.functions {
-            if let Some(result) = generator.trappable_result(function.result.as_ref())
-                && let TypeOwner::Interface(owner) = generator.resolve.types[result.error].owner
-                && Some(owner) != self.interface
-                && !interfaces.contains(&owner)
-            {
-                interfaces.push(owner);
+    /// The converters as a trait that has a type parameter in any case: what code refers to that was generated elsewhere, where it is not known
+    /// whether `Host` has one.
+    fn converts(&self, generator: &Generator<'_>, converters: &[Signature]) -> TokenStream {
+        let krate = &generator.krate;
+        let host = self.host_trait().of(&quote!(D));
+        let heads = (converters.iter()).map(|signature| signature.head(krate));
+        let forwarded = converters.iter().map(|signature| {
+            let (head, method) = (signature.head(krate), &signature.method);
+            quote!(#head { <U as #host>::#method(self, error) })
+        });
+        quote! {
+            #[doc(hidden)]
+            #[allow(private_interfaces, private_bounds)]
+            pub trait __Converts<D> {
+                #(#heads;)*
+            }
+            impl<U: #host + ?::core::marker::Sized, D> __Converts<D> for U {
+                #(#forwarded)*
             }
         }
-        interfaces
     }
 
-    /// Whether some function or destructor is `async`.
+    /// The other interfaces whose trappable error types functions here fail with.
+    fn foreign_errors(&self, generator: &Generator<'_>) -> Vec<InterfaceId> {
+        generator.foreign_errors(self.interface, &self.functions)
+    }
+
+    /// Whether some function or destructor keeps the host's data while it waits.
     fn is_async(&self, generator: &Generator<'_>) -> bool {
-        let functions = self.functions.iter().any(|function| {
-            generator
-                .flags(Direction::Import, self.interface, &function.name)
-                .async_
-        });
-        let drops = self
-            .resources
-            .iter()
-            .any(|&resource| self.drop_flags(generator, resource).async_);
+        let functions = (self.functions.iter())
+            .any(|function| generator.import_mode(self.interface, function) == Mode::Async);
+        let drops = (self.resources.iter())
+            .any(|&resource| self.drop_mode(generator, resource) == Mode::Async);
         functions || drops
     }
 
@@ -390,12 +244,6 @@ impl Imports<'_> {
         function: &'f Function,
         generator: &Generator<'_>,
     ) -> Result<HostFunction<'f>> {
-        if function.kind.is_async() {
-            bail!(
-                "`{}` is an `async func`, which bindgen! does not support: only functions that WIT does not call `async` can be bound",
-                function.name
-            );
-        }
         let krate = &generator.krate;
         let flags = generator.flags(Direction::Import, self.interface, &function.name);
         let (params, param_types) = generator.params(function, self.depth, Passing::Owned)?;
@@ -410,13 +258,9 @@ impl Imports<'_> {
                 let ty = &generator.resolve.types[result.error];
                 let host = match ty.owner {
                     TypeOwner::Interface(owner) if Some(owner) != self.interface => {
-                        let path = generator.module_path(owner, self.depth);
-                        quote!(#path::Host)
+                        generator.converting_trait(owner, self.depth)
                     }
-                    _ => {
-                        let trait_name = &self.trait_name;
-                        quote!(#trait_name)
-                    }
+                    _ => self.host_trait(),
                 };
                 let name = names::snake(ty.name.as_deref().unwrap_or_default());
                 let method = format_ident!("convert_{name}");
@@ -437,6 +281,7 @@ impl Imports<'_> {
         Ok(HostFunction {
             function,
             flags,
+            mode: flags.mode(function.kind.is_async()),
             method: method_name(function, &self.functions),
             params,
             param_types,
@@ -447,6 +292,60 @@ impl Imports<'_> {
 }
 
 impl Generator<'_> {
+    /// How an imported function waits.
+    fn import_mode(&self, interface: Option<InterfaceId>, function: &Function) -> Mode {
+        self.flags(Direction::Import, interface, &function.name)
+            .mode(function.kind.is_async())
+    }
+
+    /// Whether the host traits of an imported interface, or of the world itself, have a type parameter that names what implements them as seen
+    /// in a store. Functions that get an accessor or access need it, and so does who inherits from a trait that has it.
+    pub(crate) fn names_data(
+        &self,
+        interface: Option<InterfaceId>,
+        functions: &[&Function],
+    ) -> bool {
+        let needed = |mode| matches!(mode, Mode::Concurrent | Mode::Store);
+        (functions.iter()).any(|function| needed(self.import_mode(interface, function)))
+            || (self.foreign_errors(interface, functions).into_iter())
+                .any(|id| self.converting_trait(id, 0).named)
+    }
+
+    /// The trait that converts the errors that an imported interface defines, as seen from a module `depth` levels below the root.
+    fn converting_trait(&self, id: InterfaceId, depth: usize) -> HostTrait {
+        let path = self.module_path(id, depth);
+        if self.place(id).with.is_some() {
+            return HostTrait {
+                path: quote!(#path::__Converts),
+                named: true,
+            };
+        }
+        let functions: Vec<_> = self.resolve.interfaces[id].functions.values().collect();
+        HostTrait {
+            path: quote!(#path::Host),
+            named: self.names_data(Some(id), &functions),
+        }
+    }
+
+    /// The interfaces but `interface` whose trappable error types the functions fail with.
+    fn foreign_errors(
+        &self,
+        interface: Option<InterfaceId>,
+        functions: &[&Function],
+    ) -> Vec<InterfaceId> {
+        let mut interfaces = Vec::new();
+        for function in functions {
+            if let Some(result) = self.trappable_result(function.result.as_ref())
+                && let TypeOwner::Interface(owner) = self.resolve.types[result.error].owner
+                && Some(owner) != interface
+                && !interfaces.contains(&owner)
+            {
+                interfaces.push(owner);
+            }
+        }
+        interfaces
+    }
+
     /// The names and types of a function's parameters.
     pub(crate) fn params(
         &self,
@@ -477,7 +376,7 @@ impl HostFunction<'_> {
             params: self.params.clone(),
             param_types: self.param_types.clone(),
             output: self.output.clone(),
-            async_: self.flags.async_,
+            mode: self.mode,
         }
     }
 }
@@ -489,55 +388,100 @@ struct Signature {
     params: Vec<Ident>,
     param_types: Vec<TokenStream>,
     output: TokenStream,
-    async_: bool,
+    mode: Mode,
 }
 
 impl Signature {
-    fn head(&self) -> TokenStream {
+    fn head(&self, krate: &TokenStream) -> TokenStream {
         let Self {
             method,
             params,
             param_types,
             output,
+            mode,
             ..
         } = self;
-        let output = match self.async_ {
-            true => quote!(impl ::core::future::Future<Output = #output> + ::core::marker::Send),
-            false => quote!(#output),
+        let future =
+            || quote!(impl ::core::future::Future<Output = #output> + ::core::marker::Send);
+        let first = self.first();
+        let (first, output) = match mode {
+            Mode::Sync => (quote!(&mut self), quote!(#output)),
+            Mode::Async => (quote!(&mut self), future()),
+            Mode::Store => (quote!(#first: #krate::Access<'_, T, D>), quote!(#output)),
+            Mode::Concurrent => (quote!(#first: &#krate::Accessor<T, D>), future()),
         };
-        quote!(fn #method(&mut self, #(#params: #param_types),*) -> #output)
+        let (generics, bounds) = match self.is_static() {
+            true => (
+                quote!(<T>),
+                quote!(where T: ::core::marker::Send + 'static, D: #krate::HasData + 'static),
+            ),
+            false => (TokenStream::new(), TokenStream::new()),
+        };
+        quote!(fn #method #generics (#first, #(#params: #param_types),*) -> #output #bounds)
+    }
+
+    /// Whether it is told where the host's data is, rather than given it.
+    fn is_static(&self) -> bool {
+        matches!(self.mode, Mode::Store | Mode::Concurrent)
+    }
+
+    /// The name of the parameter before those of WIT.
+    fn first(&self) -> Ident {
+        let name = match self.mode {
+            Mode::Concurrent => "accessor",
+            _ => "access",
+        };
+        // WIT has no underscores.
+        match self.params.iter().any(|param| param == name) {
+            true => format_ident!("{name}_"),
+            false => format_ident!("{name}"),
+        }
     }
 }
 
-/// A trait with these methods, and its implementation for `&mut U`.
-fn host_trait(
-    doc: &str,
-    name: &Ident,
-    supertraits: &[TokenStream],
-    methods: impl Iterator<Item = Signature>,
-) -> TokenStream {
-    let mut declared = TokenStream::new();
-    let mut forwarded = TokenStream::new();
-    for signature in methods {
-        let (docs, head) = (&signature.docs, signature.head());
-        let (method, params) = (&signature.method, &signature.params);
-        declared.extend(quote!(#docs #head;));
-        forwarded.extend(quote! {
-            #head {
-                #name::#method(&mut **self, #(#params),*)
-            }
-        });
-    }
-    let doc = format!(" {doc}");
-    let colon = (!supertraits.is_empty()).then(|| quote!(:));
-    quote! {
-        #[doc = #doc]
-        #[allow(missing_docs, private_interfaces, private_bounds, rustdoc::all, clippy::all)]
-        pub trait #name #colon #(#supertraits)+* {
-            #declared
+impl Imports<'_> {
+    /// A trait with these methods, and its implementation for `&mut U`.
+    fn define_trait(
+        &self,
+        generator: &Generator<'_>,
+        doc: &str,
+        name: &Ident,
+        supertraits: &[TokenStream],
+        methods: impl Iterator<Item = Signature>,
+    ) -> TokenStream {
+        let krate = &generator.krate;
+        let host = self.named(name).of(&quote!(D));
+        let mut declared = TokenStream::new();
+        let mut forwarded = TokenStream::new();
+        for signature in methods {
+            let (docs, head) = (&signature.docs, signature.head(krate));
+            let (method, params) = (&signature.method, &signature.params);
+            let first = match signature.is_static() {
+                true => signature.first().into_token_stream(),
+                false => quote!(&mut **self),
+            };
+            declared.extend(quote!(#docs #head;));
+            forwarded.extend(quote! {
+                #head {
+                    <U as #host>::#method(#first, #(#params),*)
+                }
+            });
         }
-        impl<U: #name + ?::core::marker::Sized> #name for &mut U {
-            #forwarded
+        let doc = format!(" {doc}");
+        let colon = (!supertraits.is_empty()).then(|| quote!(:));
+        let (parameter, generic) = match self.named {
+            true => (quote!(<D = #krate::HasSelf<Self>>), quote!(, D)),
+            false => (TokenStream::new(), TokenStream::new()),
+        };
+        quote! {
+            #[doc = #doc]
+            #[allow(missing_docs, private_interfaces, private_bounds, rustdoc::all, clippy::all)]
+            pub trait #name #parameter #colon #(#supertraits)+* {
+                #declared
+            }
+            impl<U: #host + ?::core::marker::Sized #generic> #host for &mut U {
+                #forwarded
+            }
         }
     }
 }
@@ -559,70 +503,5 @@ pub(crate) fn method_name(function: &Function, siblings: &[&Function]) -> Ident 
         // Every resource's trait has a `drop` already.
         _ if function.kind.resource().is_some() && name == "drop" => format_ident!("drop_"),
         _ => names::snake(name),
-    }
-}
-
-/// The three public ways to put host traits into a linker. `name` is the first one's, `bounds` are the traits, `link` makes the call given an
-/// expression for the getter.
-pub(crate) fn add_to_linker(
-    generator: &Generator<'_>,
-    name: &str,
-    bounds: &[TokenStream],
-    link: impl Fn(TokenStream) -> TokenStream,
-) -> TokenStream {
-    let krate = &generator.krate;
-    let (of_whole, of_part, of_view) = (
-        format_ident!("{name}"),
-        format_ident!("{name}_with"),
-        format_ident!("{name}_get"),
-    );
-    let view_bound = (!bounds.is_empty()).then(|| quote!(for<'a> D::Data<'a>: #(#bounds +)*,));
-    let whole = link(quote!(#krate::__internal::Whole));
-    let part = link(quote!(#krate::__internal::Part::new(get)));
-    let view = link(quote!(#krate::__internal::View::<D, _>::new(get)));
-    quote! {
-        /// Puts the host's functions into the linker; the store's data implements the traits itself.
-        ///
-        /// # Errors
-        /// When the linker already has one of them.
-        pub fn #of_whole<T>(linker: &mut #krate::Linker<T>) -> #krate::Result<()>
-        where
-            T: #(#bounds +)* ::core::marker::Send + 'static,
-        {
-            #whole
-        }
-
-        /// Puts the host's functions into the linker; a part of the store's data, which `get` borrows, implements the traits.
-        ///
-        /// # Errors
-        /// When the linker already has one of them.
-        pub fn #of_part<T, U>(
-            linker: &mut #krate::Linker<T>,
-            get: impl ::core::ops::Fn(&mut T) -> &mut U
-                + ::core::clone::Clone + ::core::marker::Send + ::core::marker::Sync + 'static,
-        ) -> #krate::Result<()>
-        where
-            T: ::core::marker::Send + 'static,
-            U: #(#bounds +)* 'static,
-        {
-            #part
-        }
-
-        /// Puts the host's functions into the linker; what `get` makes of the store's data, a view named by `D`, implements the traits.
-        ///
-        /// # Errors
-        /// When the linker already has one of them.
-        pub fn #of_view<T, D>(
-            linker: &mut #krate::Linker<T>,
-            get: impl ::core::ops::Fn(&mut T) -> D::Data<'_>
-                + ::core::clone::Clone + ::core::marker::Send + ::core::marker::Sync + 'static,
-        ) -> #krate::Result<()>
-        where
-            T: ::core::marker::Send + 'static,
-            D: #krate::HasData,
-            #view_bound
-        {
-            #view
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! The syntax of `bindgen!`.
 
-use crate::options::{Features, FunctionFlags, Options, Remap, Rule, Rules};
+use crate::generator::Direction;
+use crate::options::{Features, FunctionFlags, Mode, Options, Remap, Rule, Rules};
 use std::path::PathBuf;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
@@ -53,8 +54,8 @@ fn parse_entry(key: &syn::Ident, input: ParseStream<'_>, options: &mut Options) 
         "path" => options.paths = parse_paths(input)?,
         "inline" => options.inline = Some(input.parse::<LitStr>()?.value()),
         "world" => options.world = Some(input.parse::<LitStr>()?.value()),
-        "imports" => options.imports = parse_rules(input)?,
-        "exports" => options.exports = parse_rules(input)?,
+        "imports" => options.imports = parse_rules(input, Direction::Import)?,
+        "exports" => options.exports = parse_rules(input, Direction::Export)?,
         "with" => options.with = parse_remaps(input, |input| input.parse::<Token![:]>().map(drop))?,
         "trappable_error_type" => {
             options.trappable_error_types =
@@ -106,7 +107,7 @@ fn parse_paths(input: ParseStream<'_>) -> syn::Result<Vec<PathBuf>> {
     Ok(vec![PathBuf::from(input.parse::<LitStr>()?.value())])
 }
 
-fn parse_rules(input: ParseStream<'_>) -> syn::Result<Rules> {
+fn parse_rules(input: ParseStream<'_>, side: Direction) -> syn::Result<Rules> {
     let body;
     braced!(body in input);
     let mut rules = Rules::default();
@@ -117,12 +118,12 @@ fn parse_rules(input: ParseStream<'_>) -> syn::Result<Rules> {
             rules.rules.push(Rule {
                 name: name.value(),
                 span: name.span(),
-                flags: parse_flags(&body)?,
+                flags: parse_flags(&body, side)?,
             });
         } else {
             body.parse::<Token![default]>()?;
             body.parse::<Token![:]>()?;
-            rules.default = parse_flags(&body)?;
+            rules.default = parse_flags(&body, side)?;
         }
         if !body.is_empty() {
             body.parse::<Token![,]>()?;
@@ -131,29 +132,67 @@ fn parse_rules(input: ParseStream<'_>) -> syn::Result<Rules> {
     Ok(rules)
 }
 
-/// `async | trappable`.
-fn parse_flags(input: ParseStream<'_>) -> syn::Result<FunctionFlags> {
+/// `concurrent | trappable`.
+fn parse_flags(input: ParseStream<'_>, side: Direction) -> syn::Result<FunctionFlags> {
     let mut flags = FunctionFlags::default();
+    let mut modes = Vec::new();
     loop {
         let flag = input.call(<syn::Ident as syn::ext::IdentExt>::parse_any)?;
-        match flag.to_string().as_str() {
-            "async" => flags.async_ = true,
-            "trappable" => flags.trappable = true,
-            "tracing" => flags.tracing = true,
-            "verbose_tracing" => flags.verbose_tracing = true,
+        let mode = match flag.to_string().as_str() {
+            "sync" => Some(Mode::Sync),
+            "async" => Some(Mode::Async),
+            "concurrent" => Some(Mode::Concurrent),
+            "store" => Some(Mode::Store),
+            "trappable" => {
+                flags.trappable = true;
+                None
+            }
+            "tracing" => {
+                flags.tracing = true;
+                None
+            }
+            "verbose_tracing" => {
+                flags.verbose_tracing = true;
+                None
+            }
             other => {
                 return Err(syn::Error::new(
                     flag.span(),
                     format!(
-                        "unknown flag `{other}`; there are `async`, `trappable`, `tracing` and `verbose_tracing`"
+                        "unknown flag `{other}`; there are `sync`, `async`, `concurrent`, `store`, `trappable`, `tracing` and \
+                         `verbose_tracing`"
                     ),
                 ));
             }
-        }
+        };
+        modes.extend(mode);
+        flags.mode =
+            combine(&modes, side).map_err(|message| syn::Error::new(flag.span(), message))?;
         if input.parse::<Option<Token![|]>>()?.is_none() {
             return Ok(flags);
         }
     }
+}
+
+/// What the flags that say how a function waits mean together.
+fn combine(modes: &[Mode], side: Direction) -> Result<Option<Mode>, &'static str> {
+    let has = |mode| modes.contains(&mode);
+    if has(Mode::Sync) && modes.iter().any(|&mode| mode != Mode::Sync) {
+        return Err(
+            "`sync` says that a function does not wait and needs nothing but the host's data: it goes with neither `async` nor \
+             `concurrent` nor `store`",
+        );
+    }
+    if side == Direction::Export && has(Mode::Store) {
+        return Err(
+            "`store` is for imported functions: a call of an exported one is always given the store",
+        );
+    }
+    let waits_with_store = has(Mode::Async) && has(Mode::Store);
+    Ok(match () {
+        () if has(Mode::Concurrent) || waits_with_store => Some(Mode::Concurrent),
+        () => modes.first().copied(),
+    })
 }
 
 fn parse_remaps(
@@ -209,11 +248,11 @@ mod tests {
         )
         .unwrap();
         assert_eq!(options.paths.len(), 2);
-        assert!(options.imports.rules[0].flags.async_);
+        assert_eq!(options.imports.rules[0].flags.mode, Some(Mode::Async));
         assert!(options.imports.rules[0].flags.trappable);
         assert!(!options.imports.rules[0].flags.tracing);
         assert!(options.imports.default.tracing);
-        assert!(options.exports.default.async_);
+        assert_eq!(options.exports.default.mode, Some(Mode::Async));
         assert_eq!(options.with[1].name, "a:b/c.res");
         assert_eq!(options.trappable_error_types.len(), 1);
         assert_eq!(options.additional_derives.len(), 2);

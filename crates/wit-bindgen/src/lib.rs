@@ -10,6 +10,7 @@ mod define;
 pub mod derive;
 mod docs;
 mod export;
+mod face;
 mod generator;
 mod import;
 mod input;
@@ -18,9 +19,10 @@ mod names;
 mod options;
 mod source;
 mod types;
+mod wire;
 mod world;
 
-pub use options::{Features, FunctionFlags, Options, Remap, Rule, Rules};
+pub use options::{Features, FunctionFlags, Mode, Options, Remap, Rule, Rules};
 
 use anyhow::Result;
 use generator::Generator;
@@ -52,8 +54,7 @@ impl Bindings {
 /// Generates the bindings that `options` ask for. Paths are relative to `root`.
 ///
 /// # Errors
-/// WIT that cannot be read, a world that cannot be chosen, names in options that mean nothing, and what `bindgen!` does not support:
-/// `async func`, `stream`, `future`, `error-context`.
+/// WIT that cannot be read, a world that cannot be chosen, and names in options that mean nothing.
 pub fn generate(options: &Options, root: &Path) -> Result<Bindings> {
     let source = Source::read(options, root)?;
     let generator = Generator::new(options, &source.resolve, source.world);

@@ -1,8 +1,9 @@
 //! The generated file: modules for interfaces, and the root around them.
 
 use crate::export;
+use crate::face::add_to_linker;
 use crate::generator::{Generator, error_alias, with_alias};
-use crate::import::{Imports, add_to_linker};
+use crate::import::Imports;
 use crate::world::{needs_host, world};
 use anyhow::{Result, bail};
 use proc_macro2::TokenStream;
@@ -64,11 +65,13 @@ fn imported(generator: &Generator<'_>, id: InterfaceId) -> Result<TokenStream> {
     let types: Vec<TypeId> = interface.types.values().copied().collect();
     let mut items = define(generator, &types, depth)?;
     if needs_host(generator, interface) {
+        let functions: Vec<_> = interface.functions.values().collect();
         let imports = Imports {
             interface: Some(id),
             trait_name: format_ident!("Host"),
+            named: generator.names_data(Some(id), &functions),
             depth,
-            functions: interface.functions.values().collect(),
+            functions,
             resources: types
                 .iter()
                 .copied()
@@ -80,7 +83,7 @@ fn imported(generator: &Generator<'_>, id: InterfaceId) -> Result<TokenStream> {
         items.extend(add_to_linker(
             generator,
             "add_to_linker",
-            &[quote!(Host)],
+            &[imports.host_trait()],
             |getter| quote!(__link(linker, #getter)),
         ));
     } else {

@@ -75,7 +75,7 @@ pub struct Rules {
     pub default: FunctionFlags,
 }
 
-/// One entry `"wit name": async | trappable` of `imports` or `exports`.
+/// One entry `"wit name": concurrent | trappable` of `imports` or `exports`.
 #[derive(Clone, Debug)]
 pub struct Rule {
     /// A function (`ns:pkg/iface.name`, `ns:pkg/iface.[method]res.name`, a bare `name` of the world), or an interface, package or namespace.
@@ -89,12 +89,38 @@ pub struct Rule {
 /// How one function is bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FunctionFlags {
-    /// A host function is an `async fn` during which the guest waits; an export's `call_…` is an `async fn`.
-    pub async_: bool,
+    /// How it waits, if that is said: otherwise WIT says it.
+    pub mode: Option<Mode>,
     /// A host function returns `tidegate::Result<…>`, whose error traps the guest.
     pub trappable: bool,
     /// Each call of a host function and its return is traced, with those arguments that hold no list or string.
     pub tracing: bool,
     /// With `tracing`: all arguments and results are.
     pub verbose_tracing: bool,
+}
+
+impl FunctionFlags {
+    /// How a function waits that WIT calls `async`, or does not.
+    pub(crate) fn mode(&self, wit_async: bool) -> Mode {
+        match self.mode {
+            // A host function that keeps the store while it waits would hold up all others: nobody means that for a function that
+            // promises not to.
+            None | Some(Mode::Async) if wit_async => Mode::Concurrent,
+            None => Mode::Sync,
+            Some(mode) => mode,
+        }
+    }
+}
+
+/// How a function waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Not at all: a host function returns at once; a call of an export blocks the thread.
+    Sync,
+    /// A host function is an `async fn` that has the host's data, and the store with it, until it ends; an export's `call_…` is an `async fn`.
+    Async,
+    /// A host function is an `async fn` with an accessor, others run while it waits; an export's `call_…` can be called concurrently with others.
+    Concurrent,
+    /// A host function returns at once, and has access to the whole store. Not for exports.
+    Store,
 }

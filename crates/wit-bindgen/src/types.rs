@@ -62,7 +62,7 @@ impl Generator<'_> {
             Type::Char => quote!(char),
             Type::String if passing == Passing::Lent => quote!(&str),
             Type::String => quote!(#krate::__internal::String),
-            Type::ErrorContext => bail!("`error-context` is not supported by bindgen!"),
+            Type::ErrorContext => quote!(#krate::ErrorContext),
             Type::Id(id) => self.rust_type_id(*id, depth, passing)?,
         })
     }
@@ -148,8 +148,13 @@ impl Generator<'_> {
                 }
             }
             TypeDefKind::Type(target) => of(target)?,
-            TypeDefKind::Stream(_) | TypeDefKind::Future(_) => {
-                bail!("`stream` and `future` are not supported by bindgen!")
+            TypeDefKind::Stream(item) => {
+                let item = item.as_ref().map_or(Ok(quote!(())), owned)?;
+                quote!(#krate::StreamReader<#item>)
+            }
+            TypeDefKind::Future(value) => {
+                let value = value.as_ref().map_or(Ok(quote!(())), owned)?;
+                quote!(#krate::FutureReader<#value>)
             }
             TypeDefKind::Record(_)
             | TypeDefKind::Variant(_)

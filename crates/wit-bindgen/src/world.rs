@@ -2,8 +2,9 @@
 
 use crate::docs::docs;
 use crate::export::GuestFunction;
+use crate::face::{HostTrait, add_to_linker};
 use crate::generator::Generator;
-use crate::import::{Imports, add_to_linker};
+use crate::import::Imports;
 use crate::names;
 use anyhow::Result;
 use proc_macro2::{Ident, TokenStream};
@@ -285,11 +286,12 @@ fn pre(generator: &Generator<'_>, name: &Ident) -> TokenStream {
 /// What the world imports: its own functions' trait, and the `add_to_linker` functions for everything.
 fn imports(generator: &Generator<'_>, name: &Ident) -> Result<(TokenStream, TokenStream)> {
     let world = generator.world();
-    let mut bounds = Vec::new();
+    let mut traits = Vec::new();
     let mut links = Vec::new();
     let mut own = Imports {
         interface: None,
         trait_name: format_ident!("{name}Imports"),
+        named: false,
         depth: 0,
         functions: Vec::new(),
         resources: Vec::new(),
@@ -303,7 +305,11 @@ fn imports(generator: &Generator<'_>, name: &Ident) -> Result<(TokenStream, Toke
                 if generator.place(*id).with.is_none() {
                     let path = generator.module_path(*id, 0);
                     if needs_host(generator, interface) {
-                        bounds.push(quote!(#path::Host));
+                        let functions: Vec<_> = interface.functions.values().collect();
+                        traits.push(HostTrait {
+                            path: quote!(#path::Host),
+                            named: generator.names_data(Some(*id), &functions),
+                        });
                     }
                     links.push(quote!(#path::__link));
                 }
@@ -320,15 +326,15 @@ fn imports(generator: &Generator<'_>, name: &Ident) -> Result<(TokenStream, Toke
     let mut items = TokenStream::new();
     let mut own_faces = TokenStream::new();
     if !own.functions.is_empty() || !own.resources.is_empty() {
-        let trait_name = &own.trait_name;
+        own.named = generator.names_data(None, &own.functions);
         let link = format_ident!("__link_{}", names::snake(&world.name));
-        bounds.push(quote!(#trait_name));
+        traits.push(own.host_trait());
         links.push(quote!(self::#link));
         items = own.generate(generator)?;
         own_faces = add_to_linker(
             generator,
             "add_to_linker_imports",
-            &[quote!(#trait_name)],
+            &[own.host_trait()],
             |getter| quote!(self::#link(linker, #getter)),
         );
     }
@@ -336,12 +342,13 @@ fn imports(generator: &Generator<'_>, name: &Ident) -> Result<(TokenStream, Toke
         return Ok((items, TokenStream::new()));
     }
     let krate = &generator.krate;
-    let bounded = (!bounds.is_empty())
+    let bounds = traits.iter().map(|host| host.of(&quote!(G::Name)));
+    let bounded = (!traits.is_empty())
         .then(|| quote!(for<'a> <G::Name as #krate::HasData>::Data<'a>: #(#bounds +)*,));
     let faces = add_to_linker(
         generator,
         "add_to_linker",
-        &bounds,
+        &traits,
         |getter| quote!(Self::__link(linker, #getter)),
     );
     let link = quote! {

@@ -335,17 +335,133 @@ fn unstable_features_are_there_unless_a_list_says_which() {
 }
 
 #[test]
-fn what_is_not_supported_is_named() {
-    for (wit, part) in [
-        (
-            "world w { import f: async func(); }",
-            "`f` is an `async func`",
+fn what_wit_calls_async_gets_an_accessor() {
+    let wit = "interface i { f: async func(x: string) -> u8; g: func(); resource r { m: async func(); } } world w { import i; }";
+    let items = inline(wit, "").unwrap();
+    let i = module(&items, "a::b::i");
+    let host = text(i, "Host");
+    assert!(
+        host.contains("traitHost<D=::tidegate::HasSelf<Self>>:HostR<D>"),
+        "{host}"
+    );
+    assert!(
+        host.contains(
+            "fnf<T>(accessor:&::tidegate::Accessor<T,D>,x:::tidegate::__internal::String)\
+             ->impl::core::future::Future<Output=u8>+::core::marker::Send\
+             whereT:::core::marker::Send+'static,D:::tidegate::HasData+'static;"
         ),
-        ("world w { export f: func(x: stream<u8>); }", "stream"),
-        ("world w { import f: func(x: future); }", "future"),
+        "{host}"
+    );
+    assert!(host.contains("fng(&mutself,)->();"), "{host}");
+    let r = text(i, "HostR");
+    assert!(
+        r.contains("fnm<T>(accessor:&::tidegate::Accessor<T,D>,self_:::tidegate::Resource<"),
+        "{r}"
+    );
+    assert!(
+        text(i, "__link").contains("func_wrap_concurrent(\"f\""),
+        "{host}"
+    );
+}
+
+#[test]
+fn the_way_of_binding_can_be_chosen_against_wit() {
+    let wit = "interface i { f: async func(); g: func(); } world w { import i; }";
+    let host = |options: &str| text(module(&inline(wit, options).unwrap(), "a::b::i"), "Host");
+    // Nothing of it needs the name of the data.
+    let sync = host(r#"imports: { "a:b/i.f": sync }"#);
+    assert!(
+        sync.contains("traitHost{") && sync.contains("fnf(&mutself,)->();"),
+        "{sync}"
+    );
+    // Where WIT says `async` already, the flag says nothing new.
+    let waiting = host("imports: { default: async | trappable }");
+    assert!(
+        waiting.contains("fnf<T>(accessor:") && waiting.contains("fng(&mutself,)->impl"),
+        "{waiting}"
+    );
+    for flags in ["concurrent", "async | store"] {
+        let concurrent = host(&format!(r#"imports: {{ "a:b/i.g": {flags} }}"#));
+        assert!(concurrent.contains("fng<T>(accessor:"), "{concurrent}");
+    }
+    let store = host(r#"imports: { "a:b/i.g": store | trappable }"#);
+    assert!(
+        store.contains("fng<T>(access:::tidegate::Access<'_,T,D>,)->::tidegate::Result<()>where"),
+        "{store}"
+    );
+}
+
+#[test]
+fn flags_that_contradict_each_other_are_an_error() {
+    let wit = "interface i { f: func(); } world w { import i; export f: func(); }";
+    for options in [
+        "imports: { default: sync | async }",
+        "imports: { default: sync | concurrent }",
+        "imports: { default: sync | store }",
     ] {
-        let error = inline(wit, "").unwrap_err();
-        assert!(error.contains(part), "{error}");
+        let error = inline(wit, options).unwrap_err();
+        assert!(error.contains("`sync`"), "{error}");
+    }
+    let error = inline(wit, "exports: { default: store }").unwrap_err();
+    assert!(
+        error.contains("`store`") && error.contains("imported"),
+        "{error}"
+    );
+}
+
+#[test]
+fn who_converts_errors_of_a_concurrent_interface_is_named_too() {
+    let wit = "interface t { enum code { again } f: async func() -> result<_, code>; } \
+               interface u { use t.{code}; g: func() -> result<_, code>; } world w { import t; import u; }";
+    let options = r#"trappable_error_type: { "a:b/t.code" => crate::Fault }"#;
+    let items = inline(wit, options).unwrap();
+    let u = text(module(&items, "a::b::u"), "Host");
+    assert!(
+        u.contains("traitHost<D=::tidegate::HasSelf<Self>>:super::super::super::a::b::t::Host<D>"),
+        "{u}"
+    );
+    // Where the interface is bound elsewhere, it is not known whether that is so: a trait there stands for both.
+    let options = r#"imports: { "a:b/u": trappable }, with: { "a:b/t": crate::t },
+                     trappable_error_type: { "a:b/t.code" => crate::Fault }"#;
+    let items = inline(wit, options).unwrap();
+    let u = text(module(&items, "a::b::u"), "Host");
+    assert!(u.contains("__with0::__Converts<D>"), "{u}");
+}
+
+#[test]
+fn asynchronous_values_have_types() {
+    let wit = "interface i { resource r; f: func(a: stream<u8>, b: future<result<_, string>>, c: stream, d: error-context) \
+               -> tuple<stream<own<r>>, future>; } world w { import i; export g: async func(x: stream<string>); }";
+    let items = inline(wit, "").unwrap();
+    let host = text(module(&items, "a::b::i"), "Host");
+    for part in [
+        "a:::tidegate::StreamReader<u8>",
+        "b:::tidegate::FutureReader<::core::result::Result<(),::tidegate::__internal::String>>",
+        "c:::tidegate::StreamReader<()>",
+        "d:::tidegate::ErrorContext",
+        "(::tidegate::StreamReader<::tidegate::Resource<super::super::super::a::b::i::R>>,::tidegate::FutureReader<()>,)",
+    ] {
+        assert!(host.contains(part), "{part}: {host}");
+    }
+}
+
+#[test]
+fn an_export_that_wit_calls_async_is_called_from_a_store_or_an_accessor() {
+    let wit = "world w { export f: async func(x: string) -> u8; export g: async func(); export h: func(); }";
+    let items = inline(wit, r#"exports: { "g": sync, "h": concurrent }"#).unwrap();
+    let file = syn::File {
+        shebang: None,
+        frontmatter: None,
+        attrs: Vec::new(),
+        items,
+    };
+    let text: String = prettyplease::unparse(&file).split_whitespace().collect();
+    for part in [
+        "pubasyncfncall_f<C:::tidegate::Caller>(&self,caller:C,x:::tidegate::__internal::String,)->::tidegate::Result<u8>",
+        "pubfncall_g<S:::tidegate::AsContextMut>(&self,mutstore:S,)->::tidegate::Result<()>",
+        "pubasyncfncall_h<C:::tidegate::Caller>(&self,caller:C,)->::tidegate::Result<()>",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
     }
 }
 
