@@ -6,6 +6,7 @@
 use crate::call::canon::Dtor;
 use crate::call::items::CopyPlans;
 use crate::concurrent::{Concurrent, Request};
+use crate::stream::HostEnds;
 use crate::{Engine, Limits};
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -37,6 +38,8 @@ pub(crate) struct Runtime {
     pub(crate) concurrent: Concurrent,
     /// How items of streams and futures pass.
     pub(crate) copies: CopyPlans,
+    /// The ends of streams and futures that the host holds.
+    pub(crate) streams: HostEnds,
     home: Home,
 }
 
@@ -64,6 +67,7 @@ impl Runtime {
             dtors: HashMap::new(),
             concurrent: Concurrent::default(),
             copies: CopyPlans::default(),
+            streams: HostEnds::default(),
             home: Home::default(),
         }
     }

@@ -23,6 +23,7 @@ mod macros;
 pub mod module;
 mod resource_table;
 mod store;
+pub mod stream;
 mod typed_func;
 
 pub use anyhow::{Error, Result};
@@ -38,6 +39,7 @@ pub use limits::Limits;
 pub use link::{DefineError, InstancePre, LinkError, Linker, LinkerInstance, ResourceType};
 pub use macros::{ComponentType, Lift, Lower, bindgen, flags};
 pub use resource_table::{ResourceTable, ResourceTableError};
+pub use stream::{ErrorContext, FutureAny, FutureReader, StreamAny, StreamReader};
 pub use store::{AsContextMut, Store, StoreContextMut};
 pub use tidegate_core::abi::{
     ComponentType, Lift, LiftParams, LiftResult, Lower, LowerParams, LowerResult, Resource,

@@ -2,18 +2,19 @@
 
 use super::{LiftContext, LowerContext};
 use crate::runtime::{
-    ErrorContext, InstanceId, PayloadId, ResourceType, SharedId, SharedKind, State,
+    ErrorContext, HostReader, InstanceId, PayloadId, ResourceType, SharedKind, State,
 };
 use crate::types::{TypeDef, Types, ValType};
 
-/// `lift_stream` and `lift_future`. What is lifted is on its way: it must be lowered, given to a host end, or dropped.
-pub(super) fn lift_readable(
+/// `lift_stream` and `lift_future`, to the host: it holds the end from now on.
+pub(super) fn lift_reader(
     cx: &mut LiftContext<'_>,
     ty: ValType,
     handle: u32,
-) -> anyhow::Result<SharedId> {
+) -> anyhow::Result<HostReader> {
     let (kind, payload) = readable(cx.state, cx.types, cx.resources, ty)?;
-    Ok(cx.state.lift_readable(cx.instance, kind, payload, handle)?)
+    let shared = cx.state.lift_readable(cx.instance, kind, payload, handle)?;
+    Ok(cx.state.hold_reader(shared))
 }
 
 /// `lift_error_context`.
@@ -24,10 +25,15 @@ pub(super) fn lift_error_context(
     Ok(cx.state.lift_error_context(cx.instance, handle)?)
 }
 
-/// `lower_stream` and `lower_future`: gives the handle.
-pub(super) fn lower_readable(cx: &mut LowerContext<'_>, shared: SharedId) -> anyhow::Result<u32> {
-    let instance = cx.instance;
-    Ok(cx.state().lower_readable(instance, shared)?)
+/// `lower_stream` and `lower_future`, of an end that the host holds: gives the handle.
+pub(super) fn lower_reader(
+    cx: &mut LowerContext<'_>,
+    ty: ValType,
+    reader: HostReader,
+) -> anyhow::Result<u32> {
+    let (instance, types, resources) = (cx.instance, cx.types, cx.resources);
+    let (kind, payload) = readable(cx.state(), types, resources, ty)?;
+    cx.state().give_reader(instance, kind, payload, reader)
 }
 
 /// `lower_error_context`: gives the handle.

@@ -31,12 +31,14 @@ mod async_values;
 mod context;
 mod error;
 mod flat;
+mod items;
 pub mod layout;
 mod list;
 mod map;
 pub mod memory;
 mod params;
 pub mod parts;
+mod readers;
 mod resource;
 mod scalar;
 mod strings;
@@ -54,9 +56,11 @@ pub use context::{
     TypeContext,
 };
 pub use error::TypeMismatch;
+pub use items::{Item, LiftItem, LowerItem};
 pub use flat::{FlatReader, FlatWriter};
 pub use layout::{Layout, VariantLayout};
 pub use list::MAX_LIST_BYTE_LENGTH;
+pub use readers::{FutureAny, StreamAny};
 pub use params::{LiftParams, LiftResult, LowerParams, LowerResult, ParamList, ResultList};
 pub use resource::{Resource, ResourceAny};
 pub use scalar::{

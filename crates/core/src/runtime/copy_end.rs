@@ -240,8 +240,9 @@ impl State {
     /// [`Trap::Limit`]; [`Trap::Poisoned`] of an instance that could never drop the end, which counts as dropped then.
     pub fn lower_readable(&mut self, instance: InstanceId, shared: SharedId) -> Result<u32, Trap> {
         if self.instance(instance).poisoned {
-            // A host at the other end finds out by `host_peer_dropped`.
-            let _ = self.drop_side(shared, Side::Readable);
+            if self.drop_side(shared, Side::Readable) {
+                self.unheard.push((shared, Side::Writable));
+            }
             return Err(Trap::Poisoned);
         }
         self.add_end(instance, shared, Side::Readable)

@@ -27,6 +27,8 @@ pub struct Offer {
     pub guest: CopySide,
     /// Whether the guest wants its buffer back: answer soon, with [`CopyResult::Cancelled`] if nothing else is to be said.
     pub cancelling: bool,
+    /// Whether the guest was told already that its read or write has ended, and will know once it looks. More can be moved until then.
+    pub told: bool,
 }
 
 impl Offer {
@@ -37,7 +39,8 @@ impl Offer {
 }
 
 impl State {
-    /// Makes a stream or future both of whose ends the host holds.
+    /// Makes a stream or future both of whose ends the host holds. The element type may be [unsettled](PayloadId::UNSETTLED) until the readable
+    /// end is [given](Self::give_reader) to a guest.
     pub fn host_new(&mut self, kind: SharedKind, payload: PayloadId) -> SharedId {
         self.new_shared(kind, payload)
     }
@@ -66,6 +69,7 @@ impl State {
         (end.side == side.other()).then(|| Offer {
             guest: self.copy_side(pending),
             cancelling: end.state == CopyState::CancellingCopy,
+            told: self.waitables[pending.0].pending.is_some(),
         })
     }
 

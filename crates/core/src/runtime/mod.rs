@@ -29,6 +29,7 @@ mod error_context;
 mod event;
 mod handle_table;
 mod host_end;
+mod host_reader;
 mod ids;
 mod instance;
 mod limits;
@@ -58,6 +59,7 @@ pub use error_context::ErrorContext;
 pub use event::{Event, EventCode};
 pub use handle_table::{Handle, HandleTable, Table};
 pub use host_end::{HostTurn, Offer};
+pub use host_reader::{HostReader, ReaderGone};
 pub use ids::{HOST, InstanceId, SharedId, TaskId, ThreadId, WaitableId, WaitableSetId};
 pub use instance::Instance;
 pub use limits::Limits;
@@ -119,6 +121,8 @@ pub struct State {
     frames: Vec<Frame>,
     /// Threads that may be ready. Every thread that is ready is here, but for tasks that wait to start behind the first of their queue.
     hints: VecDeque<ThreadId>,
+    /// Ends of the host whose other end went where nobody could tell the host.
+    unheard: Vec<(SharedId, Side)>,
     limits: Limits,
     rules: Rules,
 }
@@ -148,6 +152,7 @@ impl State {
             payloads: Payloads::default(),
             frames: Vec::new(),
             hints: VecDeque::new(),
+            unheard: Vec::new(),
             limits,
             rules,
         }

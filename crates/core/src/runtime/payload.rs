@@ -11,6 +11,8 @@ pub struct PayloadId(pub u32);
 impl PayloadId {
     /// No element type.
     pub const NONE: PayloadId = PayloadId(0);
+    /// Not settled yet: that of a stream or future that the host made and that no guest has seen.
+    pub const UNSETTLED: PayloadId = PayloadId(u32::MAX);
 }
 
 /// The element types that a store has met.

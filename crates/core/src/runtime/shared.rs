@@ -58,6 +58,8 @@ pub(super) struct Shared {
     pub host: [bool; 2],
     /// How many ends are left, wherever they are.
     pub ends: u8,
+    /// The number of the [`HostReader`](super::HostReader) that stands for the readable end; 0 while the host does not hold it.
+    pub held: u64,
     pub flow: Flow,
 }
 
@@ -82,6 +84,7 @@ impl State {
             pending: None,
             host: [false; 2],
             ends: 2,
+            held: 0,
             flow: Flow::default(),
         }))
     }
@@ -204,6 +207,9 @@ impl State {
             return false;
         };
         shared.host[side as usize] = false;
+        if side == Side::Readable {
+            shared.held = 0;
+        }
         let tell_host = shared.host[side.other() as usize];
         if !shared.dropped {
             shared.dropped = true;

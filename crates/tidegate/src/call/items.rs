@@ -32,21 +32,21 @@ impl CopyOptions {
 /// The [`CopyOptions`] of a store, by number, and how items pass from one to another.
 #[derive(Default)]
 pub(crate) struct CopyPlans {
-    options: Vec<CopyOptions>,
+    options: Vec<Arc<CopyOptions>>,
     programs: HashMap<(u32, u32), Arc<Program>>,
 }
 
 impl CopyPlans {
     /// Gives options a number.
     pub(crate) fn add(&mut self, options: &CanonOptions, element: Option<ValType>) -> u32 {
-        self.options.push(CopyOptions {
+        self.options.push(Arc::new(CopyOptions {
             options: options.clone(),
             element,
-        });
+        }));
         self.options.len() as u32 - 1
     }
 
-    pub(crate) fn get(&self, number: u32) -> Result<CopyOptions> {
+    pub(crate) fn get(&self, number: u32) -> Result<Arc<CopyOptions>> {
         self.options
             .get(number as usize)
             .cloned()

@@ -6,6 +6,7 @@ use crate::baton::{Baton, Blocked};
 use crate::call::builtins::{Definitions, copies, deliver};
 use crate::call::canon::CanonOptions;
 use crate::error::bug;
+use crate::stream;
 use anyhow::{Context, Result, bail};
 use tidegate_core::plan::Canon;
 use tidegate_core::runtime::{
@@ -36,8 +37,12 @@ pub(crate) fn blocking(
             match body.begin(&mut cx, slots)? {
                 CancelStep::Return(value) => returns(slots, value),
                 CancelStep::Block => blocked(&mut cx, thread, None),
-                CancelStep::Host(_) => {
-                    bail!("ends of streams and futures that the host holds cannot be cancelled")
+                CancelStep::Host(turn) => {
+                    stream::ask(&mut cx, turn.shared, turn.side)?;
+                    match cx.data_mut().state.finish_cancel_turn(turn)? {
+                        CancelStep::Return(value) => returns(slots, value),
+                        _ => blocked(&mut cx, thread, None),
+                    }
                 }
             }
         }));
@@ -125,7 +130,10 @@ fn copy_on(
                 let bytes = pass(cx, isolate, &copy)?;
                 cx.data_mut().state.finish_copy(copy, bytes)?
             }
-            CopyStep::Host(turn) => cx.data_mut().state.finish_host_turn(turn)?,
+            CopyStep::Host(turn) => {
+                stream::ask(cx, turn.shared, turn.side)?;
+                cx.data_mut().state.finish_host_turn(turn)?
+            }
         };
     }
 }

@@ -17,13 +17,13 @@ use tidegate_core::runtime::{Lends, TaskId, ThreadId};
 use tidegate_engine::{Cx, Flow, Job, Resume, Step};
 
 /// What is done in an isolate that is not the current one; it finds the baton in it.
-pub(super) type Visit = Box<dyn FnOnce(&mut Cx<'_, Baton>) -> Result<()> + Send>;
+pub(crate) type Visit = Box<dyn FnOnce(&mut Cx<'_, Baton>) -> Result<()> + Send>;
 
 /// Does something in an isolate that does not run: it is idle, or its stack is parked.
 ///
 /// # Errors
 /// What `f` gives; or the isolate cannot be had.
-pub(super) fn visit(place: &mut Baton, isolate: usize, f: Visit) -> Result<()> {
+pub(crate) fn visit(place: &mut Baton, isolate: usize, f: Visit) -> Result<()> {
     if place.isolates[isolate].is_some() {
         let mut idle = take_isolate(place, isolate)?;
         let result = f(&mut idle.cx());

@@ -2,16 +2,18 @@
 
 use super::host::HostGoal;
 use super::park::Running;
+use super::work;
 use super::{CallData, Entry, From, Parked, Request, Run, Then};
 use crate::baton::{Baton, Blocked};
 use crate::call::enter::{return_isolate, take_isolate, yield_now};
 use crate::call::guest::GuestCall;
 use crate::error::bug;
+use crate::stream;
 use anyhow::{Context as _, Error, Result, anyhow};
 use std::future::poll_fn;
 use std::task::Poll;
 use tidegate_core::runtime::{
-    Action, CallbackStep, Event, Fair, LowerStep, Resumed, SubtaskCancelStep, SyncStep, TaskId,
+    Action, CallbackStep, Event, Fair, InstanceId, LowerStep, Resumed, SubtaskCancelStep, SyncStep, TaskId,
     ThreadId,
 };
 use tidegate_engine::{Cx, Flow, Isolate, Job, Memory, Resume, Stack, Step};
@@ -41,9 +43,13 @@ pub(crate) async fn drive(
         if goal.reached(&mut baton) {
             return (baton, Ok(()));
         }
+        stream::settle(&mut baton);
         match baton.state.tick(&mut Fair) {
             Some(resumed) => baton = control(baton, Run::Thread(resumed), None, goal).await,
             None => {
+                if poll_fn(|cx| work::poll(&mut baton, cx)).await {
+                    continue;
+                }
                 let error = match baton.concurrent.cause() {
                     Some(cause) => anyhow!(baton.state.deadlock()).context(cause.to_owned()),
                     None => baton.state.deadlock().into(),
@@ -444,6 +450,16 @@ fn end_trapped(mut baton: Baton, running: Running, error: Error) -> (Baton, Outc
     (baton, Outcome::Trapped(error))
 }
 
+/// Something that the host did on behalf of a guest that waits was that guest's end: its instance becomes unusable.
+pub(crate) fn fail_instance(baton: &mut Baton, instance: InstanceId, error: Error) {
+    let poisoned = baton.state.poison(instance);
+    baton
+        .concurrent
+        .causes
+        .push((instance, format!("{error:#}")));
+    clean(baton, poisoned, &error);
+}
+
 /// Cleans up after an instance became unusable.
 fn clean(baton: &mut Baton, poisoned: tidegate_core::runtime::Poisoned, error: &Error) {
     for thread in poisoned.threads {
@@ -452,6 +468,9 @@ fn clean(baton: &mut Baton, poisoned: tidegate_core::runtime::Poisoned, error: &
             drop(parked);
         }
         baton.concurrent.new_threads.remove(&thread);
+    }
+    for (shared, side) in poisoned.host_ends {
+        stream::forget(baton, shared, side);
     }
     for call in poisoned.calls {
         if let Some(call) = baton.concurrent.host.get_mut(&call) {

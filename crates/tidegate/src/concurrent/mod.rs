@@ -12,14 +12,17 @@ mod host;
 mod lower;
 mod needs;
 mod park;
+mod work;
 
 pub(crate) use builtins::blocking;
 pub(crate) use copy::pass;
-pub(crate) use driver::drive;
+pub(crate) use deliver::visit;
+pub(crate) use driver::{drive, fail_instance};
 pub(crate) use host::call_concurrent;
 pub(crate) use lower::define_lowered;
 pub(crate) use needs::{needs_several_stacks, uses_async};
 pub(crate) use park::{Entry, Parked, Request, Run, Then};
+pub(crate) use work::{HostWork, WorkKey, WorkSet};
 
 use crate::call::canon::Callee;
 use crate::call::enter::Slots;
@@ -47,6 +50,8 @@ pub(crate) struct Concurrent {
     pub(crate) host: HashMap<u64, host::HostCall>,
     /// What made instances unusable: the cause of traps in those that depended on them.
     pub(crate) causes: Vec<(InstanceId, String)>,
+    /// What the host has under way.
+    pub(crate) work: WorkSet,
     /// The number of the next call by the host.
     pub(crate) next_number: u64,
 }

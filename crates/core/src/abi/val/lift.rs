@@ -4,7 +4,7 @@ use super::Val;
 use crate::abi::list::check_list;
 use crate::abi::variant::check_discriminant;
 use crate::abi::{
-    FlatReader, Lift, LiftContext, ResourceAny, async_values, canonicalize_nan32,
+    FlatReader, Lift, LiftContext, ResourceAny, canonicalize_nan32,
     canonicalize_nan64, memory, parts,
 };
 use crate::types::{TypeDef, TypeIdx, ValType};
@@ -134,18 +134,9 @@ fn lift(cx: &mut LiftContext<'_>, ty: ValType, src: &mut Source<'_, '_>) -> anyh
         ValType::Char => Val::Char(src.scalar(cx, ty)?),
         ValType::String => Val::String(src.scalar(cx, ty)?),
         ValType::Own(_) | ValType::Borrow(_) => Val::Resource(src.scalar::<ResourceAny>(cx, ty)?),
-        ValType::ErrorContext => {
-            let handle = src.scalar(cx, ty)?;
-            Val::ErrorContext(async_values::lift_error_context(cx, handle)?)
-        }
-        ValType::Stream(_) => {
-            let handle = src.scalar(cx, ty)?;
-            Val::Stream(async_values::lift_readable(cx, ty, handle)?)
-        }
-        ValType::Future(_) => {
-            let handle = src.scalar(cx, ty)?;
-            Val::Future(async_values::lift_readable(cx, ty, handle)?)
-        }
+        ValType::ErrorContext => Val::ErrorContext(src.scalar(cx, ty)?),
+        ValType::Stream(_) => Val::Stream(src.scalar(cx, ty)?),
+        ValType::Future(_) => Val::Future(src.scalar(cx, ty)?),
         ValType::List(_) => {
             let element = parts::element(cx.types, ty);
             let (pointer, length) = src.pair(cx)?;

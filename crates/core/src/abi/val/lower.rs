@@ -3,7 +3,7 @@
 use super::Val;
 use crate::abi::list::list_bytes;
 use crate::abi::{
-    FlatWriter, Lower, LowerContext, ResourceAny, TypeMismatch, async_values, memory, parts,
+    FlatWriter, Lower, LowerContext, ResourceAny, TypeMismatch, memory, parts,
 };
 use crate::types::{TypeDef, TypeIdx, ValType};
 
@@ -128,14 +128,9 @@ fn lower(
         (Val::Resource(value), ValType::Own(_) | ValType::Borrow(_)) => {
             dst.scalar::<ResourceAny>(value, cx, ty)
         }
-        (Val::Stream(shared), ValType::Stream(_)) | (Val::Future(shared), ValType::Future(_)) => {
-            let handle = async_values::lower_readable(cx, *shared)?;
-            dst.word(handle, cx, 4)
-        }
-        (Val::ErrorContext(context), ValType::ErrorContext) => {
-            let handle = async_values::lower_error_context(cx, context)?;
-            dst.word(handle, cx, 4)
-        }
+        (Val::Stream(value), ValType::Stream(_)) => dst.scalar(value, cx, ty),
+        (Val::Future(value), ValType::Future(_)) => dst.scalar(value, cx, ty),
+        (Val::ErrorContext(value), ValType::ErrorContext) => dst.scalar(value, cx, ty),
         (Val::List(list), ValType::List(_)) => {
             let element = parts::element(cx.types, ty);
             let start = allocate(cx, element, list.len())?;

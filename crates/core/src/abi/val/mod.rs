@@ -10,8 +10,8 @@ pub use lists::{
 };
 pub use lower::{lower_val_flat, lower_val_list, lower_val_mem};
 
-use super::ResourceAny;
-use crate::runtime::{ErrorContext, SharedId};
+use super::{FutureAny, ResourceAny, StreamAny};
+use crate::runtime::ErrorContext;
 
 /// A value of any component type.
 ///
@@ -48,10 +48,10 @@ pub enum Val {
     /// The labels that are set, in any order.
     Flags(Vec<String>),
     Resource(ResourceAny),
-    /// The readable end of a stream, on its way: see [`State::lift_readable`](crate::runtime::State::lift_readable).
-    Stream(SharedId),
+    /// The readable end of a stream. A copy of the value is another name of the same end.
+    Stream(StreamAny),
     /// The readable end of a future, likewise.
-    Future(SharedId),
+    Future(FutureAny),
     ErrorContext(ErrorContext),
 }
 

@@ -94,12 +94,15 @@ fn new(ends: Ends, f: NewFn) -> HostFn<Baton> {
 
 fn drop_end(ends: Ends, f: DropFn) -> HostFn<Baton> {
     Box::new(move |mut cx, slots| {
-        f(
+        let other = f(
             &mut cx.data_mut().state,
             ends.instance,
             ends.payload,
             slots[0] as u32,
         )?;
+        if let Some((shared, side)) = other {
+            crate::stream::forget(cx.data_mut(), shared, side);
+        }
         Ok(())
     })
 }

@@ -1,0 +1,109 @@
+//! Asking an end of the host, and telling the guest what came of it.
+
+use super::{Answer, HostEnd, Turn};
+use crate::baton::{Baton, Runtime};
+use crate::stream::StreamResult;
+use anyhow::Result;
+use std::task::{Context, Waker};
+use tidegate_core::runtime::{CopyResult, SharedId, SharedKind, Side};
+use tidegate_engine::Cx;
+
+/// Asks the host's end on `side` about the read or write that a guest has waiting, if there is one. `cx` is that guest's isolate.
+///
+/// # Errors
+/// What that guest traps with.
+pub(crate) fn ask(cx: &mut Cx<'_, Baton>, shared: SharedId, side: Side) -> Result<()> {
+    let runtime: &mut Runtime = cx.data_mut();
+    let offer = runtime.state.host_offer(shared, side);
+    let Some(offer) = offer.filter(|offer| !offer.told) else {
+        return Ok(());
+    };
+    let options = runtime.copies.get(offer.guest.buffer.options)?;
+    let size = options.item_size() as u64;
+    let work = runtime.streams.work(shared, side);
+    let waker = work.map_or_else(|| Waker::noop().clone(), |work| work.waker.clone());
+    let Some(mut end) = runtime.streams.take(shared, side) else {
+        // It is being asked further up the call stack: once more, after that.
+        waker.wake();
+        return Ok(());
+    };
+    let turn = Turn {
+        cx: cx.reborrow(),
+        offer,
+        options: &options,
+    };
+    let answer = end.ask(turn, &mut Context::from_waker(&waker));
+    answered(cx.data_mut(), (shared, side), end, answer, size)
+}
+
+/// Tells the guest, and puts the end back or drops it.
+fn answered(
+    runtime: &mut Runtime,
+    (shared, side): (SharedId, Side),
+    end: Box<dyn HostEnd>,
+    answer: Result<Answer>,
+    size: u64,
+) -> Result<()> {
+    if !runtime.streams.is_away(shared, side) {
+        // The guest, or its end, has gone meanwhile.
+        return answer.map(|_| ());
+    }
+    let Answer { moved, result } = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            drop(end);
+            forget(runtime, shared, side);
+            return Err(error);
+        }
+    };
+    let state = &mut runtime.state;
+    let future = state.shared_type(shared).0 == SharedKind::Future;
+    let completes = match result {
+        Some(StreamResult::Completed) => true,
+        Some(StreamResult::Dropped) => future,
+        Some(StreamResult::Cancelled) | None => false,
+    };
+    if moved > 0 {
+        // No more than were offered, which is less than 2^28.
+        let count = moved as u32;
+        state.host_moved(shared, side, count, size * moved as u64, completes);
+    } else if completes {
+        state.host_complete(shared, side, CopyResult::Completed);
+    }
+    // An end that waits may wake up by itself.
+    if let Some(work) = runtime.streams.work(shared, side) {
+        runtime.concurrent.work.set_active(work.key, result.is_none());
+    }
+    match result {
+        Some(StreamResult::Dropped) => {
+            drop(end);
+            forget(runtime, shared, side);
+        }
+        Some(StreamResult::Cancelled) => {
+            let cancelled = CopyResult::Cancelled;
+            runtime.state.host_complete(shared, side, cancelled);
+            runtime.streams.put_back(shared, side, end);
+        }
+        Some(StreamResult::Completed) | None => runtime.streams.put_back(shared, side, end),
+    }
+    Ok(())
+}
+
+/// Drops the ends of the host whose other end went where nobody could tell.
+pub(crate) fn settle(runtime: &mut Runtime) {
+    for (shared, side) in runtime.state.take_unheard() {
+        forget(runtime, shared, side);
+    }
+}
+
+/// Drops the end of a stream or future that the host holds: as it wishes, or because the other end is gone.
+pub(crate) fn forget(runtime: &mut Runtime, shared: SharedId, side: Side) {
+    let (end, work) = runtime.streams.remove(shared, side);
+    if let Some(work) = work {
+        runtime.concurrent.work.remove(work.key);
+    }
+    drop(end);
+    if runtime.state.drop_side(shared, side) {
+        forget(runtime, shared, side.other());
+    }
+}

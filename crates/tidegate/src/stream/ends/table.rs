@@ -1,0 +1,107 @@
+//! Which ends the host holds.
+
+use super::HostEnd;
+use crate::concurrent::WorkKey;
+use std::task::Waker;
+use tidegate_core::runtime::{SharedId, Side};
+
+/// The ends that the host holds, by stream or future.
+#[derive(Default)]
+pub(crate) struct HostEnds {
+    slots: Vec<[Slot; 2]>,
+}
+
+#[derive(Default)]
+struct Slot {
+    end: Place,
+    work: Option<Work>,
+}
+
+/// Where an end is.
+#[derive(Default)]
+enum Place {
+    /// There is none.
+    #[default]
+    None,
+    Here(Box<dyn HostEnd>),
+    /// It is being asked.
+    Away,
+}
+
+/// How an end is woken.
+pub(super) struct Work {
+    pub(super) key: WorkKey,
+    pub(super) waker: Waker,
+}
+
+impl HostEnds {
+    fn slot(&mut self, shared: SharedId, side: Side) -> &mut Slot {
+        let index = shared.0 as usize;
+        if self.slots.len() <= index {
+            // Numbers of streams and futures are dense: freed ones are used again.
+            self.slots.resize_with(index + 1, Default::default);
+        }
+        &mut self.slots[index][side as usize]
+    }
+
+    /// Adds an end.
+    pub(super) fn insert(&mut self, shared: SharedId, side: Side, end: Box<dyn HostEnd>, work: Work) {
+        let slot = self.slot(shared, side);
+        slot.end = Place::Here(end);
+        slot.work = Some(work);
+    }
+
+    /// Whether there is an end, be it being asked.
+    pub(in crate::stream) fn contains(&self, shared: SharedId, side: Side) -> bool {
+        self.slots
+            .get(shared.0 as usize)
+            .is_some_and(|slots| !matches!(slots[side as usize].end, Place::None))
+    }
+
+    /// Whether the end is being asked.
+    pub(super) fn is_away(&self, shared: SharedId, side: Side) -> bool {
+        self.slots
+            .get(shared.0 as usize)
+            .is_some_and(|slots| matches!(slots[side as usize].end, Place::Away))
+    }
+
+    /// Takes an end out, to be asked, or for good.
+    pub(in crate::stream) fn take(&mut self, shared: SharedId, side: Side) -> Option<Box<dyn HostEnd>> {
+        let slot = self.slot(shared, side);
+        match std::mem::take(&mut slot.end) {
+            Place::Here(end) => {
+                slot.end = Place::Away;
+                Some(end)
+            }
+            other => {
+                slot.end = other;
+                None
+            }
+        }
+    }
+
+    /// Puts an end back that was asked, unless it was removed meanwhile.
+    pub(in crate::stream) fn put_back(&mut self, shared: SharedId, side: Side, end: Box<dyn HostEnd>) {
+        let slot = self.slot(shared, side);
+        if let Place::Away = slot.end {
+            slot.end = Place::Here(end);
+        }
+    }
+
+    pub(super) fn work(&mut self, shared: SharedId, side: Side) -> Option<&Work> {
+        self.slot(shared, side).work.as_ref()
+    }
+
+    /// Removes an end; gives it, unless it is being asked, and how it was woken.
+    pub(super) fn remove(
+        &mut self,
+        shared: SharedId,
+        side: Side,
+    ) -> (Option<Box<dyn HostEnd>>, Option<Work>) {
+        let slot = std::mem::take(self.slot(shared, side));
+        match slot.end {
+            Place::Here(end) => (Some(end), slot.work),
+            _ => (None, slot.work),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Ends of the host as items of the driver's work: asked again when their wakers were woken.
+
+use super::table::Work;
+use super::{HostEnd, ask, forget};
+use crate::baton::{Baton, Runtime};
+use crate::call::enter::{return_isolate, take_isolate};
+use crate::concurrent::{HostWork, fail_instance, visit};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tidegate_core::runtime::{SharedId, Side};
+
+/// Adds an end: it is asked whenever the guest at the other end acts.
+pub(in crate::stream) fn attach(
+    runtime: &mut Runtime,
+    shared: SharedId,
+    side: Side,
+    end: Box<dyn HostEnd>,
+) {
+    let key = runtime
+        .concurrent
+        .work
+        .insert_idle(Box::pin(EndWork { shared, side }));
+    let waker = runtime.concurrent.work.waker(key);
+    let wake = runtime.state.host_attach(shared, side);
+    if wake {
+        waker.wake_by_ref();
+    }
+    runtime
+        .streams
+        .insert(shared, side, end, Work { key, waker });
+}
+
+/// An end that was woken.
+struct EndWork {
+    shared: SharedId,
+    side: Side,
+}
+
+impl HostWork for EndWork {
+    fn poll(self: Pin<&mut Self>, place: &mut Baton, _: &mut Context<'_>) -> Poll<()> {
+        let Self { shared, side } = *self;
+        if place.state.host_peer_dropped(shared) {
+            forget(place, shared, side);
+            return Poll::Ready(());
+        }
+        let Some(offer) = place.state.host_offer(shared, side) else {
+            // The guest does something else.
+            return Poll::Pending;
+        };
+        let Ok(options) = place.copies.get(offer.guest.buffer.options) else {
+            return Poll::Pending;
+        };
+        let isolate = options.options.isolate;
+        let result = if place.isolates[isolate].is_some() {
+            match take_isolate(place, isolate) {
+                Ok(mut idle) => {
+                    let result = ask(&mut idle.cx(), shared, side);
+                    *place = return_isolate(idle, isolate);
+                    result
+                }
+                Err(error) => Err(error),
+            }
+        } else {
+            visit(
+                place,
+                isolate,
+                Box::new(move |cx| ask(cx, shared, side)),
+            )
+        };
+        if let Err(error) = result {
+            fail_instance(place, offer.guest.instance, error);
+        }
+        if place.streams.contains(shared, side) {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    }
+}

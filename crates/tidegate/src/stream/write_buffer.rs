@@ -1,0 +1,100 @@
+//! Items on their way from a producer.
+
+use bytes::{Buf, Bytes, BytesMut};
+use std::collections::VecDeque;
+
+/// Holds items that a producer has made and the reader has not taken.
+pub trait WriteBuffer<T>: Send + 'static {
+    /// The next items, as far as they lie side by side: none only if there are none at all.
+    fn remaining(&self) -> &[T];
+
+    /// Drops the first `count` items, which are at most as many as [remain](Self::remaining).
+    fn skip(&mut self, count: usize);
+
+    /// Takes out the first `count` items, which are at most as many as [remain](Self::remaining).
+    fn take(&mut self, count: usize, into: &mut dyn FnMut(T));
+}
+
+/// Taking from the front moves what is behind: for many items [`VecDeque`] is faster, into which a `Vec` turns without copying.
+impl<T: Send + 'static> WriteBuffer<T> for Vec<T> {
+    fn remaining(&self) -> &[T] {
+        self
+    }
+
+    fn skip(&mut self, count: usize) {
+        self.drain(..count.min(self.len()));
+    }
+
+    fn take(&mut self, count: usize, into: &mut dyn FnMut(T)) {
+        self.drain(..count.min(self.len())).for_each(into);
+    }
+}
+
+impl<T: Send + 'static> WriteBuffer<T> for VecDeque<T> {
+    fn remaining(&self) -> &[T] {
+        match self.as_slices() {
+            ([], behind) => behind,
+            (front, _) => front,
+        }
+    }
+
+    fn skip(&mut self, count: usize) {
+        self.drain(..count.min(self.len()));
+    }
+
+    fn take(&mut self, count: usize, into: &mut dyn FnMut(T)) {
+        self.drain(..count.min(self.len())).for_each(into);
+    }
+}
+
+impl<T: Send + 'static> WriteBuffer<T> for Option<T> {
+    fn remaining(&self) -> &[T] {
+        self.as_slice()
+    }
+
+    fn skip(&mut self, count: usize) {
+        if count > 0 {
+            *self = None;
+        }
+    }
+
+    fn take(&mut self, count: usize, into: &mut dyn FnMut(T)) {
+        if count > 0 {
+            Option::take(self).map(into);
+        }
+    }
+}
+
+impl WriteBuffer<u8> for Bytes {
+    fn remaining(&self) -> &[u8] {
+        self
+    }
+
+    fn skip(&mut self, count: usize) {
+        self.advance(count.min(self.len()));
+    }
+
+    fn take(&mut self, count: usize, into: &mut dyn FnMut(u8)) {
+        self.split_to(count.min(self.len()))
+            .iter()
+            .copied()
+            .for_each(into);
+    }
+}
+
+impl WriteBuffer<u8> for BytesMut {
+    fn remaining(&self) -> &[u8] {
+        self
+    }
+
+    fn skip(&mut self, count: usize) {
+        self.advance(count.min(self.len()));
+    }
+
+    fn take(&mut self, count: usize, into: &mut dyn FnMut(u8)) {
+        self.split_to(count.min(self.len()))
+            .iter()
+            .copied()
+            .for_each(into);
+    }
+}
