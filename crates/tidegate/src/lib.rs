@@ -39,8 +39,8 @@ pub use limits::Limits;
 pub use link::{DefineError, InstancePre, LinkError, Linker, LinkerInstance, ResourceType};
 pub use macros::{ComponentType, Lift, Lower, bindgen, flags};
 pub use resource_table::{ResourceTable, ResourceTableError};
-pub use stream::{ErrorContext, FutureAny, FutureReader, StreamAny, StreamReader};
 pub use store::{AsContextMut, Store, StoreContextMut};
+pub use stream::{ErrorContext, FutureAny, FutureReader, StreamAny, StreamReader};
 pub use tidegate_core::abi::{
     ComponentType, Lift, LiftParams, LiftResult, Lower, LowerParams, LowerResult, Resource,
     ResourceAny, Val,

@@ -56,12 +56,12 @@ pub use context::{
     TypeContext,
 };
 pub use error::TypeMismatch;
-pub use items::{Item, LiftItem, LowerItem};
 pub use flat::{FlatReader, FlatWriter};
+pub use items::{Item, LiftItem, LowerItem};
 pub use layout::{Layout, VariantLayout};
 pub use list::MAX_LIST_BYTE_LENGTH;
-pub use readers::{FutureAny, StreamAny};
 pub use params::{LiftParams, LiftResult, LowerParams, LowerResult, ParamList, ResultList};
+pub use readers::{FutureAny, StreamAny};
 pub use resource::{Resource, ResourceAny};
 pub use scalar::{
     CANONICAL_NAN32, CANONICAL_NAN64, canonicalize_nan32, canonicalize_nan64, convert_u32_to_char,

@@ -13,8 +13,8 @@ use anyhow::{Context as _, Error, Result, anyhow};
 use std::future::poll_fn;
 use std::task::Poll;
 use tidegate_core::runtime::{
-    Action, CallbackStep, Event, Fair, InstanceId, LowerStep, Resumed, SubtaskCancelStep, SyncStep, TaskId,
-    ThreadId,
+    Action, CallbackStep, Event, Fair, InstanceId, LowerStep, Resumed, SubtaskCancelStep, SyncStep,
+    TaskId, ThreadId,
 };
 use tidegate_engine::{Cx, Flow, Isolate, Job, Memory, Resume, Stack, Step};
 

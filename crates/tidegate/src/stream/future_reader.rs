@@ -1,15 +1,15 @@
 //! Readable ends of futures.
 
 use super::ends::{
-    ConsumeValue, ProduceValue, SpliceValue, FutureConsumerEnd, FutureProducerEnd, attach, forget,
+    ConsumeValue, FutureConsumerEnd, FutureProducerEnd, ProduceValue, SpliceValue, attach, forget,
     take_items,
 };
-use super::{Item, LiftItem, LowerItem, ReadableEnd, FutureConsumer, FutureProducer, reader};
+use super::{FutureConsumer, FutureProducer, Item, LiftItem, LowerItem, ReadableEnd, reader};
 use crate::{AsContextMut, ComponentType, Lift, Lower, Result};
 use std::fmt;
 use std::marker::PhantomData;
 use tidegate_core::abi::{
-    FlatReader, FlatWriter, Layout, LiftContext, LowerContext, FutureAny, TypeContext, TypeMismatch,
+    FlatReader, FlatWriter, FutureAny, Layout, LiftContext, LowerContext, TypeContext, TypeMismatch,
 };
 use tidegate_core::runtime::{SharedKind, Side};
 use tidegate_core::types::{TypeDef, ValType};
@@ -145,11 +145,7 @@ impl<T: Item> ComponentType for FutureReader<T> {
 }
 
 impl<T: Item> Lift for FutureReader<T> {
-    fn lift_flat(
-        cx: &mut LiftContext<'_>,
-        ty: ValType,
-        src: &mut FlatReader<'_>,
-    ) -> Result<Self> {
+    fn lift_flat(cx: &mut LiftContext<'_>, ty: ValType, src: &mut FlatReader<'_>) -> Result<Self> {
         Ok(Self::named(FutureAny::lift_flat(cx, ty, src)?))
     }
 

@@ -21,13 +21,21 @@ pub trait ReadableEnd {
 
 impl ReadableEnd for StreamAny {
     fn close(&mut self, mut store: impl AsContextMut) -> Result<()> {
-        close(store.as_context_mut().slot, SharedKind::Stream, self.reader())
+        close(
+            store.as_context_mut().slot,
+            SharedKind::Stream,
+            self.reader(),
+        )
     }
 }
 
 impl ReadableEnd for FutureAny {
     fn close(&mut self, mut store: impl AsContextMut) -> Result<()> {
-        close(store.as_context_mut().slot, SharedKind::Future, self.reader())
+        close(
+            store.as_context_mut().slot,
+            SharedKind::Future,
+            self.reader(),
+        )
     }
 }
 

@@ -146,11 +146,7 @@ impl<T: Item> ComponentType for StreamReader<T> {
 }
 
 impl<T: Item> Lift for StreamReader<T> {
-    fn lift_flat(
-        cx: &mut LiftContext<'_>,
-        ty: ValType,
-        src: &mut FlatReader<'_>,
-    ) -> Result<Self> {
+    fn lift_flat(cx: &mut LiftContext<'_>, ty: ValType, src: &mut FlatReader<'_>) -> Result<Self> {
         Ok(Self::named(StreamAny::lift_flat(cx, ty, src)?))
     }
 

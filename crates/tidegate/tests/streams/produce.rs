@@ -19,21 +19,25 @@ fn a_vector_is_read_in_pieces() {
 
 #[test]
 fn items_of_any_type_are_produced() {
-    each("string", || (), |mut guest| {
-        let items: Vec<String> = (0..5).map(|i| format!("item {i}")).collect();
-        let reader = StreamReader::new(&mut guest.store, items.clone()).unwrap();
-        guest.give(reader).unwrap();
-        assert_eq!(guest.read(2).unwrap(), completed(2));
-        assert_eq!(guest.data::<String>(2), items[..2]);
-        assert_eq!(guest.read(9).unwrap(), dropped(3));
-        assert_eq!(guest.data::<String>(3), items[2..]);
-    });
+    each(
+        "string",
+        || (),
+        |mut guest| {
+            let items: Vec<String> = (0..5).map(|i| format!("item {i}")).collect();
+            let reader = StreamReader::new(&mut guest.store, items.clone()).unwrap();
+            guest.give(reader).unwrap();
+            assert_eq!(guest.read(2).unwrap(), completed(2));
+            assert_eq!(guest.data::<String>(2), items[..2]);
+            assert_eq!(guest.read(9).unwrap(), dropped(3));
+            assert_eq!(guest.data::<String>(3), items[2..]);
+        },
+    );
 }
 
 #[test]
 fn a_reader_waits_for_a_channel_and_takes_its_buffer_back() {
     bytes(|mut guest| {
-        let (mut sender, producer) = producer_channel(8);
+        let (mut sender, producer) = producer_channel::<u8>(8);
         let reader = StreamReader::new(&mut guest.store, producer).unwrap();
         guest.give(reader).unwrap();
         assert_eq!(guest.read(4).unwrap(), BLOCKED);
@@ -50,7 +54,7 @@ fn a_reader_waits_for_a_channel_and_takes_its_buffer_back() {
 #[test]
 fn a_reader_that_is_dropped_drops_the_producer() {
     bytes(|mut guest| {
-        let (mut sender, producer) = producer_channel(8);
+        let (mut sender, producer) = producer_channel::<u8>(8);
         let reader = StreamReader::new(&mut guest.store, producer).unwrap();
         guest.give(reader).unwrap();
         guest.drop_readable().unwrap();

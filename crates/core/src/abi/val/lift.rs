@@ -4,8 +4,8 @@ use super::Val;
 use crate::abi::list::check_list;
 use crate::abi::variant::check_discriminant;
 use crate::abi::{
-    FlatReader, Lift, LiftContext, ResourceAny, canonicalize_nan32,
-    canonicalize_nan64, memory, parts,
+    FlatReader, Lift, LiftContext, ResourceAny, canonicalize_nan32, canonicalize_nan64, memory,
+    parts,
 };
 use crate::types::{TypeDef, TypeIdx, ValType};
 

@@ -2,9 +2,7 @@
 
 use super::Val;
 use crate::abi::list::list_bytes;
-use crate::abi::{
-    FlatWriter, Lower, LowerContext, ResourceAny, TypeMismatch, memory, parts,
-};
+use crate::abi::{FlatWriter, Lower, LowerContext, ResourceAny, TypeMismatch, memory, parts};
 use crate::types::{TypeDef, TypeIdx, ValType};
 
 /// Lowers a value to flat values.

@@ -72,7 +72,10 @@ fn answered(
     }
     // An end that waits may wake up by itself.
     if let Some(work) = runtime.streams.work(shared, side) {
-        runtime.concurrent.work.set_active(work.key, result.is_none());
+        runtime
+            .concurrent
+            .work
+            .set_active(work.key, result.is_none());
     }
     match result {
         Some(StreamResult::Dropped) => {

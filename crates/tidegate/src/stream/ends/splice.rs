@@ -83,7 +83,10 @@ pub(in crate::stream) fn take_items<I: Send + 'static>(
     shared: SharedId,
 ) -> Option<I> {
     let end = ends.take(shared, Side::Writable)?;
-    match end.into_any(Wanted::Items).map(|items| items.downcast::<I>()) {
+    match end
+        .into_any(Wanted::Items)
+        .map(|items| items.downcast::<I>())
+    {
         Ok(Ok(items)) => Some(*items),
         _ => None,
     }

@@ -133,7 +133,9 @@ impl<C: StreamConsumer<D>, D: Send + 'static> ConsumeItems<C::Item, D> for Strea
     ) -> Result<Consumed> {
         let answer = self.consume(cx, store, Items::Host(items), before, false)?;
         Ok(match answer.result {
-            None => Consumed::Pending { some: answer.moved > 0 },
+            None => Consumed::Pending {
+                some: answer.moved > 0,
+            },
             Some(StreamResult::Dropped) => Consumed::Last,
             Some(_) => Consumed::Some,
         })

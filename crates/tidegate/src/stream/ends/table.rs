@@ -45,7 +45,13 @@ impl HostEnds {
     }
 
     /// Adds an end.
-    pub(super) fn insert(&mut self, shared: SharedId, side: Side, end: Box<dyn HostEnd>, work: Work) {
+    pub(super) fn insert(
+        &mut self,
+        shared: SharedId,
+        side: Side,
+        end: Box<dyn HostEnd>,
+        work: Work,
+    ) {
         let slot = self.slot(shared, side);
         slot.end = Place::Here(end);
         slot.work = Some(work);
@@ -66,7 +72,11 @@ impl HostEnds {
     }
 
     /// Takes an end out, to be asked, or for good.
-    pub(in crate::stream) fn take(&mut self, shared: SharedId, side: Side) -> Option<Box<dyn HostEnd>> {
+    pub(in crate::stream) fn take(
+        &mut self,
+        shared: SharedId,
+        side: Side,
+    ) -> Option<Box<dyn HostEnd>> {
         let slot = self.slot(shared, side);
         match std::mem::take(&mut slot.end) {
             Place::Here(end) => {
@@ -81,7 +91,12 @@ impl HostEnds {
     }
 
     /// Puts an end back that was asked, unless it was removed meanwhile.
-    pub(in crate::stream) fn put_back(&mut self, shared: SharedId, side: Side, end: Box<dyn HostEnd>) {
+    pub(in crate::stream) fn put_back(
+        &mut self,
+        shared: SharedId,
+        side: Side,
+        end: Box<dyn HostEnd>,
+    ) {
         let slot = self.slot(shared, side);
         if let Place::Away = slot.end {
             slot.end = Place::Here(end);

@@ -61,11 +61,7 @@ impl HostWork for EndWork {
                 Err(error) => Err(error),
             }
         } else {
-            visit(
-                place,
-                isolate,
-                Box::new(move |cx| ask(cx, shared, side)),
-            )
+            visit(place, isolate, Box::new(move |cx| ask(cx, shared, side)))
         };
         if let Err(error) = result {
             fail_instance(place, offer.guest.instance, error);

@@ -1,6 +1,10 @@
 //! Channels between a guest and other tasks of the host.
 
-use super::{FromStream, IntoSink};
+use super::FromStream;
+use crate::stream::{LiftItem, Source, StreamConsumer, StreamResult};
+use crate::{Result, StoreContextMut};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 /// The sending half of a channel: see `futures_channel::mpsc`.
 pub use futures_channel::mpsc::{Receiver, Sender};
@@ -33,10 +37,44 @@ pub fn producer_channel<T>(capacity: usize) -> (Sender<T>, FromStream<Receiver<T
 /// waits.
 ///
 /// The receiver gets `None` when nobody can write any more; the writer learns that the stream is closed once the receiver is dropped.
-pub fn consumer_channel<T>(capacity: usize) -> (ConsumerSender<T>, Receiver<T>) {
+pub fn consumer_channel<T>(capacity: usize) -> (ChannelConsumer<T>, Receiver<T>) {
     let (sender, receiver) = futures_channel::mpsc::channel(capacity);
-    (IntoSink::new(sender), receiver)
+    (ChannelConsumer { sender }, receiver)
 }
 
-/// The consumer of [`consumer_channel`].
-pub type ConsumerSender<T> = IntoSink<Sender<T>, T>;
+/// The consumer of [`consumer_channel`]. A write is complete as soon as the channel holds some of its items.
+#[derive(Debug)]
+pub struct ChannelConsumer<T> {
+    sender: Sender<T>,
+}
+
+impl<D: Send + 'static, T: LiftItem> StreamConsumer<D> for ChannelConsumer<T> {
+    type Item = T;
+
+    fn poll_consume(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut store: StoreContextMut<'_, D>,
+        mut source: Source<'_, T>,
+        finish: bool,
+    ) -> Poll<Result<StreamResult>> {
+        let mut some = false;
+        loop {
+            match self.sender.poll_ready(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(Ok(StreamResult::Dropped)),
+                Poll::Pending if some => break,
+                Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
+                Poll::Pending => return Poll::Pending,
+            }
+            let mut item = None;
+            source.read(&mut store, &mut item)?;
+            let Some(item) = item else { break };
+            if self.sender.start_send(item).is_err() {
+                return Poll::Ready(Ok(StreamResult::Dropped));
+            }
+            some = true;
+        }
+        Poll::Ready(Ok(StreamResult::Completed))
+    }
+}

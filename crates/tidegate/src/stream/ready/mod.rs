@@ -20,7 +20,7 @@ mod stream;
 
 pub use async_read::FromAsyncRead;
 pub use async_write::IntoAsyncWrite;
-pub use channel::{ConsumerSender, Receiver, Sender, consumer_channel, producer_channel};
+pub use channel::{ChannelConsumer, Receiver, Sender, consumer_channel, producer_channel};
 pub use oneshot::{OneshotConsumer, OneshotReceiver, oneshot};
 pub use sink::IntoSink;
 pub use stream::FromStream;
