@@ -1,12 +1,25 @@
 //! Decodes every component of a directory of `.wast` files: valid ones must give a plan, invalid and malformed ones an error.
 //!
-//! Run as `cargo run -p tidegate-core --example decode_wast -- DIR`. Prints what does not behave so, and fails if there is any.
+//! Run as `cargo run -p tidegate-core --example decode_wast -- DIR [OUT]`. Prints what does not behave so, and fails if there is any. Writes the
+//! binaries to the folder `OUT`, for a fuzzer to begin with.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tidegate_core::plan::{Plan, PlanError};
 use wast::parser::{self, ParseBuffer};
 use wast::{Wast, WastDirective};
+
+/// The folder that binaries are written to, if any.
+struct Seeds(Option<PathBuf>);
+
+impl Seeds {
+    fn keep(&self, place: &str, binary: &[u8]) -> std::io::Result<()> {
+        match &self.0 {
+            Some(folder) => std::fs::write(folder.join(place.replace(['/', ':'], "-")), binary),
+            None => Ok(()),
+        }
+    }
+}
 
 /// How many components and failures there were.
 #[derive(Default)]
@@ -20,15 +33,16 @@ struct Count {
 
 fn main() -> ExitCode {
     let Some(dir) = std::env::args().nth(1) else {
-        eprintln!("usage: decode_wast DIR");
+        eprintln!("usage: decode_wast DIR [OUT]");
         return ExitCode::FAILURE;
     };
+    let seeds = Seeds(std::env::args_os().nth(2).map(PathBuf::from));
     let mut files = Vec::new();
     collect(Path::new(&dir), &mut files);
     files.sort();
     let mut count = Count::default();
     for file in &files {
-        if let Err(error) = check_file(file, &mut count) {
+        if let Err(error) = check_file(file, &mut count, &seeds) {
             println!("{}: {error}", file.display());
             count.failed += 1;
         }
@@ -64,7 +78,11 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-fn check_file(file: &Path, count: &mut Count) -> Result<(), Box<dyn std::error::Error>> {
+fn check_file(
+    file: &Path,
+    count: &mut Count,
+    seeds: &Seeds,
+) -> Result<(), Box<dyn std::error::Error>> {
     let source = std::fs::read_to_string(file)?;
     let mut lexer = wast::lexer::Lexer::new(&source);
     lexer.allow_confusing_unicode(true);
@@ -76,6 +94,7 @@ fn check_file(file: &Path, count: &mut Count) -> Result<(), Box<dyn std::error::
         match directive {
             WastDirective::Module(mut module) | WastDirective::ModuleDefinition(mut module) => {
                 let bytes = module.encode()?;
+                seeds.keep(&place, &bytes)?;
                 match Plan::new(&bytes) {
                     Ok(_) | Err(PlanError::CoreModule) => count.decoded += 1,
                     Err(error) => {
@@ -93,21 +112,25 @@ fn check_file(file: &Path, count: &mut Count) -> Result<(), Box<dyn std::error::
                 mut module,
                 message,
                 ..
-            } => match module.encode().map(|bytes| Plan::new(&bytes)) {
+            } => match module.encode().map(|bytes| {
+                let kept = seeds.keep(&place, &bytes);
+                kept.map(|()| Plan::new(&bytes))
+            }) {
+                Ok(Err(error)) => return Err(error.into()),
                 // Text that is malformed never becomes a binary.
                 Err(_) => count.refused += 1,
-                Ok(Err(PlanError::Bug { what, .. })) => {
+                Ok(Ok(Err(PlanError::Bug { what, .. }))) => {
                     println!("{place}: validation let it pass, then {what} was missing");
                     count.failed += 1;
                 }
-                Ok(Err(error)) => {
+                Ok(Ok(Err(error))) => {
                     count.refused += 1;
                     if !error.to_string().contains(message) {
                         println!("{place}: refused, expected: {message}, found: {error}");
                         count.reworded += 1;
                     }
                 }
-                Ok(Ok(_)) => {
+                Ok(Ok(Ok(_))) => {
                     println!("{place}: accepted, but: {message}");
                     count.failed += 1;
                 }
