@@ -496,3 +496,53 @@ fn metadata_hash_tells_files_and_versions_apart() {
     open_file(&root, "file", &WRITE).set_size(3).unwrap();
     assert_ne!(first, hash("file"));
 }
+
+#[test]
+fn changes_through_an_entry_swapped_for_a_link_never_land_outside() {
+    let (tmp, root) = scene();
+    let at = |name: &str| tmp.path().join("root").join(name);
+    let outer = tmp.path().join("outer");
+    fs::write(outer.join("kept"), "outside").unwrap();
+    fs::create_dir(at("dir")).unwrap();
+    symlink("../outer", at("link")).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let swapper = std::thread::spawn({
+        let (stop, dir, link, spare) = (stop.clone(), at("dir"), at("link"), at("spare"));
+        move || {
+            while !stop.load(Ordering::Relaxed) {
+                for (from, to) in [(&dir, &spare), (&link, &dir), (&dir, &link), (&spare, &dir)] {
+                    fs::rename(from, to).unwrap();
+                }
+            }
+        }
+    });
+    for round in 0..2000 {
+        // Each may succeed inside or fail, whatever lies there at that moment.
+        let _ = root.open("dir/new", &CREATE);
+        let _ = root.link("file", &root, "dir/linked");
+        let _ = root.symlink("file", "dir/symlink");
+        let _ = root.create_dir("dir/made");
+        let _ = root.rename("dir/new", &root, "dir/moved");
+        let _ = root.rename("dir/kept", &root, "stolen");
+        let _ = root.set_times_at("dir/kept", true, SetTime::Now, SetTime::Now);
+        for name in [
+            "dir/kept",
+            "dir/new",
+            "dir/moved",
+            "dir/linked",
+            "dir/symlink",
+        ] {
+            let _ = root.unlink(name);
+        }
+        let _ = root.remove_dir("dir/made");
+        assert!(!at("stolen").exists(), "round {round}");
+    }
+    stop.store(true, Ordering::Relaxed);
+    swapper.join().unwrap();
+    let names: Vec<_> = fs::read_dir(&outer)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["kept"]);
+    assert_eq!(fs::read_to_string(outer.join("kept")).unwrap(), "outside");
+}

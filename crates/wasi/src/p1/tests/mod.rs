@@ -34,6 +34,8 @@ struct Guest {
     host: Preview1,
     memory: Vec<u8>,
     root: tempfile::TempDir,
+    /// What `root` lies in, and nothing else: a guest that gets out leaves traces here.
+    _outside: tempfile::TempDir,
 }
 
 /// Calls a function: `call!(guest, fd_close(3))`.
@@ -51,7 +53,8 @@ impl Guest {
     }
 
     fn with(grant: impl FnOnce(WasiCtxBuilder) -> WasiCtxBuilder) -> Self {
-        let root = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        let root = tempfile::tempdir_in(outside.path()).unwrap();
         let writable = Preopen::open(root.path(), "/", Access::ReadWrite).unwrap();
         let readable = Preopen::open(root.path(), "/ro", Access::ReadOnly).unwrap();
         let ctx = WasiCtx::builder().preopen(writable).preopen(readable);
@@ -59,6 +62,7 @@ impl Guest {
             host: Preview1::new(grant(ctx).build()),
             memory: vec![0; 0x20000],
             root,
+            _outside: outside,
         }
     }
 
