@@ -2,10 +2,10 @@
 
 use crate::cache::Cache;
 use crate::{progress, trust};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use std::borrow::Cow;
-use std::fs::{self, File};
-use std::io::Read as _;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use tidegate::module::Module;
 use tidegate::{Component, Engine};
@@ -49,9 +49,30 @@ impl Kind {
 /// # Errors
 /// The file cannot be read, or is neither; with the place in the text.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    read_open(path, &mut open(path)?)
+}
+
+fn open(path: &Path) -> Result<File> {
+    File::open(path).with_context(|| unreadable(path))
+}
+
+fn unreadable(path: &Path) -> String {
+    format!("cannot read {}", path.display())
+}
+
+/// Reads the rest of an open file, as [`read`] does.
+fn read_open(path: &Path, file: &mut File) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)
+        .with_context(|| unreadable(path))?;
     if Kind::of(&bytes).is_some() {
         return Ok(bytes);
+    }
+    if bytes.starts_with(b"\x7fELF") {
+        bail!(
+            "{} is no WebAssembly; if it was precompiled, then not by `tidegate compile`, or the end is missing",
+            path.display()
+        );
     }
     let binary = wat::Parser::new()
         .parse_bytes(Some(path), &bytes)
@@ -69,10 +90,14 @@ impl Program {
     /// # Errors
     /// The file cannot be read, or is not valid, with the offset.
     pub fn load(path: &Path, engine: &Engine, cache: Option<&Cache>) -> Result<Self> {
-        let bytes = read(path)?;
-        let loaded = match Kind::of(&bytes) {
-            Some(Kind::Precompiled) => Self::load_precompiled(path, engine),
-            _ => Self::cached(path, &bytes, engine, cache),
+        let mut file = open(path)?;
+        let loaded = match Self::load_precompiled(&mut file, engine) {
+            Ok(None) => {
+                let bytes = read_open(path, &mut file)?;
+                Self::cached(path, &bytes, engine, cache)
+            }
+            Ok(Some(program)) => Ok(program),
+            Err(error) => Err(error),
         };
         loaded.with_context(|| format!("cannot load {}", path.display()))
     }
@@ -92,7 +117,9 @@ impl Program {
         };
         let key = Cache::key(&engine.compatibility()?.to_le_bytes(), bytes);
         // An entry that is absent, damaged or not to be trusted is replaced.
-        if let Ok(program) = Self::load_precompiled(&cache.path(&key), engine) {
+        if let Ok(mut entry) = File::open(cache.path(&key))
+            && let Ok(Some(program)) = Self::load_precompiled(&mut entry, engine)
+        {
             return Ok(program);
         }
         let program = Self::compile(path, bytes, engine)?;
@@ -103,19 +130,24 @@ impl Program {
         Ok(program)
     }
 
-    /// Loads a file that holds what [`serialize`](Self::serialize) gave.
-    fn load_precompiled(path: &Path, engine: &Engine) -> Result<Self> {
-        let mut file = File::open(path)?;
-        // What is checked is the file that is open, whatever its name means by now.
-        let metadata = file.metadata()?;
-        trust::check(&metadata)?;
-        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-        file.read_to_end(&mut bytes)?;
-        if Component::is_precompiled(&bytes) {
-            Component::deserialize(engine, &bytes).map(Self::Component)
-        } else {
-            Module::deserialize(engine, &bytes).map(Self::Module)
+    /// Loads a file that holds what [`serialize`](Self::serialize) gave; `None` if it holds something else, and then nothing of it has been read.
+    fn load_precompiled(file: &mut File, engine: &Engine) -> Result<Option<Self>> {
+        // A pipe has no end to look at, and cannot be mapped.
+        let Ok(end) = last_bytes(file) else {
+            return Ok(None);
+        };
+        let component = Component::is_precompiled(&end);
+        if !component && !Module::is_precompiled(&end) {
+            return Ok(None);
         }
+        // What is checked is the file that is open, whatever its name means by now.
+        trust::check(&file.metadata()?)?;
+        let file = file.try_clone()?;
+        Ok(Some(if component {
+            Self::Component(Component::deserialize_file(engine, file)?)
+        } else {
+            Self::Module(Module::deserialize_file(engine, file)?)
+        }))
     }
 
     /// The compiled form, as a file that [`load`](Self::load) takes.
@@ -125,4 +157,14 @@ impl Program {
             Self::Component(component) => component.serialize(),
         }
     }
+}
+
+/// What tells precompiled files from others; the file is at its beginning then.
+fn last_bytes(file: &mut File) -> io::Result<[u8; 8]> {
+    let mut end = [0; 8];
+    let found = file
+        .seek(SeekFrom::End(-(end.len() as i64)))
+        .and_then(|_| file.read_exact(&mut end));
+    file.rewind()?;
+    found.map(|()| end)
 }

@@ -10,6 +10,7 @@
 //! Two adapters implement it: `wasmtime` (Cranelift) and `wasmi` (interpreter). The types here are enums over both, so that no
 //! engine type shows above this crate.
 
+mod artifact;
 mod config;
 mod cx;
 mod error;

@@ -1,8 +1,9 @@
 //! Compiled modules and their serialised form.
 
-use std::sync::Arc;
+use std::{fs::File, sync::Arc};
 
 use crate::{
+    artifact,
     config::{Engine, EngineInner, EngineKind},
     error::EngineError,
     types::{Export, Import},
@@ -96,20 +97,20 @@ impl Module {
                 Ok(artifact::seal(
                     EngineKind::Wasmtime,
                     crate::wasmtime::compatibility(module.engine()),
-                    &code,
+                    code,
                 ))
             }
             ModuleInner::Wasmi(module) => Ok(artifact::seal(
                 EngineKind::Wasmi,
                 module.compatibility(),
-                module.wasm(),
+                module.wasm().to_vec(),
             )),
         }
     }
 
-    /// Whether these bytes are what [`serialize`](Self::serialize) gave, from their beginning.
+    /// Whether these bytes are what [`serialize`](Self::serialize) gave, or its end: the last eight bytes tell.
     pub fn is_artifact(bytes: &[u8]) -> bool {
-        bytes.starts_with(artifact::MAGIC)
+        bytes.ends_with(artifact::MAGIC)
     }
 
     /// Loads what [`serialize`](Self::serialize) gave.
@@ -123,19 +124,54 @@ impl Module {
     /// # Errors
     /// [`EngineError::Artifact`].
     pub fn deserialize(engine: &Engine, bytes: &[u8]) -> Result<Self, EngineError> {
-        if !engine.config().trust_artifacts {
-            return Err(EngineError::Artifact(
-                "the engine was not set up to trust precompiled modules (`trust_artifacts`)",
-            ));
-        }
+        check_trust(engine)?;
         let payload = artifact::open(bytes, engine.kind(), engine.compatibility())?;
         match &engine.inner {
-            // SAFETY: whoever set `trust_artifacts` vouches for the origin of `bytes`, and the header has shown them to be
+            // SAFETY: whoever set `trust_artifacts` vouches for the origin of `bytes`, and the trailer has shown them to be
             // complete and made by this very version and configuration.
             EngineInner::Wasmtime(inner) => unsafe { crate::wasmtime::deserialize(inner, payload) },
             EngineInner::Wasmi(inner) => crate::wasmi::module(inner, payload),
         }
     }
+
+    /// Loads what [`serialize`](Self::serialize) gave from the first `length` bytes of a file, whatever follows them. Machine code is mapped rather
+    /// than read, so that what does not run takes no memory, and processes share what does.
+    ///
+    /// While the module lives, the file must not be changed in place, which
+    /// [`EngineConfig::trust_artifacts`](crate::EngineConfig::trust_artifacts) vouches for as well; it may be removed or replaced by a rename.
+    ///
+    /// # Errors
+    /// [`EngineError::Artifact`], also for a file that cannot be read.
+    pub fn deserialize_file(
+        engine: &Engine,
+        mut file: File,
+        length: u64,
+    ) -> Result<Self, EngineError> {
+        check_trust(engine)?;
+        let (kind, compatibility) = (engine.kind(), engine.compatibility());
+        match &engine.inner {
+            EngineInner::Wasmtime(inner) => {
+                artifact::check_file(&mut file, length, kind, compatibility)?;
+                // SAFETY: whoever set `trust_artifacts` vouches for the origin of the file and for that nobody changes it, and the trailer
+                // has shown it to be complete and made by this very version and configuration.
+                unsafe { crate::wasmtime::deserialize_file(inner, file) }
+            }
+            EngineInner::Wasmi(inner) => {
+                let bytes = artifact::read(&mut file, length)?;
+                let payload = artifact::open(&bytes, kind, compatibility)?;
+                crate::wasmi::module(inner, payload)
+            }
+        }
+    }
+}
+
+fn check_trust(engine: &Engine) -> Result<(), EngineError> {
+    if engine.config().trust_artifacts {
+        return Ok(());
+    }
+    Err(EngineError::Artifact(
+        "the engine was not set up to trust precompiled modules (`trust_artifacts`)",
+    ))
 }
 
 impl Engine {
@@ -147,113 +183,5 @@ impl Engine {
             EngineInner::Wasmtime(engine) => crate::wasmtime::compatibility(engine),
             EngineInner::Wasmi(engine) => engine.compatibility(),
         }
-    }
-}
-
-/// The envelope of serialised modules.
-///
-/// ```text
-/// 0   8   magic "TIDEGATE"
-/// 8   1   format version
-/// 9   1   engine: 0 wasmtime, 1 wasmi
-/// 10  6   zero
-/// 16  8   compatibility hash, little endian
-/// 24  8   payload length
-/// 32  8   checksum of bytes 0..32 and the payload
-/// 40      payload
-/// ```
-mod artifact {
-    use super::*;
-
-    pub(super) const MAGIC: &[u8; 8] = b"TIDEGATE";
-    const VERSION: u8 = 1;
-    const HEADER: usize = 40;
-
-    pub(super) fn seal(kind: EngineKind, compatibility: u64, payload: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(HEADER + payload.len());
-        out.extend_from_slice(MAGIC);
-        out.extend_from_slice(&[VERSION, engine_byte(kind)]);
-        out.extend_from_slice(&[0; 6]);
-        out.extend_from_slice(&compatibility.to_le_bytes());
-        out.extend_from_slice(&(payload.len() as u64).to_le_bytes());
-        let sum = checksum(&out, payload);
-        out.extend_from_slice(&sum.to_le_bytes());
-        out.extend_from_slice(payload);
-        out
-    }
-
-    pub(super) fn open(
-        bytes: &[u8],
-        kind: EngineKind,
-        compatibility: u64,
-    ) -> Result<&[u8], EngineError> {
-        let Some((header, payload)) = bytes.split_at_checked(HEADER) else {
-            return Err(EngineError::Artifact("it is too short"));
-        };
-        if &header[..8] != MAGIC {
-            return Err(EngineError::Artifact("it is not a precompiled module"));
-        }
-        if header[8] != VERSION {
-            return Err(EngineError::Artifact(
-                "it was made by another version of the format",
-            ));
-        }
-        if header[9] != engine_byte(kind) {
-            return Err(EngineError::Artifact("it was made for another engine"));
-        }
-        if word(header, 16) != compatibility {
-            return Err(EngineError::Artifact(
-                "it was made by another version or configuration of the engine",
-            ));
-        }
-        if word(header, 24) != payload.len() as u64 {
-            return Err(EngineError::Artifact(
-                "it is truncated or has something appended",
-            ));
-        }
-        if word(header, 32) != checksum(&header[..32], payload) {
-            return Err(EngineError::Artifact("it is damaged"));
-        }
-        Ok(payload)
-    }
-
-    fn engine_byte(kind: EngineKind) -> u8 {
-        match kind {
-            EngineKind::Wasmtime => 0,
-            EngineKind::Wasmi => 1,
-        }
-    }
-
-    fn word(header: &[u8], at: usize) -> u64 {
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&header[at..at + 8]);
-        u64::from_le_bytes(bytes)
-    }
-
-    /// A fast 64-bit checksum (multiply and fold, eight bytes a step): machine code of many megabytes is checked at every
-    /// start, so a byte-wise one would be felt.
-    fn checksum(header: &[u8], payload: &[u8]) -> u64 {
-        const K: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut sum = K ^ payload.len() as u64;
-        for part in [header, payload] {
-            let mut words = part.chunks_exact(8);
-            for word in &mut words {
-                sum = fold(
-                    sum ^ u64::from_le_bytes(word.try_into().expect("chunks of eight")),
-                    K,
-                );
-            }
-            let mut last = [0; 8];
-            let rest = words.remainder();
-            last[..rest.len()].copy_from_slice(rest);
-            sum = fold(sum ^ u64::from_le_bytes(last), K);
-        }
-        sum
-    }
-
-    fn fold(value: u64, by: u64) -> u64 {
-        // A zero word must still move the sum on, hence the addition before the multiplication.
-        let product = u128::from(value.wrapping_add(0xd1b5_4a32_d192_ed03) | 1) * u128::from(by);
-        (product as u64) ^ ((product >> 64) as u64) ^ value.rotate_left(29)
     }
 }

@@ -1,27 +1,38 @@
-//! The serialised form of components: the binary, and each embedded module as the engine compiled it.
+//! The serialised form of components: each embedded module as the engine compiled it, and the binary.
 //!
 //! ```text
-//! 0   8   magic "TIDECOMP"
-//! 8   8   checksum of all that follows, except the artifacts, which have checksums of their own
-//! 16  8   length of the binary
-//! 24  …   the binary
-//!     …   for each embedded module: length (8 bytes) and artifact
+//! 0      the artifact of the largest module, which is mapped when it is loaded from a file
+//!        the artifacts of the other modules, in order
+//!        the binary
+//!        for each module: length of its artifact (8 bytes)
+//! n      8   length of the largest artifact
+//! n + 8  8   length of the binary
+//! n + 16 4   number of modules
+//! n + 20 4   which of them is the largest
+//! n + 24 4   format version
+//! n + 28 4   checksum (CRC-32) of all that is not an artifact, and therefore has no checksum of its own
+//! n + 32 8   magic "TIDECOMP"
 //! ```
 //!
 //! Numbers are little-endian.
 
 use crate::{Component, Engine, Result};
 use anyhow::{Context as _, bail, ensure};
+use crc32fast::Hasher;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use tidegate_core::plan::{ModuleIdx, Plan, PlanLimits};
 use tidegate_engine as engine;
 
 const MAGIC: &[u8; 8] = b"TIDECOMP";
-const HEADER: usize = 24;
+const VERSION: u32 = 2;
+const TRAILER: usize = 40;
+const SUM: std::ops::Range<usize> = 28..32;
 
 impl Component {
-    /// Whether these bytes are what [`serialize`](Self::serialize) gave, from their beginning.
+    /// Whether these bytes are what [`serialize`](Self::serialize) gave, or its end: the last eight bytes tell.
     pub fn is_precompiled(bytes: &[u8]) -> bool {
-        bytes.starts_with(MAGIC)
+        bytes.ends_with(MAGIC)
     }
 
     /// The component with its compiled code, for [`deserialize`](Self::deserialize).
@@ -29,19 +40,40 @@ impl Component {
     /// # Errors
     /// The engine cannot serialise it.
     pub fn serialize(&self) -> Result<Vec<u8>> {
+        let artifacts = (0..self.plan().modules.len())
+            .map(|index| {
+                let index = ModuleIdx(u32::try_from(index)?);
+                Ok(self.module(index, self.engine().kind())?.serialize()?)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let lengths = artifacts.iter().map(|artifact| artifact.len() as u64);
+        let largest = largest(lengths.clone());
         let binary = self.bytes();
-        let length = (binary.len() as u64).to_le_bytes();
-        let mut out = Vec::with_capacity(HEADER + binary.len());
-        out.extend_from_slice(MAGIC);
-        out.extend_from_slice(&checksum(&length, binary).to_le_bytes());
-        out.extend_from_slice(&length);
-        out.extend_from_slice(binary);
-        for index in 0..self.plan().modules.len() {
-            let index = ModuleIdx(u32::try_from(index)?);
-            let artifact = self.module(index, self.engine().kind())?.serialize()?;
-            out.extend_from_slice(&(artifact.len() as u64).to_le_bytes());
-            out.extend_from_slice(&artifact);
+        let mut meta: Vec<u8> = lengths.flat_map(u64::to_le_bytes).collect();
+        let mut trailer = [0; TRAILER];
+        let first = artifacts.get(largest).map_or(0, Vec::len) as u64;
+        trailer[..8].copy_from_slice(&first.to_le_bytes());
+        trailer[8..16].copy_from_slice(&(binary.len() as u64).to_le_bytes());
+        trailer[16..20].copy_from_slice(&u32::try_from(artifacts.len())?.to_le_bytes());
+        trailer[20..24].copy_from_slice(&u32::try_from(largest)?.to_le_bytes());
+        trailer[24..28].copy_from_slice(&VERSION.to_le_bytes());
+        trailer[32..].copy_from_slice(MAGIC);
+        let sum = checksum(binary, &meta, &trailer);
+        trailer[SUM].copy_from_slice(&sum.to_le_bytes());
+        meta.extend_from_slice(&trailer);
+        let mut out = Vec::with_capacity(
+            artifacts.iter().map(Vec::len).sum::<usize>() + binary.len() + meta.len(),
+        );
+        if let Some(artifact) = artifacts.get(largest) {
+            out.extend_from_slice(artifact);
         }
+        for (index, artifact) in artifacts.iter().enumerate() {
+            if index != largest {
+                out.extend_from_slice(artifact);
+            }
+        }
+        out.extend_from_slice(binary);
+        out.extend_from_slice(&meta);
         Ok(out)
     }
 
@@ -52,34 +84,98 @@ impl Component {
     /// # Errors
     /// Bytes that are damaged, or were made by another version or with other settings.
     pub fn deserialize(engine: &Engine, bytes: &[u8]) -> Result<Self> {
-        let mut rest = bytes;
-        ensure!(
-            take(&mut rest, 8)? == MAGIC,
-            "it is not a precompiled component"
-        );
-        let sum = take_word(&mut rest)?;
-        let length = take_word(&mut rest)?;
-        let binary = take(&mut rest, length)?;
-        if sum != checksum(&length.to_le_bytes(), binary) {
-            bail!("the precompiled component is damaged");
-        }
-        let kind = engine.kind();
-        let plan = Plan::of_validated(binary, &PlanLimits::default())?;
-        let component = Self::planned(engine, binary.into(), plan);
-        for index in 0..component.plan().modules.len() {
-            let length = take_word(&mut rest)?;
-            let module = engine::Module::deserialize(engine.core(kind)?, take(&mut rest, length)?)?;
-            component.set_module(ModuleIdx(u32::try_from(index)?), kind, module);
-        }
-        ensure!(
-            rest.is_empty(),
-            "the precompiled component has something appended"
-        );
-        Ok(component)
+        let trailer = bytes
+            .last_chunk::<TRAILER>()
+            .context("the precompiled component is truncated")?;
+        let (first, rest) = usize::try_from(word(trailer, 0))
+            .ok()
+            .and_then(|length| bytes.split_at_checked(length))
+            .context("the precompiled component is truncated")?;
+        load(engine, rest, |core| {
+            Ok(engine::Module::deserialize(core, first)?)
+        })
+    }
+
+    /// Loads what [`serialize`](Self::serialize) gave from a file. The machine code of the largest module is mapped rather than read, so that what does
+    /// not run takes no memory, and processes share what does.
+    ///
+    /// While the component lives, the file must not be changed in place; it may be removed or replaced by a rename.
+    ///
+    /// # Errors
+    /// As [`deserialize`](Self::deserialize); the file cannot be read.
+    pub fn deserialize_file(engine: &Engine, mut file: File) -> Result<Self> {
+        let mut trailer = [0; TRAILER];
+        let start = file.seek(SeekFrom::End(-(TRAILER as i64)));
+        let start = start.context("the precompiled component is truncated")?;
+        file.read_exact(&mut trailer)?;
+        let first = word(&trailer, 0);
+        ensure!(first <= start, "the precompiled component is truncated");
+        file.seek(SeekFrom::Start(first))?;
+        let mut rest = Vec::with_capacity(usize::try_from(start - first)? + TRAILER);
+        file.read_to_end(&mut rest)?;
+        load(engine, &rest, |core| {
+            Ok(engine::Module::deserialize_file(core, file, first)?)
+        })
     }
 }
 
-fn take<'a>(rest: &mut &'a [u8], length: u64) -> Result<&'a [u8]> {
+/// Loads a component from what follows its largest module, and that module by `load_first`.
+fn load(
+    engine: &Engine,
+    rest: &[u8],
+    load_first: impl FnOnce(&engine::Engine) -> Result<engine::Module>,
+) -> Result<Component> {
+    let (rest, trailer) = rest
+        .split_last_chunk::<TRAILER>()
+        .context("the precompiled component is truncated")?;
+    ensure!(
+        &trailer[32..] == MAGIC,
+        "it is not a precompiled component, or not all of it"
+    );
+    ensure!(
+        half(trailer, 24) == VERSION,
+        "the precompiled component was made by another version of the format"
+    );
+    let (count, largest) = (half(trailer, 16) as usize, half(trailer, 20) as usize);
+    let mut rest = rest;
+    let lengths = take_last(&mut rest, count as u64 * 8)?;
+    let binary = take_last(&mut rest, word(trailer, 8))?;
+    if half(trailer, SUM.start) != checksum(binary, lengths, trailer) {
+        bail!("the precompiled component is damaged");
+    }
+    let kind = engine.kind();
+    let core = engine.core(kind)?;
+    let plan = Plan::of_validated(binary, &PlanLimits::default())?;
+    let component = Component::planned(engine, binary.into(), plan);
+    ensure!(
+        component.plan().modules.len() == count,
+        "the precompiled component is of another binary"
+    );
+    if count > 0 {
+        component.set_module(ModuleIdx(largest as u32), kind, load_first(core)?);
+    }
+    let (lengths, _) = lengths.as_chunks::<8>();
+    for (index, length) in lengths.iter().enumerate() {
+        if index != largest {
+            let artifact = take_first(&mut rest, u64::from_le_bytes(*length))?;
+            let module = engine::Module::deserialize(core, artifact)?;
+            component.set_module(ModuleIdx(index as u32), kind, module);
+        }
+    }
+    ensure!(
+        rest.is_empty(),
+        "the precompiled component has something appended"
+    );
+    Ok(component)
+}
+
+/// The index of the largest; 0 if there are none.
+fn largest(lengths: impl Iterator<Item = u64>) -> usize {
+    let largest = lengths.enumerate().max_by_key(|(_, length)| *length);
+    largest.map_or(0, |(index, _)| index)
+}
+
+fn take_first<'a>(rest: &mut &'a [u8], length: u64) -> Result<&'a [u8]> {
     let (taken, left) = usize::try_from(length)
         .ok()
         .and_then(|length| rest.split_at_checked(length))
@@ -88,31 +184,50 @@ fn take<'a>(rest: &mut &'a [u8], length: u64) -> Result<&'a [u8]> {
     Ok(taken)
 }
 
-fn take_word(rest: &mut &[u8]) -> Result<u64> {
-    let mut word = [0; 8];
-    word.copy_from_slice(take(rest, 8)?);
-    Ok(u64::from_le_bytes(word))
+fn take_last<'a>(rest: &mut &'a [u8], length: u64) -> Result<&'a [u8]> {
+    let (left, taken) = usize::try_from(length)
+        .ok()
+        .and_then(|length| rest.split_at_checked(rest.len().checked_sub(length)?))
+        .context("the precompiled component is truncated")?;
+    *rest = left;
+    Ok(taken)
 }
 
-/// Eight bytes a step: a binary of many megabytes is summed at every start. It finds accidents, not forgeries.
-fn checksum(length: &[u8; 8], binary: &[u8]) -> u64 {
-    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let step = |sum: u64, word: u64| (sum ^ word).wrapping_mul(FACTOR).rotate_left(29);
-    let (words, last) = binary.as_chunks::<8>();
-    let sum = words.iter().fold(u64::from_le_bytes(*length), |sum, word| {
-        step(sum, u64::from_le_bytes(*word))
-    });
-    last.iter()
-        .fold(sum, |sum, &byte| step(sum, u64::from(byte) + 1))
+fn word(trailer: &[u8; TRAILER], at: usize) -> u64 {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&trailer[at..at + 8]);
+    u64::from_le_bytes(bytes)
+}
+
+fn half(trailer: &[u8; TRAILER], at: usize) -> u32 {
+    let mut bytes = [0; 4];
+    bytes.copy_from_slice(&trailer[at..at + 4]);
+    u32::from_le_bytes(bytes)
+}
+
+/// It finds accidents, not forgeries.
+fn checksum(binary: &[u8], lengths: &[u8], trailer: &[u8; TRAILER]) -> u32 {
+    let mut hasher = Hasher::new();
+    for part in [binary, lengths, &trailer[..SUM.start], &trailer[SUM.end..]] {
+        hasher.update(part);
+    }
+    hasher.finalize()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use crate::{Component, Config, Engine, EngineKind, Linker, Store, Strategy};
 
     const COMPONENT: &str = r#"(component
-        (core module $m (func (export "f") (result i32) (i32.const 42)))
-        (core instance $i (instantiate $m))
+        (core module $n (func (export "n") (result i32) (i32.const 2)))
+        (core instance $n (instantiate $n))
+        (core module $m
+            (import "n" "n" (func $n (result i32)))
+            (func (export "f") (result i32) (i32.add (i32.const 40) (call $n)))
+            (func (export "g") (result i32) (i32.const 1)))
+        (core instance $i (instantiate $m (with "n" (instance $n))))
         (func (export "f") (result u32) (canon lift (core func $i "f"))))"#;
 
     fn trusting(kind: EngineKind) -> Engine {
@@ -131,15 +246,21 @@ mod tests {
                 .serialize()
                 .unwrap();
             assert!(Component::is_precompiled(&artifact));
-            let component = Component::deserialize(&engine, &artifact).unwrap();
-            let mut store = Store::new(&engine, ());
-            let instance = Linker::new(&engine)
-                .instantiate(&mut store, &component)
-                .unwrap();
-            let f = instance
-                .get_typed_func::<(), (u32,)>(&mut store, "f")
-                .unwrap();
-            assert_eq!(f.call(&mut store, ()).unwrap(), (42,));
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&artifact).unwrap();
+            for component in [
+                Component::deserialize(&engine, &artifact).unwrap(),
+                Component::deserialize_file(&engine, file).unwrap(),
+            ] {
+                let mut store = Store::new(&engine, ());
+                let instance = Linker::new(&engine)
+                    .instantiate(&mut store, &component)
+                    .unwrap();
+                let f = instance
+                    .get_typed_func::<(), (u32,)>(&mut store, "f")
+                    .unwrap();
+                assert_eq!(f.call(&mut store, ()).unwrap(), (42,));
+            }
         }
     }
 
@@ -154,6 +275,12 @@ mod tests {
             assert!(
                 Component::deserialize(&engine, &artifact[..at]).is_err(),
                 "cut off at {at}"
+            );
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&artifact[..at]).unwrap();
+            assert!(
+                Component::deserialize_file(&engine, file).is_err(),
+                "file cut off at {at}"
             );
             let mut damaged = artifact.clone();
             damaged[at] ^= 1;

@@ -92,6 +92,19 @@ pub(crate) unsafe fn deserialize(
     }
 }
 
+/// # Safety
+/// `file` must begin with what the engine's own serialisation gave, and stay as it is: it is mapped and executed.
+pub(crate) unsafe fn deserialize_file(
+    engine: &wasmtime::Engine,
+    file: std::fs::File,
+) -> Result<Module, EngineError> {
+    // SAFETY: passed on to the caller.
+    match unsafe { wasmtime::Module::deserialize_open_file(engine, file) } {
+        Ok(inner) => Ok(finish(inner)),
+        Err(_) => Err(EngineError::Artifact("the engine refuses it")),
+    }
+}
+
 pub(crate) fn shared_memory(
     engine: &wasmtime::Engine,
     ty: &MemoryType,

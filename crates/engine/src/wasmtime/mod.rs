@@ -18,6 +18,8 @@ mod isolate;
 mod stack;
 
 pub(crate) use cx::WasmtimeCx;
-pub(crate) use engine::{compatibility, deserialize, engine, module, shared_memory};
+pub(crate) use engine::{
+    compatibility, deserialize, deserialize_file, engine, module, shared_memory,
+};
 pub(crate) use isolate::WasmtimeIsolate;
 pub(crate) use stack::WasmtimeStack;

@@ -2,6 +2,7 @@
 
 use crate::component::to_binary;
 use crate::{Engine, EngineKind, Result};
+use std::fs::File;
 use std::sync::{Arc, OnceLock};
 use tidegate_core::plan::{CoreExternType, CoreModuleType};
 use tidegate_engine as engine;
@@ -34,7 +35,7 @@ impl Module {
         Ok(module)
     }
 
-    /// Whether these bytes are what [`serialize`](Self::serialize) gave, from their beginning.
+    /// Whether these bytes are what [`serialize`](Self::serialize) gave, or its end: the last eight bytes tell.
     pub fn is_precompiled(bytes: &[u8]) -> bool {
         engine::Module::is_artifact(bytes)
     }
@@ -46,6 +47,19 @@ impl Module {
     pub fn deserialize(engine: &Engine, artifact: &[u8]) -> Result<Self> {
         let kind = engine.kind();
         let compiled = engine::Module::deserialize(engine.core(kind)?, artifact)?;
+        Ok(Self::from_compiled(engine, kind, compiled))
+    }
+
+    /// As [`deserialize`](Self::deserialize), from a file whose machine code is mapped rather than read, so that what does not run takes no memory.
+    ///
+    /// While the module lives, the file must not be changed in place; it may be removed or replaced by a rename.
+    ///
+    /// # Errors
+    /// As [`deserialize`](Self::deserialize); the file cannot be read.
+    pub fn deserialize_file(engine: &Engine, file: File) -> Result<Self> {
+        let kind = engine.kind();
+        let length = file.metadata()?.len();
+        let compiled = engine::Module::deserialize_file(engine.core(kind)?, file, length)?;
         Ok(Self::from_compiled(engine, kind, compiled))
     }
 
