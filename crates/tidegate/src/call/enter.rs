@@ -6,11 +6,12 @@
 use super::canon::Callee;
 use crate::baton::{Baton, Blocked};
 use crate::concurrent::Request;
-use anyhow::Result;
+use anyhow::{Error, Result};
 use std::future::poll_fn;
 use std::task::Poll;
 use tidegate_core::abi::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
 use tidegate_core::runtime::{Fair, InstanceId, State, TaskId, ThreadId};
+use tidegate_core::trap::Trap;
 use tidegate_engine::{Cx, EngineError, Isolate, Resume, Stack, Step};
 
 /// Core values of a call: its parameters, then its results. The one slot more is for the pointer through which results come.
@@ -46,17 +47,19 @@ impl Callee {
         match lower(cx, task, &mut entered.slots) {
             Ok(()) => Ok(entered),
             Err(error) => {
-                self.give_up(cx, &entered);
+                self.give_up(cx, &entered, &error);
                 Err(error)
             }
         }
     }
 
     /// Leaves an instance whose arguments could not be lowered. That is not the instance's fault, so that it stays usable, unless handles
-    /// that it was to borrow are in its table already, or its own `realloc` trapped.
-    fn give_up(&self, cx: &mut Cx<'_, Baton>, entered: &Entered) {
+    /// that it was to borrow are in its table already, or its own `realloc` trapped or lied.
+    fn give_up(&self, cx: &mut Cx<'_, Baton>, entered: &Entered, error: &Error) {
         let state = &mut cx.data_mut().state;
-        let usable = !state.instance(self.options.instance).poisoned
+        let lied = matches!(error.downcast_ref(), Some(Trap::BadRealloc(_)));
+        let usable = !lied
+            && !state.instance(self.options.instance).poisoned
             && state.check_borrows(entered.task).is_ok();
         if usable {
             state.finish_return(entered.task);
@@ -162,7 +165,7 @@ pub(crate) fn take_isolate(baton: &mut Baton, index: usize) -> Result<Isolate<Ba
             *isolate.data_mut() = baton.take();
             Ok(isolate)
         }
-        None => Err(tidegate_core::trap::Trap::CannotEnter.into()),
+        None => Err(Trap::CannotEnter.into()),
     }
 }
 
