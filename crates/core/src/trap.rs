@@ -45,6 +45,14 @@ pub enum Trap {
         /// The handle's index.
         index: u32,
     },
+    /// A resource was lent to the instance that implements it, which gets the representation instead of a handle, but has an `i32` for it only.
+    #[error(
+        "cannot lower a borrow: the resource's representation {rep:#x} does not fit the `i32` that it is passed as"
+    )]
+    BorrowedRep {
+        /// The representation.
+        rep: u64,
+    },
     /// A task returned while borrowed handles that it received were still alive.
     #[error("borrow handles still remain at the end of the call: {count}")]
     BorrowsRemain {

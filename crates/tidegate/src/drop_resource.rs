@@ -40,6 +40,11 @@ impl DropResource for ResourceAny {
     }
 }
 
+/// The representation of a resource that the host implements, which was made from a `u32`.
+pub(crate) fn host_rep(rep: u64) -> u32 {
+    rep as u32
+}
+
 async fn drop_handle(mut baton: Baton, resource: ResourceAny) -> (Baton, Result<()>) {
     let rep = match baton
         .state
@@ -54,10 +59,10 @@ async fn drop_handle(mut baton: Baton, resource: ResourceAny) -> (Baton, Result<
         Some(Dtor::Host(dtor)) => {
             return match &*dtor {
                 HostDtor::Sync(dtor) => {
-                    let result = dtor(&mut baton, rep);
+                    let result = dtor(&mut baton, host_rep(rep));
                     (baton, result)
                 }
-                HostDtor::Waiting(dtor) => dtor(baton, rep).await,
+                HostDtor::Waiting(dtor) => dtor(baton, host_rep(rep)).await,
             };
         }
         Some(Dtor::Guest(callee)) => callee,
@@ -67,7 +72,7 @@ async fn drop_handle(mut baton: Baton, resource: ResourceAny) -> (Baton, Result<
         Err(error) => return (baton, Err(error)),
     };
     let entered = callee.enter(&mut isolate.cx(), None, |_, _, slots| {
-        slots[0] = rep.into();
+        slots[0] = rep;
         Ok(())
     });
     let result = match entered {

@@ -101,7 +101,7 @@ fn call_edges(plan: &Plan) -> Vec<Vec<usize>> {
                 ..
             } => plan.lifts[lift.index()].instance,
             Canon::ResourceDrop(resource) => match plan.resources[resource.index()] {
-                Resource::Defined { instance } => instance,
+                Resource::Defined { instance, .. } => instance,
                 Resource::Imported(_) => continue,
             },
             _ => continue,

@@ -3,7 +3,8 @@
 use std::future::poll_fn;
 use std::task::Poll;
 use tidegate::{
-    Component, Config, Engine, EngineKind, Linker, Resource, ResourceType, Store, Strategy, Val,
+    Component, Config, DropResource as _, Engine, EngineKind, Linker, Resource, ResourceType,
+    Store, Strategy, Val,
 };
 
 fn engines() -> [Engine; 2] {
@@ -275,4 +276,74 @@ fn an_unknown_import_is_named() {
         .err()
         .unwrap();
     assert!(error.to_string().contains("`greet`"), "{error}");
+}
+
+const WIDE: &str = r#"
+(component
+  (component $maker
+    (core module $libc
+      (memory (export "memory") 1)
+      (global (export "dropped") (mut i64) (i64.const 0))
+      (func (export "dtor") (param i64) (global.set 0 (local.get 0))))
+    (core instance $libc (instantiate $libc))
+    (type $t' (resource (rep i64) (dtor (core func $libc "dtor"))))
+    (export $t "t" (type $t'))
+    (core func $new (canon resource.new $t'))
+    (core func $rep (canon resource.rep $t'))
+    (core module $m
+      (import "" "new" (func $new (param i64) (result i32)))
+      (import "" "rep" (func $rep (param i32) (result i64)))
+      (import "" "dropped" (global $dropped (mut i64)))
+      (func (export "make") (param i64) (result i32) (call $new (local.get 0)))
+      (func (export "take") (param i32) (result i64) (call $rep (local.get 0)))
+      (func (export "look") (param i32) (result i32) (local.get 0))
+      (func (export "dropped") (result i64) (global.get $dropped)))
+    (core instance $i (instantiate $m (with "" (instance
+      (export "new" (func $new))
+      (export "rep" (func $rep))
+      (export "dropped" (global $libc "dropped"))))))
+    (func (export "make") (param "rep" u64) (result (own $t)) (canon lift (core func $i "make")))
+    (func (export "take") (param "t" (own $t)) (result u64) (canon lift (core func $i "take")))
+    (func (export "look") (param "t" (borrow $t)) (result u32) (canon lift (core func $i "look")))
+    (func (export "dropped") (result u64) (canon lift (core func $i "dropped"))))
+  (instance $maker (instantiate $maker))
+  (export "maker" (instance $maker)))"#;
+
+#[test]
+fn a_resource_may_be_represented_by_64_bits() {
+    for engine in engines() {
+        let component = Component::new(&engine, WIDE).unwrap();
+        let mut store = Store::new(&engine, ());
+        let linker = Linker::new(&engine);
+        let instance = linker.instantiate(&mut store, &component).unwrap();
+        let maker = component.export_index(None, "maker");
+        let call = |store: &mut Store<()>, name: &str, argument: Option<Val>| {
+            let index = component.export_index(maker.as_ref(), name).unwrap();
+            let func = instance.get_func(&mut *store, &index).unwrap();
+            let mut results = vec![Val::Bool(false); usize::from(func.ty().0.result.is_some())];
+            func.call(store, argument.as_slice(), &mut results)
+                .map(|()| results.pop())
+        };
+        let rep = 0x1234_5678_9abc_def0;
+        let made = call(&mut store, "make", Some(Val::U64(rep))).unwrap();
+        assert_eq!(call(&mut store, "take", made).unwrap(), Some(Val::U64(rep)));
+        let Some(Val::Resource(made)) = call(&mut store, "make", Some(Val::U64(rep + 1))).unwrap()
+        else {
+            panic!("a resource is made");
+        };
+        made.resource_drop(&mut store).unwrap();
+        assert_eq!(
+            call(&mut store, "dropped", None).unwrap(),
+            Some(Val::U64(rep + 1))
+        );
+        // Its implementer gets the representation itself for a borrow, as an `i32`.
+        let small = call(&mut store, "make", Some(Val::U64(7))).unwrap();
+        assert_eq!(call(&mut store, "look", small).unwrap(), Some(Val::U32(7)));
+        let large = call(&mut store, "make", Some(Val::U64(rep))).unwrap();
+        let error = call(&mut store, "look", large).unwrap_err();
+        assert!(
+            error.to_string().contains("does not fit the `i32`"),
+            "{error}"
+        );
+    }
 }

@@ -88,7 +88,7 @@ impl<T: 'static> Lift for Resource<T> {
         let handle = src.word32()?;
         let (rep, owned) = lift_rep(cx, ty, handle)?;
         Ok(Self {
-            rep,
+            rep: host_rep(rep),
             owned,
             _marker: PhantomData,
         })
@@ -98,7 +98,7 @@ impl<T: 'static> Lift for Resource<T> {
         let handle = u32::from_le_bytes(cx.load(ptr)?);
         let (rep, owned) = lift_rep(cx, ty, handle)?;
         Ok(Self {
-            rep,
+            rep: host_rep(rep),
             owned,
             _marker: PhantomData,
         })
@@ -113,7 +113,7 @@ impl<T: 'static> Resource<T> {
                 type_name::<T>()
             );
         }
-        lower_rep(cx, ty, self.rep)
+        lower_rep(cx, ty, self.rep.into())
     }
 }
 
@@ -256,8 +256,13 @@ fn resource_index(ty: ValType) -> anyhow::Result<crate::types::ResourceIdx> {
     }
 }
 
+/// The representation of a resource that the host implements, which was made from a `u32`.
+fn host_rep(rep: u64) -> u32 {
+    rep as u32
+}
+
 /// `lift_own` or `lift_borrow`: the representation, and whether it is now owned.
-fn lift_rep(cx: &mut LiftContext<'_>, ty: ValType, handle: u32) -> anyhow::Result<(u32, bool)> {
+fn lift_rep(cx: &mut LiftContext<'_>, ty: ValType, handle: u32) -> anyhow::Result<(u64, bool)> {
     let resource = cx.resource(resource_index(ty)?)?;
     Ok(if matches!(ty, ValType::Own(_)) {
         (cx.state.lift_own(cx.instance, resource, handle)?, true)
@@ -270,7 +275,7 @@ fn lift_rep(cx: &mut LiftContext<'_>, ty: ValType, handle: u32) -> anyhow::Resul
 }
 
 /// `lower_own` or `lower_borrow`: the handle in the instance's table.
-fn lower_rep(cx: &mut LowerContext<'_>, ty: ValType, rep: u32) -> anyhow::Result<u32> {
+fn lower_rep(cx: &mut LowerContext<'_>, ty: ValType, rep: u64) -> anyhow::Result<u32> {
     let resource = cx.resource(resource_index(ty)?)?;
     let (instance, task) = (cx.instance, cx.task);
     let state = cx.state();

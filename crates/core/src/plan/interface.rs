@@ -63,6 +63,8 @@ pub enum Resource {
     Defined {
         /// The instance that implements it.
         instance: InstanceIdx,
+        /// Whether its representation is an `i64`, not an `i32`.
+        rep64: bool,
     },
 }
 

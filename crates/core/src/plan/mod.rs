@@ -31,7 +31,7 @@ pub use interface::{CoreExternType, CoreModuleType, Export, Import, ImportKind, 
 pub use limits::PlanLimits;
 pub use step::{CoreDef, ModuleDef, Step};
 
-use crate::types::Types;
+use crate::types::{ResourceIdx, Types};
 use std::ops::Range;
 use valid::Bodies;
 
@@ -93,6 +93,14 @@ impl Plan {
     pub fn of_validated(bytes: &[u8], limits: &PlanLimits) -> Result<Plan, PlanError> {
         let decoded = decode::decode(bytes, valid::features(), limits)?;
         planner::plan(bytes, decoded, limits)
+    }
+
+    /// Whether a resource type is represented by an `i64`; only who defines it knows, so it is false for imported ones.
+    pub fn rep64(&self, resource: ResourceIdx) -> bool {
+        matches!(
+            self.resources.get(resource.index()),
+            Some(Resource::Defined { rep64: true, .. })
+        )
     }
 
     fn validated(bytes: &[u8], limits: &PlanLimits, bodies: Bodies) -> Result<Plan, PlanError> {

@@ -25,8 +25,8 @@ pub(super) struct Definition {
 pub struct ResourceHandle {
     /// Its type.
     pub ty: ResourceType,
-    /// The representation: a number that means something to the implementer.
-    pub rep: u32,
+    /// The representation: a number that means something to the implementer. Of types represented by an `i32`, the high half is zero.
+    pub rep: u64,
     /// For a borrow, the task that it was lent to; `None` for an owned handle.
     pub borrow_scope: Option<TaskId>,
     /// How many borrows of it are alive.
@@ -57,7 +57,7 @@ impl State {
         &mut self,
         instance: InstanceId,
         ty: ResourceType,
-        rep: u32,
+        rep: u64,
     ) -> Result<u32, Trap> {
         let handle = ResourceHandle {
             ty,
@@ -73,16 +73,16 @@ impl State {
     /// Lowers `borrow` into a call that runs as `task`: a handle, or the representation itself if `instance` implements the type.
     ///
     /// # Errors
-    /// [`Trap::Limit`].
+    /// [`Trap::BorrowedRep`] if it is the representation and wider than the `i32` that a `borrow` is; [`Trap::Limit`].
     pub fn lower_borrow(
         &mut self,
         instance: InstanceId,
         ty: ResourceType,
-        rep: u32,
+        rep: u64,
         task: TaskId,
     ) -> Result<u32, Trap> {
         if self.implementer(ty) == Some(instance) {
-            return Ok(rep);
+            return u32::try_from(rep).map_err(|_| Trap::BorrowedRep { rep });
         }
         let handle = ResourceHandle {
             ty,
@@ -107,7 +107,7 @@ impl State {
         instance: InstanceId,
         ty: ResourceType,
         index: u32,
-    ) -> Result<u32, Trap> {
+    ) -> Result<u64, Trap> {
         let handle = self.resource(instance, ty, index)?;
         if handle.num_lends != 0 {
             return Err(Trap::ResourceLent { index });
@@ -130,7 +130,7 @@ impl State {
         ty: ResourceType,
         index: u32,
         lends: &mut Lends,
-    ) -> Result<u32, Trap> {
+    ) -> Result<u64, Trap> {
         let handle = self.resource(instance, ty, index)?;
         handle.num_lends += 1;
         let rep = handle.rep;
@@ -158,7 +158,7 @@ impl State {
         instance: InstanceId,
         ty: ResourceType,
         index: u32,
-    ) -> Result<u32, Trap> {
+    ) -> Result<u64, Trap> {
         Ok(self.resource(instance, ty, index)?.rep)
     }
 
@@ -171,7 +171,7 @@ impl State {
         instance: InstanceId,
         ty: ResourceType,
         index: u32,
-    ) -> Result<Option<u32>, Trap> {
+    ) -> Result<Option<u64>, Trap> {
         let handle = self.resource(instance, ty, index)?;
         if handle.num_lends != 0 {
             return Err(Trap::ResourceLent { index });

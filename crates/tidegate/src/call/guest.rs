@@ -488,7 +488,7 @@ pub(crate) fn call_dtor(
     cx: &mut Cx<'_, Baton>,
     caller: &CanonOptions,
     dtor: &Callee,
-    rep: u32,
+    rep: u64,
 ) -> Result<()> {
     let target = dtor.options.isolate;
     if target == caller.isolate {
@@ -500,7 +500,7 @@ pub(crate) fn call_dtor(
     result
 }
 
-fn run_dtor(cx: &mut Cx<'_, Baton>, caller: &CanonOptions, dtor: &Callee, rep: u32) -> Result<()> {
+fn run_dtor(cx: &mut Cx<'_, Baton>, caller: &CanonOptions, dtor: &Callee, rep: u64) -> Result<()> {
     let entered = enter_dtor(cx, caller, dtor, rep)?;
     dtor.run(cx, entered, |_, _, _| Ok(()))
 }
@@ -509,10 +509,10 @@ fn enter_dtor(
     cx: &mut Cx<'_, Baton>,
     caller: &CanonOptions,
     dtor: &Callee,
-    rep: u32,
+    rep: u64,
 ) -> Result<Entered> {
     dtor.enter(cx, Some(caller.instance), |_, _, slots| {
-        slots[0] = rep.into();
+        slots[0] = rep;
         Ok(())
     })
 }
@@ -523,7 +523,7 @@ pub(crate) fn call_dtor_waiting(
     slots: &mut [u64],
     caller: &CanonOptions,
     dtor: &Arc<Callee>,
-    rep: u32,
+    rep: u64,
 ) -> Result<Flow<Blocked>> {
     let target = dtor.options.isolate;
     let mut isolate = take_isolate(cx.data_mut(), target)?;

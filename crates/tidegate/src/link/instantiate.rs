@@ -85,7 +85,7 @@ impl InstanceData {
             .resources
             .iter()
             .map(|resource| match resource {
-                Resource::Defined { instance } => baton
+                Resource::Defined { instance, .. } => baton
                     .state
                     .add_resource_type(Some(instances[instance.index()])),
                 Resource::Imported(import) => match &linked.imports.resolved[import.index()] {
@@ -154,7 +154,7 @@ impl InstanceData {
         index: usize,
         dtor: Option<&CoreDef>,
     ) -> Result<()> {
-        let Resource::Defined { instance } = self.plan().resources[index] else {
+        let Resource::Defined { instance, .. } = self.plan().resources[index] else {
             bail!(bug("an imported resource type is defined"));
         };
         let dtor = match dtor {

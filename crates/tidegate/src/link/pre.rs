@@ -113,7 +113,7 @@ impl Linked {
                         _ => false,
                     };
                 }
-                Resource::Defined { instance } => instance,
+                Resource::Defined { instance, .. } => instance,
             },
             _ => return false,
         };

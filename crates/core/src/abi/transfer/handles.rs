@@ -10,8 +10,8 @@ use crate::types::{ResourceIdx, ValType};
 
 /// What was behind a handle.
 pub(super) enum Taken {
-    Own(ResourceType, u32),
-    Borrow(u32),
+    Own(ResourceType, u64),
+    Borrow(u64),
     Readable(SharedId),
     ErrorContext(ErrorContext),
 }

@@ -101,9 +101,9 @@ pub(super) fn of_canon(plan: &Plan, canon: &Canon) -> CoreFuncType {
         | Canon::ErrorContextDrop
         | Canon::WaitableSetDrop
         | Canon::ThreadResumeLater => core_type(&[I32], &[]),
-        Canon::ResourceNew(_)
-        | Canon::ResourceRep(_)
-        | Canon::SubtaskCancel { .. }
+        Canon::ResourceNew(resource) => core_type(&[pointer(plan.rep64(*resource))], &[I32]),
+        Canon::ResourceRep(resource) => core_type(&[I32], &[pointer(plan.rep64(*resource))]),
+        Canon::SubtaskCancel { .. }
         | Canon::StreamCancelRead { .. }
         | Canon::StreamCancelWrite { .. }
         | Canon::FutureCancelRead { .. }

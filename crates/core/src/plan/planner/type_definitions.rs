@@ -36,11 +36,8 @@ impl<'a> Planner<'a> {
                 scope,
             }),
             ComponentType::Resource { rep, dtor } => {
-                if *rep != wasmparser::ValType::I32 {
-                    return Err(
-                        self.unsupported("a resource type whose representation is not `i32`")
-                    );
-                }
+                // Validation allows `i32` and `i64`.
+                let rep64 = *rep == wasmparser::ValType::I64;
                 let dtor = match dtor {
                     Some(index) => {
                         let funcs = &self.scope(scope).core_funcs;
@@ -50,7 +47,9 @@ impl<'a> Planner<'a> {
                 };
                 let resource = ResourceIdx(self.plan.resources.len() as u32);
                 let instance = self.scope(scope).instance;
-                self.plan.resources.push(Resource::Defined { instance });
+                self.plan
+                    .resources
+                    .push(Resource::Defined { instance, rep64 });
                 self.plan.steps.push(Step::Resource { resource, dtor });
                 TypeItem::Resource(resource)
             }

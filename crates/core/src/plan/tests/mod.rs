@@ -152,7 +152,7 @@ fn a_resource_is_fresh_for_each_instantiation_of_its_component() {
     };
     assert_ne!(resource(0), resource(1));
     let implementer = |index: usize| match plan.resources[index] {
-        Resource::Defined { instance } => instance,
+        Resource::Defined { instance, .. } => instance,
         Resource::Imported(_) => panic!("not defined"),
     };
     assert_eq!(

@@ -91,16 +91,21 @@ fn simple(
     Some(match *canon {
         Canon::ResourceNew(index) => {
             let ty = resource(index);
+            let rep64 = options.shared.component.plan().rep64(index);
             returning(move |state, args| {
                 state.check_may_leave(instance)?;
-                Ok(state.lower_own(instance, ty, args[0] as u32)?.into())
+                // What is above an `i32` in its word means nothing.
+                let rep = if rep64 {
+                    args[0]
+                } else {
+                    args[0] & 0xffff_ffff
+                };
+                Ok(state.lower_own(instance, ty, rep)?.into())
             })
         }
         Canon::ResourceRep(index) => {
             let ty = resource(index);
-            returning(move |state, args| {
-                Ok(state.resource_rep(instance, ty, args[0] as u32)?.into())
-            })
+            returning(move |state, args| Ok(state.resource_rep(instance, ty, args[0] as u32)?))
         }
         Canon::TaskCancel => acting(move |state, _| Ok(state.task_cancel(instance).map(drop)?)),
         Canon::ContextGet { slot, .. } => returning(move |state, _| Ok(state.context_get(slot)?)),

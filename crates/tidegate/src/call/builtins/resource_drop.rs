@@ -3,6 +3,7 @@
 use super::super::canon::{CanonOptions, Dtor};
 use super::super::guest;
 use crate::baton::{Baton, Blocked};
+use crate::drop_resource::host_rep;
 use crate::link::HostDtor;
 use anyhow::Result;
 
@@ -20,7 +21,7 @@ pub(super) struct ResourceDrop {
 
 impl ResourceDrop {
     /// Removes the handle; gives the representation and the destructor to call with it, if it was owned and there is one.
-    fn remove(&self, cx: &mut Cx<'_, Baton>, handle: u32) -> Result<Option<(&Dtor, u32)>> {
+    fn remove(&self, cx: &mut Cx<'_, Baton>, handle: u32) -> Result<Option<(&Dtor, u64)>> {
         let state = &mut cx.data_mut().state;
         state.check_may_leave(self.options.instance)?;
         let rep = state.resource_drop(self.options.instance, self.ty, handle)?;
@@ -31,7 +32,7 @@ impl ResourceDrop {
         match self.remove(cx, handle)? {
             None | Some((Dtor::None, _)) => Ok(()),
             Some((Dtor::Host(dtor), rep)) => match &**dtor {
-                HostDtor::Sync(dtor) => dtor(cx.data_mut(), rep),
+                HostDtor::Sync(dtor) => dtor(cx.data_mut(), host_rep(rep)),
                 HostDtor::Waiting(_) => Err(tidegate_engine::EngineError::CannotBlock.into()),
             },
             Some((Dtor::Guest(callee), rep)) => guest::call_dtor(cx, &self.options, callee, rep),
@@ -49,9 +50,9 @@ impl ResourceDrop {
                 guest::call_dtor_waiting(cx, slots, &self.options, callee, rep)
             }
             Some((Dtor::Host(dtor), rep)) => match &**dtor {
-                HostDtor::Sync(dtor) => dtor(cx.data_mut(), rep).map(|()| Flow::Return),
+                HostDtor::Sync(dtor) => dtor(cx.data_mut(), host_rep(rep)).map(|()| Flow::Return),
                 HostDtor::Waiting(dtor) => {
-                    let mut future = dtor(cx.data_mut().take(), rep);
+                    let mut future = dtor(cx.data_mut().take(), host_rep(rep));
                     match future
                         .as_mut()
                         .poll(&mut Context::from_waker(Waker::noop()))
