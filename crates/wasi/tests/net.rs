@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tidegate_wasi::io::{Drains, InputStream, OutputStream, Readiness, StreamError, is_ready_now};
 use tidegate_wasi::net::{
-    Connection, Direction, ErrorCode, Family, OutgoingDatagram, Policy, SendError, ShutdownType,
-    TcpSocket, UdpSocket,
+    Arrival, Connection, Direction, ErrorCode, Family, Incoming, OutgoingDatagram, Policy,
+    SendError, ShutdownType, TcpSocket, UdpSocket,
 };
 
 async fn soon(readiness: Readiness) {
@@ -481,4 +481,147 @@ fn older_streams_of_a_socket_stop_working() {
     assert_eq!(receive.receive(1), Err(ErrorCode::InvalidState));
     assert_eq!(send.check_send(), Err(ErrorCode::InvalidState));
     assert!(is_ready_now(&mut receive.ready()));
+}
+
+async fn next(incoming: &Incoming) -> (TcpSocket, Connection) {
+    loop {
+        match incoming.next(&Drains::default()).unwrap() {
+            Arrival::Connection(socket, connection) => return (socket, connection),
+            Arrival::Wait(ready) => soon(ready).await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn listening_binds_by_itself_and_connections_come_after_the_socket_is_gone() {
+    for family in [Family::Ipv4, Family::Ipv6] {
+        let mut listener = TcpSocket::new(family).unwrap();
+        assert_eq!(listener.listening().err(), Some(ErrorCode::InvalidState));
+        let incoming = listener.listen(&Policy::everything()).unwrap();
+        assert!(listener.is_listening());
+        assert_eq!(
+            listener.listen(&Policy::everything()).err(),
+            Some(ErrorCode::InvalidState)
+        );
+        let mut to = loopback(family);
+        to.set_port(listener.local_address().unwrap().port());
+        drop(listener);
+        assert!(matches!(
+            incoming.next(&Drains::default()),
+            Ok(Arrival::Wait(_))
+        ));
+        let (client, _ends) = connect(to).await.unwrap();
+        let (accepted, _its_ends) = next(&incoming).await;
+        assert_eq!(accepted.remote_address(), client.local_address());
+    }
+}
+
+#[test]
+fn listening_unbound_needs_permission_to_bind() {
+    let mut listener = TcpSocket::new(Family::Ipv4).unwrap();
+    let connects_only = Policy::nothing().allow_connect("*".parse().unwrap());
+    assert_eq!(
+        listener.listen(&connects_only).err(),
+        Some(ErrorCode::AccessDenied)
+    );
+}
+
+#[tokio::test]
+async fn port_of_the_hosts_choice_can_be_bound_again_while_its_connections_end() {
+    let mut first = TcpSocket::new(Family::Ipv4).unwrap();
+    let anywhere = loopback(Family::Ipv4);
+    first.bind(&Policy::everything(), anywhere).unwrap();
+    let incoming = first.listen(&Policy::everything()).unwrap();
+    let local = first.local_address().unwrap();
+    let _client = connect(local).await.unwrap();
+    // The side that closes first keeps the port.
+    drop((next(&incoming).await, incoming, first));
+    let mut second = TcpSocket::new(Family::Ipv4).unwrap();
+    second.bind(&Policy::everything(), local).unwrap();
+    second.listen(&Policy::everything()).unwrap();
+}
+
+#[tokio::test]
+async fn dropping_the_receiving_end_shuts_it_down_where_that_is_wanted() {
+    let incoming = listener(Family::Ipv4);
+    let (_client, ends) = connect(incoming.local_address().unwrap()).await.unwrap();
+    let (server, its_ends) = next(&incoming.listening().unwrap()).await;
+    let mut other = InputStream::new(its_ends.input.closing_when_dropped());
+    assert!(!is_ready_now(&mut other.ready()));
+    drop(other);
+    // The kernel answers whatever still comes; what matters is that sending goes on.
+    let mut back = InputStream::new(ends.input);
+    let mut out = OutputStream::new(its_ends.output);
+    out.blocking_write_and_flush(b"still here").await.unwrap();
+    soon(back.ready()).await;
+    assert_eq!(back.read(99).unwrap(), b"still here");
+    drop(server);
+}
+
+#[tokio::test]
+async fn datagrams_one_at_a_time_bind_and_connect_by_themselves() {
+    for family in [Family::Ipv4, Family::Ipv6] {
+        let mut client = UdpSocket::new(family, Policy::everything()).unwrap();
+        assert_eq!(client.try_receive(), Err(ErrorCode::InvalidState));
+        assert_eq!(client.try_send(b"x", None), Err(ErrorCode::InvalidArgument));
+        assert_eq!(client.local_address(), Err(ErrorCode::InvalidState));
+        let server = bound(family);
+        let to = server.local_address().unwrap();
+        assert_eq!(server.try_receive(), Err(ErrorCode::WouldBlock));
+        client.try_send(b"one", Some(to)).unwrap();
+        assert!(client.local_address().is_ok());
+        assert!(client.remote_address().is_err());
+        soon(server.ready_to_receive()).await;
+        assert_eq!(server.try_receive().unwrap().data, b"one");
+
+        client.connect(to).unwrap();
+        let mut elsewhere = to;
+        elsewhere.set_port(to.port() ^ 1);
+        assert_eq!(
+            client.try_send(b"x", Some(elsewhere)),
+            Err(ErrorCode::InvalidArgument)
+        );
+        soon(client.ready_to_send()).await;
+        client.try_send(b"two", None).unwrap();
+        client.try_send(b"three", Some(to)).unwrap();
+        for data in [&b"two"[..], b"three"] {
+            soon(server.ready_to_receive()).await;
+            let datagram = server.try_receive().unwrap();
+            assert_eq!(datagram.data, data);
+            assert_eq!(datagram.remote, client.local_address().unwrap());
+        }
+    }
+}
+
+#[test]
+fn leaving_a_peer_keeps_the_port() {
+    let mut socket = UdpSocket::new(Family::Ipv4, Policy::everything()).unwrap();
+    assert_eq!(socket.disconnect(), Err(ErrorCode::InvalidState));
+    socket.connect("127.0.0.1:9".parse().unwrap()).unwrap();
+    let port = socket.local_address().unwrap().port();
+    assert_ne!(port, 0);
+    socket.connect("127.0.0.1:10".parse().unwrap()).unwrap();
+    assert_eq!(socket.remote_address(), Ok("127.0.0.1:10".parse().unwrap()));
+    assert_eq!(socket.local_address().unwrap().port(), port);
+    socket.disconnect().unwrap();
+    assert_eq!(socket.local_address().unwrap().port(), port);
+    assert!(socket.remote_address().is_err());
+    let _streams = socket.stream(Some("127.0.0.1:9".parse().unwrap())).unwrap();
+    let _streams = socket.stream(None).unwrap();
+    assert_eq!(socket.local_address().unwrap().port(), port);
+}
+
+#[test]
+fn policy_decides_about_single_datagrams_before_anything_is_bound() {
+    let policy = Policy::nothing().allow_connect("127.0.0.1:9".parse().unwrap());
+    let mut socket = UdpSocket::new(Family::Ipv4, policy).unwrap();
+    let forbidden = "127.0.0.1:10".parse().unwrap();
+    assert_eq!(
+        socket.try_send(b"x", Some(forbidden)),
+        Err(ErrorCode::AccessDenied)
+    );
+    assert_eq!(socket.connect(forbidden), Err(ErrorCode::AccessDenied));
+    assert!(socket.local_address().is_err());
+    let allowed = "127.0.0.1:9".parse().unwrap();
+    socket.try_send(b"x", Some(allowed)).unwrap();
 }

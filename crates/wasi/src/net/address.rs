@@ -1,6 +1,6 @@
 //! Which addresses make sense where.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::ErrorCode;
 
@@ -19,6 +19,15 @@ impl Family {
         match address {
             IpAddr::V4(_) => Self::Ipv4,
             IpAddr::V6(_) => Self::Ipv6,
+        }
+    }
+
+    /// Every address of this host, and a port of its choice: what a socket is bound to that was not
+    /// told.
+    pub(super) fn any_address(self) -> SocketAddr {
+        match self {
+            Self::Ipv4 => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            Self::Ipv6 => (Ipv6Addr::UNSPECIFIED, 0).into(),
         }
     }
 

@@ -54,6 +54,9 @@ pub enum ErrorCode {
     /// Nobody listens there.
     #[error("connection refused")]
     ConnectionRefused,
+    /// The connection takes no more.
+    #[error("connection broken")]
+    ConnectionBroken,
     /// The other side reset the connection.
     #[error("connection reset")]
     ConnectionReset,
@@ -86,7 +89,8 @@ impl From<Errno> for ErrorCode {
             Errno::NOMEM | Errno::NOBUFS => Self::OutOfMemory,
             Errno::TIMEDOUT => Self::Timeout,
             Errno::ALREADY | Errno::INPROGRESS => Self::ConcurrencyConflict,
-            Errno::NOTCONN | Errno::ISCONN | Errno::PIPE => Self::InvalidState,
+            Errno::NOTCONN | Errno::ISCONN => Self::InvalidState,
+            Errno::PIPE => Self::ConnectionBroken,
             Errno::MFILE | Errno::NFILE => Self::NewSocketLimit,
             Errno::ADDRNOTAVAIL => Self::AddressNotBindable,
             Errno::ADDRINUSE => Self::AddressInUse,
@@ -108,14 +112,12 @@ impl ErrorCode {
         if let Some(code) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
             return Some(*code);
         }
-        let errno = Errno::from_io_error(error)?;
-        match errno {
-            // The other side is gone, and a write found out.
-            Errno::PIPE => Some(Self::ConnectionReset),
-            _ => match Self::from(errno) {
-                Self::Unknown => None,
-                code => Some(code),
-            },
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Some(Self::ConnectionBroken);
+        }
+        match Self::from(Errno::from_io_error(error)?) {
+            Self::Unknown => None,
+            code => Some(code),
         }
     }
 }

@@ -4,18 +4,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, sockopt};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use super::address::check_unicast;
-use super::{ErrorCode, Family, Policy, SocketOptions};
-use crate::io::{
-    Descriptor, Direction, Drains, FdOutput, Input, Kind, Output, Read, Readiness, SharedOutput,
-    Write, ready_now,
-};
+use super::connection::ReceiveSide;
+use super::{Connection, ErrorCode, Family, Incoming, Policy, SocketOptions};
+use crate::io::{Descriptor, Direction, Drains, Readiness, SharedOutput, ready_now};
 
 /// A TCP socket.
 ///
@@ -39,18 +36,10 @@ enum State {
     ConnectInProgress,
     Connected {
         output: SharedOutput,
-        receive_closed: Arc<AtomicBool>,
+        receive: ReceiveSide,
     },
     /// A failed connection attempt: nothing is left to do but drop the socket.
     Closed,
-}
-
-/// The two ends of a connection.
-pub struct Connection {
-    /// What the other side sends.
-    pub input: Box<dyn Input>,
-    /// What the other side receives.
-    pub output: SharedOutput,
 }
 
 /// Which directions to shut down.
@@ -107,11 +96,36 @@ impl TcpSocket {
         check_unicast(&local)?;
         policy.check_bind_tcp(&local)?;
         // A server that was restarted must not wait for its old connections to time out. With port
-        // 0 the option would let the kernel pick a port that is in use.
+        // 0 the option would let the kernel pick a port that is in use; but it must be there before
+        // the first connection, which inherits it and keeps the port.
         sockopt::set_socket_reuseaddr(&self.fd, local.port() != 0)?;
         rustix::net::bind(&self.fd, &local).map_err(bind_error)?;
+        sockopt::set_socket_reuseaddr(&self.fd, true)?;
         self.state = State::BindInProgress;
         Ok(())
+    }
+
+    /// Binds to `local` and finishes that, as WASI 0.3 has it.
+    ///
+    /// # Errors
+    /// As [`start_bind`](Self::start_bind).
+    pub fn bind(&mut self, policy: &Policy, local: SocketAddr) -> Result<(), ErrorCode> {
+        self.start_bind(policy, local)?;
+        self.finish_bind()
+    }
+
+    /// Listens, on a port of the host's choice unless bound, and gives the connections that arrive.
+    ///
+    /// # Errors
+    /// `InvalidState` when connected, connecting, listening or closed; `AddressInUse`;
+    /// `AccessDenied` when it is not bound and may not be.
+    pub fn listen(&mut self, policy: &Policy) -> Result<Incoming, ErrorCode> {
+        if matches!(self.state, State::Unbound) {
+            self.bind(policy, self.family.any_address())?;
+        }
+        self.start_listen()?;
+        self.finish_listen()?;
+        self.listening()
     }
 
     /// Finishes binding.
@@ -218,35 +232,42 @@ impl TcpSocket {
         if !matches!(self.state, State::Listening) {
             return Err(ErrorCode::InvalidState);
         }
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let fd = loop {
-            match rustix::net::accept_with(&self.fd, flags) {
-                Err(Errno::INTR) => {}
-                answer => break answer?,
-            }
-        };
-        // The kernel hands the listener's options on.
-        let mut socket = Self::from_fd(fd, self.family, State::Unbound);
+        self.incoming().accept(drains)
+    }
+
+    /// The connections that arrive, once it listens.
+    ///
+    /// # Errors
+    /// `InvalidState` unless listening.
+    pub fn listening(&self) -> Result<Incoming, ErrorCode> {
+        match self.state {
+            State::Listening => Ok(self.incoming()),
+            _ => Err(ErrorCode::InvalidState),
+        }
+    }
+
+    fn incoming(&self) -> Incoming {
+        Incoming {
+            fd: Arc::clone(&self.fd),
+            descriptor: Arc::clone(&self.descriptor),
+            family: self.family,
+        }
+    }
+
+    /// A connection that a listener of `family` accepted. The kernel hands the listener's options on.
+    pub(super) fn accepted(fd: OwnedFd, family: Family, drains: &Drains) -> (Self, Connection) {
+        let mut socket = Self::from_fd(fd, family, State::Unbound);
         let connection = socket.connected(drains);
-        Ok((socket, connection))
+        (socket, connection)
     }
 
     fn connected(&mut self, drains: &Drains) -> Connection {
-        let receive_closed = Arc::new(AtomicBool::new(false));
-        let input = TcpInput {
-            descriptor: Arc::clone(&self.descriptor),
-            closed: Arc::clone(&receive_closed),
-        };
-        let output = TcpOutput(FdOutput::from_descriptor(Arc::clone(&self.descriptor)));
-        let output = SharedOutput::new(output).counted_by(drains);
+        let connection = Connection::new(&self.descriptor, &self.fd, drains);
         self.state = State::Connected {
-            output: output.clone(),
-            receive_closed,
+            output: connection.output.clone(),
+            receive: connection.input.side(),
         };
-        Connection {
-            input: Box::new(input),
-            output,
-        }
+        connection
     }
 
     /// The address this socket is bound to.
@@ -396,18 +417,11 @@ impl TcpSocket {
     /// # Errors
     /// `InvalidState` unless connected.
     pub fn shutdown(&mut self, which: ShutdownType) -> Result<(), ErrorCode> {
-        let State::Connected {
-            output,
-            receive_closed,
-        } = &self.state
-        else {
+        let State::Connected { output, receive } = &self.state else {
             return Err(ErrorCode::InvalidState);
         };
-        if matches!(which, ShutdownType::Receive | ShutdownType::Both)
-            && !receive_closed.swap(true, Ordering::AcqRel)
-        {
-            // Wakes whoever waits for bytes; a connection that is gone already has nobody waiting.
-            let _ = rustix::net::shutdown(&self.fd, Shutdown::Read);
+        if matches!(which, ShutdownType::Receive | ShutdownType::Both) {
+            receive.close();
         }
         if matches!(which, ShutdownType::Send | ShutdownType::Both) {
             output.close();
@@ -423,61 +437,6 @@ impl TcpSocket {
             State::Listening => self.descriptor.ready(Direction::Read),
             _ => ready_now(),
         }
-    }
-}
-
-/// The receiving direction of a connection.
-struct TcpInput {
-    descriptor: Arc<Descriptor>,
-    /// Shut down: what the kernel still holds is not wanted any more.
-    closed: Arc<AtomicBool>,
-}
-
-impl Input for TcpInput {
-    fn try_read(&mut self, buf: &mut [u8]) -> Read {
-        if self.closed.load(Ordering::Acquire) {
-            return Read::Closed;
-        }
-        self.descriptor.try_read(buf)
-    }
-
-    fn try_read_vec(&mut self, max: usize) -> (Vec<u8>, Read) {
-        if self.closed.load(Ordering::Acquire) {
-            return (Vec::new(), Read::Closed);
-        }
-        self.descriptor.try_read_vec(max)
-    }
-
-    fn ready(&mut self) -> Readiness {
-        if self.closed.load(Ordering::Acquire) {
-            return ready_now();
-        }
-        self.descriptor.ready(Direction::Read)
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::Socket
-    }
-}
-
-/// The sending direction of a connection. Closing it sends the end.
-struct TcpOutput(FdOutput);
-
-impl Output for TcpOutput {
-    fn try_write(&mut self, bytes: &[u8]) -> Write {
-        self.0.try_write(bytes)
-    }
-
-    fn ready(&mut self) -> Readiness {
-        self.0.ready()
-    }
-
-    fn close(&mut self) {
-        let _ = rustix::net::shutdown(&self.0, Shutdown::Write);
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::Socket
     }
 }
 

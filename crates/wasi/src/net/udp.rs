@@ -1,4 +1,4 @@
-//! UDP sockets and their datagram streams.
+//! UDP sockets.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -7,16 +7,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketType};
-use thiserror::Error;
 
+use super::datagrams::{self, Datagram, IncomingDatagrams, OutgoingDatagrams};
 use super::tcp::{bind_error, local_address, open};
 use super::{ErrorCode, Family, Policy, SocketOptions};
 use crate::io::{Descriptor, Direction, Readiness, ready_now};
 
-/// The most datagrams moved by one call.
-const BATCH: usize = 16;
 /// No datagram is longer, in bytes.
 const LONGEST: usize = 65_535;
+/// How many datagrams that nobody wants are passed over at once.
+const UNWANTED: usize = 16;
 
 /// A UDP socket.
 pub struct UdpSocket {
@@ -27,50 +27,21 @@ pub struct UdpSocket {
 enum State {
     Unbound,
     BindInProgress,
-    Bound { remote: Option<SocketAddr> },
+    Bound {
+        /// What it was bound to, with the port the host chose.
+        local: SocketAddr,
+        remote: Option<SocketAddr>,
+    },
 }
 
-struct Shared {
+/// A socket of the operating system, as whoever sends and receives needs it.
+pub(super) struct Shared {
     fd: Arc<OwnedFd>,
     descriptor: Arc<Descriptor>,
     family: Family,
     policy: Policy,
     /// Which pair of streams is the newest; older ones work no more.
     generation: AtomicU64,
-}
-
-/// A datagram that arrived.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Datagram {
-    /// Its bytes.
-    pub data: Vec<u8>,
-    /// Where it came from.
-    pub remote: SocketAddr,
-}
-
-/// A datagram to be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutgoingDatagram {
-    /// Its bytes.
-    pub data: Vec<u8>,
-    /// Where it goes; may be left out where the stream has a remote address.
-    pub remote: Option<SocketAddr>,
-}
-
-/// Why datagrams were not sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum SendError {
-    /// The network's reason.
-    #[error(transparent)]
-    Code(#[from] ErrorCode),
-    /// The guest broke a rule of the interface, which is a trap.
-    #[error("{count} datagrams to send where `check-send` permitted {permit}")]
-    BeyondPermit {
-        /// The datagrams that were to be sent.
-        count: u64,
-        /// The datagrams that were permitted.
-        permit: u64,
-    },
 }
 
 impl UdpSocket {
@@ -117,11 +88,124 @@ impl UdpSocket {
     pub fn finish_bind(&mut self) -> Result<(), ErrorCode> {
         match self.state {
             State::BindInProgress => {
-                self.state = State::Bound { remote: None };
+                self.state = State::Bound {
+                    local: local_address(&self.shared.fd)?,
+                    remote: None,
+                };
                 Ok(())
             }
             _ => Err(ErrorCode::NotInProgress),
         }
+    }
+
+    /// Binds to `local` and finishes that, as WASI 0.3 has it.
+    ///
+    /// # Errors
+    /// As [`start_bind`](Self::start_bind).
+    pub fn bind(&mut self, local: SocketAddr) -> Result<(), ErrorCode> {
+        self.start_bind(local)?;
+        self.finish_bind()
+    }
+
+    /// Binds to a port of the host's choice, unless it is bound.
+    fn bind_implicitly(&mut self) -> Result<(), ErrorCode> {
+        match self.state {
+            State::Unbound => self.bind(self.shared.family.any_address()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes `remote` the one peer, instead of the one before; binds the socket unless it is bound.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an address of the wrong family, mapped, unspecified or with port 0;
+    /// `AccessDenied`; `AddressInUse`; `RemoteUnreachable`.
+    pub fn connect(&mut self, remote: SocketAddr) -> Result<(), ErrorCode> {
+        self.shared.family.check_remote(&remote)?;
+        self.shared.policy.check_connect(&remote)?;
+        self.bind_implicitly()?;
+        self.set_remote(Some(remote))
+    }
+
+    /// Leaves the peer: from now on the socket hears from all, and sends to all, that it may.
+    ///
+    /// # Errors
+    /// `InvalidState` without one.
+    pub fn disconnect(&mut self) -> Result<(), ErrorCode> {
+        self.remote_address()?;
+        self.set_remote(None)
+    }
+
+    fn set_remote(&mut self, remote: Option<SocketAddr>) -> Result<(), ErrorCode> {
+        let State::Bound {
+            local,
+            remote: current,
+        } = &mut self.state
+        else {
+            return Err(ErrorCode::InvalidState);
+        };
+        let fd = &self.shared.fd;
+        if current.take().is_some() {
+            rustix::net::connect_unspec(fd)?;
+            // The kernel takes a port back that it chose itself.
+            if local_address(fd)?.port() != local.port() {
+                rustix::net::bind(fd, local).map_err(bind_error)?;
+            }
+        }
+        if let Some(remote) = &remote {
+            rustix::net::connect(fd, remote)?;
+        }
+        *current = remote;
+        Ok(())
+    }
+
+    /// Sends one datagram without waiting, to the one peer or to `remote`; binds the socket unless
+    /// it is bound.
+    ///
+    /// # Errors
+    /// `WouldBlock`, and [`ready_to_send`](Self::ready_to_send) tells when to try again;
+    /// `InvalidArgument` for an address that does not fit, or none where one is needed;
+    /// `AccessDenied`; `DatagramTooLarge`; `ConnectionRefused`; `RemoteUnreachable`.
+    pub fn try_send(&mut self, data: &[u8], remote: Option<SocketAddr>) -> Result<(), ErrorCode> {
+        // What makes no sense, or is not allowed, leaves the socket as it was.
+        if let Some(remote) = &remote {
+            self.shared.family.check_remote(remote)?;
+            self.shared.policy.check_connect(remote)?;
+        } else if self.remote_address().is_err() {
+            return Err(ErrorCode::InvalidArgument);
+        }
+        self.bind_implicitly()?;
+        self.shared.send(self.remote_address().ok(), data, remote)
+    }
+
+    /// Receives one datagram without waiting.
+    ///
+    /// # Errors
+    /// `InvalidState` unless bound; `WouldBlock`, and
+    /// [`ready_to_receive`](Self::ready_to_receive) tells when to try again; `ConnectionRefused`
+    /// and `RemoteUnreachable` when the network reports so about something that was sent.
+    pub fn try_receive(&self) -> Result<Datagram, ErrorCode> {
+        let State::Bound { remote, .. } = self.state else {
+            return Err(ErrorCode::InvalidState);
+        };
+        // A flood of unwanted datagrams must not hold the thread: there are more after the next wait.
+        let mut buf = Vec::new();
+        for _ in 0..UNWANTED {
+            if let Some(datagram) = self.shared.receive(remote, &mut buf)? {
+                return Ok(datagram);
+            }
+        }
+        Err(ErrorCode::WouldBlock)
+    }
+
+    /// Done once [`try_send`](Self::try_send) would not answer `WouldBlock`.
+    pub fn ready_to_send(&self) -> Readiness {
+        self.shared.ready(Direction::Write)
+    }
+
+    /// Done once there is something to receive.
+    pub fn ready_to_receive(&self) -> Readiness {
+        self.shared.ready(Direction::Read)
     }
 
     /// A new pair of streams, for one peer or for all; the previous pair works no more.
@@ -133,33 +217,15 @@ impl UdpSocket {
         &mut self,
         remote: Option<SocketAddr>,
     ) -> Result<(IncomingDatagrams, OutgoingDatagrams), ErrorCode> {
-        let State::Bound { remote: previous } = &mut self.state else {
+        if !matches!(self.state, State::Bound { .. }) {
             return Err(ErrorCode::InvalidState);
-        };
+        }
         if let Some(remote) = &remote {
             self.shared.family.check_remote(remote)?;
             self.shared.policy.check_connect(remote)?;
         }
-        if previous.take().is_some() {
-            rustix::net::connect_unspec(&self.shared.fd)?;
-        }
-        if let Some(remote) = &remote {
-            rustix::net::connect(&self.shared.fd, remote)?;
-        }
-        *previous = remote;
-        let generation = self.shared.generation.fetch_add(1, Ordering::AcqRel) + 1;
-        let half = Half {
-            shared: Arc::clone(&self.shared),
-            remote,
-            generation,
-        };
-        Ok((
-            IncomingDatagrams {
-                half: half.clone(),
-                pending: None,
-            },
-            OutgoingDatagrams { half, permit: 0 },
-        ))
+        self.set_remote(remote)?;
+        Ok(datagrams::pair(&self.shared, remote))
     }
 
     /// The address this socket is bound to.
@@ -181,6 +247,7 @@ impl UdpSocket {
         match self.state {
             State::Bound {
                 remote: Some(remote),
+                ..
             } => Ok(remote),
             _ => Err(ErrorCode::InvalidState),
         }
@@ -205,177 +272,84 @@ impl UdpSocket {
     }
 }
 
-/// What the two streams of a pair have in common.
-#[derive(Clone)]
-struct Half {
-    shared: Arc<Shared>,
-    remote: Option<SocketAddr>,
-    generation: u64,
-}
-
-impl Half {
-    fn check_current(&self) -> Result<(), ErrorCode> {
-        if self.shared.generation.load(Ordering::Acquire) == self.generation {
-            Ok(())
-        } else {
-            Err(ErrorCode::InvalidState)
-        }
+impl Shared {
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
-    fn ready(&self, direction: Direction) -> Readiness {
-        if self.check_current().is_err() {
-            return ready_now();
-        }
-        self.shared.descriptor.ready(direction)
+    pub(super) fn next_generation(&self) -> u64 {
+        self.generation.fetch_add(1, Ordering::AcqRel) + 1
     }
-}
 
-/// The datagrams that arrive.
-pub struct IncomingDatagrams {
-    half: Half,
-    /// An error that came after datagrams, which were returned first.
-    pending: Option<ErrorCode>,
-}
+    pub(super) fn is_ready_to_send(&self) -> bool {
+        self.descriptor.is_ready(Direction::Write)
+    }
 
-impl IncomingDatagrams {
-    /// Receives what is there, at most `max` datagrams.
-    ///
-    /// # Errors
-    /// `InvalidState` when there is a newer pair of streams; `ConnectionRefused` and
-    /// `RemoteUnreachable` when the network reports so about something that was sent.
-    pub fn receive(&mut self, max: u64) -> Result<Vec<Datagram>, ErrorCode> {
-        self.half.check_current()?;
-        let max = usize::try_from(max).unwrap_or(usize::MAX).min(BATCH);
-        let mut received = Vec::new();
-        if max == 0 {
-            return Ok(received);
-        }
-        if let Some(code) = self.pending.take() {
-            return Err(code);
-        }
-        let local = local_address(&self.half.shared.fd)?;
-        let mut buf = vec![0; LONGEST];
-        // Unwanted datagrams count too, so that a flood of them cannot hold the thread.
-        for _ in 0..max {
-            match rustix::net::recvfrom(&self.half.shared.fd, &mut buf[..], RecvFlags::DONTWAIT) {
-                Ok((_, len, from)) => {
-                    let from = from.and_then(|address| SocketAddr::try_from(address).ok());
-                    let Some(remote) = from.filter(|from| self.wants(&local, from)) else {
-                        continue;
-                    };
-                    received.push(Datagram {
-                        data: buf[..len].to_vec(),
-                        remote,
-                    });
-                }
+    pub(super) fn ready(&self, direction: Direction) -> Readiness {
+        self.descriptor.ready(direction)
+    }
+
+    /// Receives a datagram by way of `buf`; `None` for one that is not wanted.
+    pub(super) fn receive(
+        &self,
+        peer: Option<SocketAddr>,
+        buf: &mut Vec<u8>,
+    ) -> Result<Option<Datagram>, ErrorCode> {
+        buf.resize(LONGEST, 0);
+        let (len, from) = loop {
+            match rustix::net::recvfrom(&self.fd, &mut buf[..], RecvFlags::DONTWAIT) {
+                Ok((_, len, from)) => break (len, from),
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => break,
-                Err(errno) if received.is_empty() => return Err(errno.into()),
-                Err(errno) => {
-                    self.pending = Some(errno.into());
-                    break;
-                }
+                Err(errno) => return Err(errno.into()),
             }
+        };
+        let Some(remote) = from.and_then(|from| SocketAddr::try_from(from).ok()) else {
+            return Ok(None);
+        };
+        if !self.wants(peer, &remote)? {
+            return Ok(None);
         }
-        Ok(received)
+        Ok(Some(Datagram {
+            data: buf[..len].to_vec(),
+            remote,
+        }))
     }
 
     /// Datagrams that arrived before the socket got its one peer may be from others.
-    fn wants(&self, local: &SocketAddr, from: &SocketAddr) -> bool {
-        match &self.half.remote {
-            Some(remote) => remote.ip() == from.ip() && remote.port() == from.port(),
-            None => self.half.shared.policy.may_receive(local, from),
+    fn wants(&self, peer: Option<SocketAddr>, from: &SocketAddr) -> Result<bool, ErrorCode> {
+        match peer {
+            Some(peer) => Ok(peer.ip() == from.ip() && peer.port() == from.port()),
+            None => Ok(self.policy.may_receive(&local_address(&self.fd)?, from)),
         }
     }
 
-    /// Done once there is something to receive.
-    pub fn ready(&self) -> Readiness {
-        if self.pending.is_some() {
-            return ready_now();
-        }
-        self.half.ready(Direction::Read)
-    }
-}
-
-/// Where datagrams are sent.
-pub struct OutgoingDatagrams {
-    half: Half,
-    permit: u64,
-}
-
-impl OutgoingDatagrams {
-    /// How many datagrams the next [`send`](Self::send) may hold; 0 for none now.
-    ///
-    /// # Errors
-    /// `InvalidState` when there is a newer pair of streams.
-    pub fn check_send(&mut self) -> Result<u64, ErrorCode> {
-        self.half.check_current()?;
-        self.permit = if self.half.shared.descriptor.is_ready(Direction::Write) {
-            BATCH as u64
-        } else {
-            0
-        };
-        Ok(self.permit)
-    }
-
-    /// Sends datagrams in order, and says how many were sent.
-    ///
-    /// # Errors
-    /// [`SendError::BeyondPermit`]; otherwise the reason why the first one was not sent, such as
-    /// `InvalidArgument` for an address that does not fit, `AccessDenied`, `DatagramTooLarge`.
-    pub fn send(&mut self, datagrams: &[OutgoingDatagram]) -> Result<u64, SendError> {
-        let count = datagrams.len() as u64;
-        if count == 0 {
-            return Ok(0);
-        }
-        if count > self.permit {
-            return Err(SendError::BeyondPermit {
-                count,
-                permit: self.permit,
-            });
-        }
-        self.permit -= count;
-        self.half.check_current()?;
-        let mut sent = 0;
-        for datagram in datagrams {
-            match self.send_one(datagram) {
-                Ok(()) => sent += 1,
-                Err(ErrorCode::WouldBlock) => break,
-                Err(code) if sent == 0 => return Err(code.into()),
-                Err(_) => break,
-            }
-        }
-        Ok(sent)
-    }
-
-    fn send_one(&self, datagram: &OutgoingDatagram) -> Result<(), ErrorCode> {
-        let Half { shared, remote, .. } = &self.half;
+    /// Sends a datagram, to the one peer or to `to`.
+    pub(super) fn send(
+        &self,
+        peer: Option<SocketAddr>,
+        data: &[u8],
+        to: Option<SocketAddr>,
+    ) -> Result<(), ErrorCode> {
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        let data = &datagram.data[..];
-        let to = match (remote, &datagram.remote) {
+        let to = match (peer, to) {
             (Some(_), None) => None,
             (Some(peer), Some(to)) if peer == to => None,
             (Some(_), Some(_)) | (None, None) => return Err(ErrorCode::InvalidArgument),
             (None, Some(to)) => {
-                shared.family.check_remote(to)?;
-                shared.policy.check_connect(to)?;
+                self.family.check_remote(&to)?;
+                self.policy.check_connect(&to)?;
                 Some(to)
             }
         };
         loop {
-            let answer = match to {
-                Some(to) => rustix::net::sendto(&shared.fd, data, flags, to),
-                None => rustix::net::send(&shared.fd, data, flags),
+            let answer = match &to {
+                Some(to) => rustix::net::sendto(&self.fd, data, flags, to),
+                None => rustix::net::send(&self.fd, data, flags),
             };
             match answer {
                 Err(Errno::INTR) => {}
                 answer => return answer.map(drop).map_err(ErrorCode::from),
             }
         }
-    }
-
-    /// Done once [`check_send`](Self::check_send) would answer anything but 0.
-    pub fn ready(&self) -> Readiness {
-        self.half.ready(Direction::Write)
     }
 }

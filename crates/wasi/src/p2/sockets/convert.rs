@@ -24,7 +24,8 @@ impl From<ErrorCode> for network::ErrorCode {
             ErrorCode::AddressInUse => Self::AddressInUse,
             ErrorCode::RemoteUnreachable => Self::RemoteUnreachable,
             ErrorCode::ConnectionRefused => Self::ConnectionRefused,
-            ErrorCode::ConnectionReset => Self::ConnectionReset,
+            // 0.2 has no word for a write that found out.
+            ErrorCode::ConnectionBroken | ErrorCode::ConnectionReset => Self::ConnectionReset,
             ErrorCode::ConnectionAborted => Self::ConnectionAborted,
             ErrorCode::DatagramTooLarge => Self::DatagramTooLarge,
             ErrorCode::NameUnresolvable => Self::NameUnresolvable,
