@@ -45,6 +45,7 @@ pub use tidegate_core::abi::{
     ComponentType, Lift, LiftParams, LiftResult, Lower, LowerParams, LowerResult, Resource,
     ResourceAny, Val,
 };
+pub use tidegate_core::runtime::Limits as ConcurrencyLimits;
 pub use tidegate_core::trap::Trap as AbiTrap;
 pub use tidegate_engine::{Backtrace, Frame, Trap, TrapCode};
 pub use typed_func::TypedFunc;

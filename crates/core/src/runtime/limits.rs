@@ -3,7 +3,7 @@
 use crate::trap::Trap;
 
 /// The limits of a store. Exceeding one is a trap that names the limit and the option which raises it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
     /// Handles in the table of one instance; an entry takes about 40 bytes. 1,000,000 unless set; at most 2^28 - 1.

@@ -1,0 +1,120 @@
+;; Takes as much of everything as it is told to.
+(component
+  (component $sleeper
+    (core func $set-new (canon waitable-set.new))
+    (core module $m
+      (import "" "set-new" (func $set-new (result i32)))
+      (global $set (mut i32) (i32.const 0))
+      ;; Waits for nothing, and for ever.
+      (func (export "sleep") (result i32)
+        (if (i32.eqz (global.get $set)) (then (global.set $set (call $set-new))))
+        (i32.or (i32.const 2) (i32.shl (global.get $set) (i32.const 4))))
+      (func (export "woken") (param i32 i32 i32) (result i32) unreachable))
+    (core instance $m (instantiate $m (with "" (instance (export "set-new" (func $set-new))))))
+    (func (export "sleep") async (canon lift (core func $m "sleep") async (callback (func $m "woken")))))
+  (instance $sleeper (instantiate $sleeper))
+
+  (component $greedy
+    (import "sleep" (func $sleep async))
+    (core module $libc (memory (export "memory") 1) (table (export "table") 1 funcref))
+    (core instance $libc (instantiate $libc))
+    (type $stream (stream u8))
+    (type $future (future u8))
+    (type $resource (resource (rep i32)))
+
+    (core func $stream-new (canon stream.new $stream))
+    (core func $stream-drop-readable (canon stream.drop-readable $stream))
+    (core func $stream-drop-writable (canon stream.drop-writable $stream))
+    (core func $future-new (canon future.new $future))
+    (core func $set-new (canon waitable-set.new))
+    (core func $set-drop (canon waitable-set.drop))
+    (core func $join (canon waitable.join))
+    (core func $resource-new (canon resource.new $resource))
+    (core func $resource-drop (canon resource.drop $resource))
+    (core func $sleep-lowered (canon lower (func $sleep) async))
+    (core func $read (canon stream.read $stream async (memory $libc "memory")))
+
+    (core module $m
+      (import "" "stream-new" (func $stream-new (result i64)))
+      (import "" "stream-drop-readable" (func $stream-drop-readable (param i32)))
+      (import "" "stream-drop-writable" (func $stream-drop-writable (param i32)))
+      (import "" "future-new" (func $future-new (result i64)))
+      (import "" "set-new" (func $set-new (result i32)))
+      (import "" "set-drop" (func $set-drop (param i32)))
+      (import "" "join" (func $join (param i32 i32)))
+      (import "" "resource-new" (func $resource-new (param i32) (result i32)))
+      (import "" "resource-drop" (func $resource-drop (param i32)))
+      (import "" "sleep" (func $sleep (result i32)))
+      (import "" "read" (func $read (param i32 i32 i32) (result i32)))
+      (func (export "streams") (param $n i32)
+        (loop $more
+          (drop (call $stream-new))
+          (br_if $more (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+      (func (export "futures") (param $n i32)
+        (loop $more
+          (drop (call $future-new))
+          (br_if $more (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+      (func (export "sets") (param $n i32)
+        (loop $more
+          (drop (call $set-new))
+          (br_if $more (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+      (func (export "handles") (param $n i32)
+        (loop $more
+          (drop (call $resource-new (i32.const 7)))
+          (br_if $more (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+      (func (export "tasks") (param $n i32)
+        (loop $more
+          ;; It has started, and waits.
+          (if (i32.ne (i32.and (call $sleep) (i32.const 15)) (i32.const 1)) (then unreachable))
+          (br_if $more (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+      ;; Makes and drops in an order of its own: every round one stream, joined to a set and left, and one resource.
+      (func (export "churn") (param $n i32)
+        (local $ends i64) (local $set i32) (local $resource i32)
+        (local.set $set (call $set-new))
+        (loop $more
+          (local.set $ends (call $stream-new))
+          (local.set $resource (call $resource-new (local.get $n)))
+          (call $join (i32.wrap_i64 (local.get $ends)) (local.get $set))
+          (if (i32.and (local.get $n) (i32.const 1))
+            (then
+              (call $stream-drop-writable (i32.wrap_i64 (i64.shr_u (local.get $ends) (i64.const 32))))
+              (call $resource-drop (local.get $resource))
+              (call $join (i32.wrap_i64 (local.get $ends)) (i32.const 0))
+              (call $stream-drop-readable (i32.wrap_i64 (local.get $ends))))
+            (else
+              (call $stream-drop-readable (i32.wrap_i64 (local.get $ends)))
+              (call $stream-drop-writable (i32.wrap_i64 (i64.shr_u (local.get $ends) (i64.const 32))))
+              (call $resource-drop (local.get $resource))))
+          (br_if $more (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+        (call $set-drop (local.get $set)))
+      ;; Reads into a buffer of so many bytes.
+      (func (export "buffer") (param $length i32)
+        (drop (call $read (i32.wrap_i64 (call $stream-new)) (i32.const 0) (local.get $length)))))
+    (core instance $m (instantiate $m (with "" (instance
+      (export "stream-new" (func $stream-new))
+      (export "stream-drop-readable" (func $stream-drop-readable))
+      (export "stream-drop-writable" (func $stream-drop-writable))
+      (export "future-new" (func $future-new))
+      (export "set-new" (func $set-new))
+      (export "set-drop" (func $set-drop))
+      (export "join" (func $join))
+      (export "resource-new" (func $resource-new))
+      (export "resource-drop" (func $resource-drop))
+      (export "sleep" (func $sleep-lowered))
+      (export "read" (func $read))))))
+
+    (func (export "streams") (param "n" u32) (canon lift (core func $m "streams")))
+    (func (export "futures") (param "n" u32) (canon lift (core func $m "futures")))
+    (func (export "sets") (param "n" u32) (canon lift (core func $m "sets")))
+    (func (export "handles") (param "n" u32) (canon lift (core func $m "handles")))
+    (func (export "tasks") (param "n" u32) (canon lift (core func $m "tasks")))
+    (func (export "churn") (param "n" u32) (canon lift (core func $m "churn")))
+    (func (export "buffer") (param "length" u32) (canon lift (core func $m "buffer"))))
+  (instance $greedy (instantiate $greedy (with "sleep" (func $sleeper "sleep"))))
+  (export "streams" (func $greedy "streams"))
+  (export "futures" (func $greedy "futures"))
+  (export "sets" (func $greedy "sets"))
+  (export "handles" (func $greedy "handles"))
+  (export "tasks" (func $greedy "tasks"))
+  (export "churn" (func $greedy "churn"))
+  (export "buffer" (func $greedy "buffer")))
