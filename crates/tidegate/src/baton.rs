@@ -16,7 +16,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use tidegate_core::runtime::{ResourceType, Rules, State};
+use tidegate_core::runtime::{ResourceType, State};
 use tidegate_engine::{Isolate, IsolateData, Job};
 
 /// All of a store: the state of its instances, their isolates, and the embedder's data.
@@ -58,8 +58,8 @@ impl Runtime {
     pub(crate) fn new(engine: Engine, data: Box<dyn Any + Send>, limits: Limits) -> Self {
         Self {
             id: StoreId::next(),
+            state: State::with_limits(limits.concurrency, engine.rules()),
             engine,
-            state: State::with_limits(limits.concurrency, Rules::default()),
             isolates: Vec::new(),
             data,
             limits,

@@ -2,6 +2,7 @@
 
 use crate::Result;
 use std::sync::{Arc, OnceLock};
+use tidegate_core::runtime::Rules;
 use tidegate_engine as engine;
 pub use tidegate_engine::EngineKind;
 
@@ -19,6 +20,7 @@ pub enum Strategy {
 #[derive(Clone, Debug)]
 pub struct Config {
     strategy: Strategy,
+    intra_component_copies: bool,
     core: engine::EngineConfig,
 }
 
@@ -33,6 +35,7 @@ impl Config {
     pub fn new() -> Self {
         Self {
             strategy: Strategy::Auto,
+            intra_component_copies: true,
             core: engine::EngineConfig::new(EngineKind::Wasmtime),
         }
     }
@@ -40,6 +43,14 @@ impl Config {
     /// Which core engine to use; [`Strategy::Auto`] by default.
     pub fn strategy(&mut self, strategy: Strategy) -> &mut Self {
         self.strategy = strategy;
+        self
+    }
+
+    /// Whether a component instance may read from a stream or future that it writes to itself, whatever the items are; true by default.
+    ///
+    /// The Component Model's specification allows numbers only, "temporarily", and demands a trap otherwise: `false` gives that.
+    pub fn intra_component_copies(&mut self, allowed: bool) -> &mut Self {
+        self.intra_component_copies = allowed;
         self
     }
 
@@ -77,6 +88,13 @@ impl Engine {
     /// Which core engine its configuration asks for.
     pub fn strategy(&self) -> Strategy {
         self.0.config.strategy
+    }
+
+    /// Where stores depart from the specification.
+    pub(crate) fn rules(&self) -> Rules {
+        let mut rules = Rules::default();
+        rules.intra_component_copies = self.0.config.intra_component_copies;
+        rules
     }
 
     /// The core engine that an isolate gets unless it needs another.

@@ -40,7 +40,10 @@ pub use link::{DefineError, InstancePre, LinkError, Linker, LinkerInstance, Reso
 pub use macros::{ComponentType, Lift, Lower, bindgen, flags};
 pub use resource_table::{ResourceTable, ResourceTableError};
 pub use store::{AsContextMut, Store, StoreContextMut};
-pub use stream::{ErrorContext, FutureAny, FutureReader, StreamAny, StreamReader};
+pub use stream::{
+    ErrorContext, FutureAny, FutureReader, GuardedFutureReader, GuardedStreamReader, StreamAny,
+    StreamReader,
+};
 pub use tidegate_core::abi::{
     ComponentType, Lift, LiftParams, LiftResult, Lower, LowerParams, LowerResult, Resource,
     ResourceAny, Val,

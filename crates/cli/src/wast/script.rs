@@ -86,7 +86,8 @@ impl Script {
     /// A script that has not begun, with engines of its own.
     pub fn new(strategy: Strategy, settings: Settings) -> Result<Self> {
         let mut config = Config::new();
-        config.strategy(strategy);
+        // The vectors demand what the specification says for now.
+        config.strategy(strategy).intra_component_copies(false);
         let engine = Engine::new(&config)?;
         Ok(Self {
             settings,

@@ -40,6 +40,16 @@ pub(crate) fn visit(place: &mut Baton, isolate: usize, f: Visit) -> Result<()> {
     visit_parked(place, thread, f)
 }
 
+/// Whether an isolate can be [visited](visit) now.
+pub(crate) fn reachable(place: &Baton, isolate: usize) -> bool {
+    place.isolates[isolate].is_some()
+        || place
+            .concurrent
+            .parked
+            .values()
+            .any(|parked| parked.running.isolate == isolate)
+}
+
 fn visit_parked(place: &mut Baton, thread: ThreadId, f: Visit) -> Result<()> {
     let mut parked = place
         .concurrent

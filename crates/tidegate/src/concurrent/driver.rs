@@ -45,7 +45,10 @@ pub(crate) async fn drive(
         }
         stream::settle(&mut baton);
         match baton.state.tick(&mut Fair) {
-            Some(resumed) => baton = control(baton, Run::Thread(resumed), None, goal).await,
+            Some(resumed) => {
+                baton = control(baton, Run::Thread(resumed), None, goal).await;
+                baton.streams.retry();
+            }
             None => {
                 if poll_fn(|cx| work::poll(&mut baton, cx)).await {
                     continue;

@@ -16,7 +16,7 @@ mod work;
 
 pub(crate) use builtins::blocking;
 pub(crate) use copy::pass;
-pub(crate) use deliver::visit;
+pub(crate) use deliver::{reachable, visit};
 pub(crate) use driver::{drive, fail_instance};
 pub(crate) use host::call_concurrent;
 pub(crate) use lower::define_lowered;

@@ -118,7 +118,7 @@ impl<T> FutureReader<T> {
         Self::named(any)
     }
 
-    fn named(any: FutureAny) -> Self {
+    pub(super) fn named(any: FutureAny) -> Self {
         Self {
             any,
             items: PhantomData,

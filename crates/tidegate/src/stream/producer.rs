@@ -90,7 +90,7 @@ pub trait StreamProducer<D: Send + 'static>: Send + 'static {
 /// # fn main() -> Result<()> {
 /// let mut store = Store::new(&Engine::default(), ());
 /// // To be passed to a function that takes a `future<u32>`.
-/// let mut answer = FutureReader::new(&mut store, async { Result::Ok(42_u32) })?;
+/// let mut answer = FutureReader::new(&mut store, async { Result::<u32>::Ok(42) })?;
 /// # answer.close(&mut store)?;
 /// # Ok(())
 /// # }

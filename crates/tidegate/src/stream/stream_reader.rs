@@ -119,7 +119,7 @@ impl<T> StreamReader<T> {
         Self::named(any)
     }
 
-    fn named(any: StreamAny) -> Self {
+    pub(super) fn named(any: StreamAny) -> Self {
         Self {
             any,
             items: PhantomData,

@@ -4,8 +4,8 @@ use crate::guest::{BLOCKED, NOTHING, bytes, completed, dropped, each};
 use futures_core::Stream as _;
 use std::future::poll_fn;
 use std::pin::Pin;
-use tidegate::block_on;
 use tidegate::stream::ready::{Receiver, consumer_channel};
+use tidegate::{StreamReader, block_on};
 
 fn receive<T>(receiver: &mut Receiver<T>) -> T {
     block_on(poll_fn(|cx| Pin::new(&mut *receiver).poll_next(cx))).unwrap()
@@ -14,7 +14,7 @@ fn receive<T>(receiver: &mut Receiver<T>) -> T {
 #[test]
 fn a_channel_holds_the_writer_back() {
     bytes(|mut guest| {
-        let reader = guest.make::<u8>().unwrap();
+        let reader = guest.make::<StreamReader<u8>>().unwrap();
         let (consumer, mut receiver) = consumer_channel::<u8>(1);
         reader.pipe(&mut guest.store, consumer).unwrap();
         // One for the channel and one for its sender.
@@ -46,7 +46,7 @@ fn a_writer_that_is_dropped_drops_the_consumer() {
         "string",
         || (),
         |mut guest| {
-            let reader = guest.make::<String>().unwrap();
+            let reader = guest.make::<StreamReader<String>>().unwrap();
             let (consumer, mut receiver) = consumer_channel::<String>(4);
             reader.pipe(&mut guest.store, consumer).unwrap();
             let items = vec!["a".to_owned(), "b".to_owned()];

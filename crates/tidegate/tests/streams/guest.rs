@@ -1,9 +1,9 @@
-#![allow(dead_code)]
 //! A guest that does what the test says: one export for each thing that can be done with a stream.
 
+use tidegate::stream::{Breach, Rule};
 use tidegate::{
-    Component, Config, Engine, EngineKind, Instance, Lift, Linker, Lower, Result, Store, Strategy,
-    StreamReader,
+    Component, Config, Engine, EngineKind, Error, Instance, Lift, Linker, Lower, Result, Store,
+    Strategy,
 };
 
 /// What a built-in returns when the operation goes on in the background.
@@ -44,6 +44,13 @@ pub fn each<D: Send + 'static>(item: &str, data: impl Fn() -> D, test: impl Fn(G
     }
 }
 
+/// The same with futures of `u32`s, and nothing in the store.
+pub fn futures(test: impl Fn(Guest<()>)) {
+    for engine in engines() {
+        test(Guest::of_futures(&engine, "u32", ()));
+    }
+}
+
 /// The same for bytes, with nothing in the store.
 pub fn bytes(test: impl Fn(Guest<()>)) {
     each("u8", || (), test);
@@ -52,6 +59,23 @@ pub fn bytes(test: impl Fn(Guest<()>)) {
 impl<D: Send + 'static> Guest<D> {
     pub fn new(engine: &Engine, item: &str, data: D) -> Self {
         let text = include_str!("guest.wat").replace("ITEM", item);
+        Self::of(engine, &text, data)
+    }
+
+    /// The same guest with futures in place of streams.
+    pub fn of_futures(engine: &Engine, item: &str, data: D) -> Self {
+        let text = include_str!("guest.wat")
+            .replace("(stream ITEM)", &format!("(future {item})"))
+            .replace("ITEM", item)
+            .replace("canon stream.", "canon future.")
+            .replace("$read (param i32 i32 i32)", "$read (param i32 i32)")
+            .replace("$write (param i32 i32 i32)", "$write (param i32 i32)")
+            .replace("(i32.const 1024) (local.get 0)))", "(i32.const 1024)))")
+            .replace("(local.get 0) (local.get 1)))", "(local.get 0)))");
+        Self::of(engine, &text, data)
+    }
+
+    fn of(engine: &Engine, text: &str, data: D) -> Self {
         let component = Component::new(engine, text).unwrap();
         let mut store = Store::new(engine, data);
         let instance = Linker::new(engine)
@@ -76,26 +100,29 @@ impl<D: Send + 'static> Guest<D> {
         func.call(&mut self.store, ())
     }
 
-    pub fn give<T: tidegate::stream::Item>(&mut self, reader: StreamReader<T>) -> Result<()> {
+    /// Gives the guest a reader: a `StreamReader` or `FutureReader`.
+    pub fn give<R: Lower + Send + Sync + 'static>(&mut self, reader: R) -> Result<()> {
         let give = self
             .instance
-            .get_typed_func::<(StreamReader<T>,), ()>(&mut self.store, "give")
+            .get_typed_func::<(R,), ()>(&mut self.store, "give")
             .unwrap();
         give.call(&mut self.store, (reader,))
     }
 
-    pub fn take_back<T: tidegate::stream::Item>(&mut self) -> Result<StreamReader<T>> {
+    /// The reader that the guest was given.
+    pub fn take_back<R: Lift + Send + 'static>(&mut self) -> Result<R> {
         self.reader("take-back")
     }
 
-    pub fn make<T: tidegate::stream::Item>(&mut self) -> Result<StreamReader<T>> {
+    /// The reader of a stream or future that the guest makes and writes to.
+    pub fn make<R: Lift + Send + 'static>(&mut self) -> Result<R> {
         self.reader("make")
     }
 
-    fn reader<T: tidegate::stream::Item>(&mut self, name: &str) -> Result<StreamReader<T>> {
+    fn reader<R: Lift + Send + 'static>(&mut self, name: &str) -> Result<R> {
         let func = self
             .instance
-            .get_typed_func::<(), (StreamReader<T>,)>(&mut self.store, name)
+            .get_typed_func::<(), (R,)>(&mut self.store, name)
             .unwrap();
         Ok(func.call(&mut self.store, ())?.0)
     }
@@ -156,4 +183,12 @@ impl<D: Send + 'static> Guest<D> {
     pub fn drop_writable(&mut self) -> Result<()> {
         self.does("drop-writable")
     }
+}
+
+/// The rule whose breach an error is.
+pub fn rule(error: &Error) -> Rule {
+    error
+        .downcast_ref::<Breach>()
+        .unwrap_or_else(|| panic!("not a breach: {error:#}"))
+        .rule
 }

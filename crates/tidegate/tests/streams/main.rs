@@ -1,5 +1,11 @@
 //! Streams and futures one end of which the host holds, on both engines.
 
 mod consume;
+mod consumer_contract;
+mod direct;
+mod futures;
 mod guest;
 mod produce;
+mod producer_contract;
+mod script;
+mod splice;

@@ -2,6 +2,7 @@
 
 use super::HostEnd;
 use crate::concurrent::WorkKey;
+use crate::stream::guard::Closer;
 use std::task::Waker;
 use tidegate_core::runtime::{SharedId, Side};
 
@@ -9,6 +10,10 @@ use tidegate_core::runtime::{SharedId, Side};
 #[derive(Default)]
 pub(crate) struct HostEnds {
     slots: Vec<[Slot; 2]>,
+    /// Ends that were woken while their guest could not be reached.
+    deferred: Vec<(SharedId, Side)>,
+    /// Closes what guards have dropped.
+    pub(in crate::stream) closer: Option<Closer>,
 }
 
 #[derive(Default)]
@@ -105,6 +110,20 @@ impl HostEnds {
 
     pub(super) fn work(&mut self, shared: SharedId, side: Side) -> Option<&Work> {
         self.slot(shared, side).work.as_ref()
+    }
+
+    /// Notes that an end was woken while its guest could not be reached.
+    pub(super) fn defer(&mut self, shared: SharedId, side: Side) {
+        self.deferred.push((shared, side));
+    }
+
+    /// Wakes the ends that were deferred.
+    pub(crate) fn retry(&mut self) {
+        for (shared, side) in std::mem::take(&mut self.deferred) {
+            if let Some(work) = self.work(shared, side) {
+                work.waker.wake_by_ref();
+            }
+        }
     }
 
     /// Removes an end; gives it, unless it is being asked, and how it was woken.

@@ -4,18 +4,23 @@ use super::table::Work;
 use super::{HostEnd, ask, forget};
 use crate::baton::{Baton, Runtime};
 use crate::call::enter::{return_isolate, take_isolate};
-use crate::concurrent::{HostWork, fail_instance, visit};
+use crate::concurrent::{HostWork, fail_instance, reachable, visit};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tidegate_core::runtime::{SharedId, Side};
 
-/// Adds an end: it is asked whenever the guest at the other end acts.
+/// Adds an end: it is asked whenever the guest at the other end acts. If the other end is gone already, it is dropped.
 pub(in crate::stream) fn attach(
     runtime: &mut Runtime,
     shared: SharedId,
     side: Side,
     end: Box<dyn HostEnd>,
 ) {
+    if runtime.state.host_peer_dropped(shared) {
+        drop(end);
+        let _ = runtime.state.drop_side(shared, side);
+        return;
+    }
     let key = runtime
         .concurrent
         .work
@@ -51,6 +56,11 @@ impl HostWork for EndWork {
             return Poll::Pending;
         };
         let isolate = options.options.isolate;
+        if !reachable(place, isolate) {
+            // The guest runs further up the call stack: again, once code has run.
+            place.streams.defer(shared, side);
+            return Poll::Pending;
+        }
         let result = if place.isolates[isolate].is_some() {
             match take_isolate(place, isolate) {
                 Ok(mut idle) => {
