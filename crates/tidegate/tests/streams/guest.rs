@@ -75,7 +75,8 @@ impl<D: Send + 'static> Guest<D> {
         Self::of(engine, &text, data)
     }
 
-    fn of(engine: &Engine, text: &str, data: D) -> Self {
+    /// A guest of the same exports.
+    pub fn of(engine: &Engine, text: &str, data: D) -> Self {
         let component = Component::new(engine, text).unwrap();
         let mut store = Store::new(engine, data);
         let instance = Linker::new(engine)
@@ -158,10 +159,6 @@ impl<D: Send + 'static> Guest<D> {
 
     pub fn cancel_write(&mut self) -> Result<u32> {
         self.number("cancel-write")
-    }
-
-    pub fn poll_read(&mut self) -> Result<u32> {
-        self.number("poll-read")
     }
 
     pub fn poll_write(&mut self) -> Result<u32> {

@@ -13,6 +13,7 @@
     (func (export "reset") (global.set $next (i32.const 65536))))
   (core instance $libc (instantiate $libc))
 
+  (type $bytes (stream u8))
   (type $stream (stream ITEM))
   (type $list (list ITEM))
   (core func $new (canon stream.new $stream))
@@ -75,7 +76,6 @@
       (local.set $code (call $set-poll (global.get $set) (i32.const 32)))
       (call $join (local.get 0) (i32.const 0))
       (if (result i32) (local.get $code) (then (i32.load (i32.const 36))) (else (i32.const -2))))
-    (func (export "poll-read") (result i32) (call $poll (global.get $r)))
     (func (export "poll-write") (result i32) (call $poll (global.get $w)))
     (func $wait (param i32) (result i32)
       (if (i32.eqz (global.get $set)) (then (global.set $set (call $set-new))))
@@ -108,7 +108,6 @@
   (func (export "read") (param "count" u32) (result u32) (canon lift (core func $m "read")))
   (func (export "cancel-read") (result u32) (canon lift (core func $m "cancel-read")))
   (func (export "drop-readable") (canon lift (core func $m "drop-readable")))
-  (func (export "poll-read") (result u32) (canon lift (core func $m "poll-read")))
   (func (export "wait-read") async (result u32)
     (canon lift (core func $m "wait-read") async (callback (func $m "woken"))))
   (func (export "make") (result $stream) (canon lift (core func $m "make")))

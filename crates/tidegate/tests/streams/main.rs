@@ -3,9 +3,11 @@
 mod consume;
 mod consumer_contract;
 mod direct;
+mod forward;
 mod futures;
 mod guest;
 mod produce;
 mod producer_contract;
 mod script;
 mod splice;
+mod values;
