@@ -5,7 +5,7 @@
 
 use crate::call::canon::Dtor;
 use crate::call::items::CopyPlans;
-use crate::concurrent::{Concurrent, Request};
+use crate::concurrent::{Concurrent, Request, end_entered};
 use crate::stream::HostEnds;
 use crate::{Engine, Limits};
 use std::any::{Any, TypeId};
@@ -14,7 +14,7 @@ use std::future::Future;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use tidegate_core::runtime::{ResourceType, State};
 use tidegate_engine::{Isolate, IsolateData, Job};
@@ -40,6 +40,8 @@ pub(crate) struct Runtime {
     pub(crate) copies: CopyPlans,
     /// The ends of streams and futures that the host holds.
     pub(crate) streams: HostEnds,
+    /// Whether no guest runs, and the driver waits for something to do.
+    pub(crate) at_rest: bool,
     home: Home,
 }
 
@@ -68,8 +70,14 @@ impl Runtime {
             concurrent: Concurrent::default(),
             copies: CopyPlans::default(),
             streams: HostEnds::default(),
+            at_rest: false,
             home: Home::default(),
         }
+    }
+
+    /// Where the baton goes when nobody holds it.
+    pub(crate) fn home(&self) -> Home {
+        self.home.clone()
     }
 
     /// The embedder's data, as the type it has.
@@ -94,15 +102,86 @@ impl Runtime {
     }
 }
 
-/// Where the baton goes when the future that held it is dropped: its store finds it there.
+/// Where the baton rests while no guest runs and the driver waits, for the host's futures to find it ([`Accessor`](crate::Accessor)), and where it
+/// goes when the future that held it is dropped.
 #[derive(Clone, Default)]
-pub(crate) struct Home(Arc<Mutex<Option<Box<Runtime>>>>);
+pub(crate) struct Home(Arc<Hearth>);
+
+#[derive(Default)]
+struct Hearth {
+    kept: Mutex<Kept>,
+    /// Told when what was lent has come back.
+    returned: Condvar,
+}
+
+#[derive(Default)]
+struct Kept {
+    runtime: Option<Box<Runtime>>,
+    /// Whether an accessor has it now.
+    lent: bool,
+}
 
 impl Home {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the baton is there.
+    pub(crate) fn is_occupied(&self) -> bool {
+        self.lock().runtime.is_some()
+    }
+
     /// Takes the baton out, if it is there.
     pub(crate) fn take(&self) -> Baton {
-        Baton(self.0.lock().unwrap_or_else(PoisonError::into_inner).take())
+        Baton(self.lock().runtime.take())
     }
+
+    /// Takes the baton out; should another thread have borrowed it, waits for that thread's closure to end.
+    pub(crate) fn reclaim(&self) -> Baton {
+        let mut kept = self.lock();
+        while kept.lent {
+            kept = self
+                .0
+                .returned
+                .wait(kept)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        Baton(kept.runtime.take())
+    }
+
+    /// Borrows the baton, if it is there.
+    pub(crate) fn lend(&self) -> Option<Lent<'_>> {
+        let mut kept = self.lock();
+        let runtime = kept.runtime.take()?;
+        kept.lent = true;
+        Some(Lent {
+            home: self,
+            baton: Baton(Some(runtime)),
+        })
+    }
+}
+
+/// The baton, borrowed from its home.
+pub(crate) struct Lent<'a> {
+    home: &'a Home,
+    pub(crate) baton: Baton,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        drop(self.baton.take());
+        self.home.lock().lent = false;
+        self.home.0.returned.notify_all();
+    }
+}
+
+/// Runs `f` while the baton is at home, for accessors to find it.
+pub(crate) fn at_home<R>(place: &mut Baton, f: impl FnOnce() -> R) -> R {
+    let home = place.home.clone();
+    drop(place.take());
+    let result = f();
+    *place = home.reclaim();
+    result
 }
 
 /// The baton, or the place where it is when one holds it.
@@ -149,7 +228,7 @@ impl Drop for Baton {
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
             let home = runtime.home.clone();
-            *home.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(runtime);
+            home.lock().runtime = Some(runtime);
         }
     }
 }
@@ -170,7 +249,8 @@ impl<'a> HomeGuard<'a> {
         self.place.take()
     }
 
-    pub(crate) fn put(&mut self, baton: Baton) {
+    pub(crate) fn put(&mut self, mut baton: Baton) {
+        baton.at_rest = false;
         *self.place = baton;
     }
 }
@@ -179,9 +259,9 @@ impl Drop for HomeGuard<'_> {
     fn drop(&mut self) {
         if self.place.is_away() {
             let mut baton = self.home.take();
-            if !baton.is_away() {
-                // Parked stacks went with the future that was dropped.
-                let _ = baton.state.poison_entered();
+            if !baton.is_away() && !std::mem::take(&mut baton.at_rest) {
+                // What ran went with the future that was dropped.
+                end_entered(&mut baton);
             }
             *self.place = baton;
         }

@@ -4,8 +4,8 @@ use crate::baton::{Baton, HomeGuard};
 use crate::block_on::block_on;
 use crate::call::canon::Callee;
 use crate::call::host::{call_plain, call_suspendable};
-use crate::concurrent::call_concurrent;
-use crate::{AsContextMut, Error, Result, TypedFunc, Val};
+use crate::concurrent::{ConcurrentCall, LaterArgs, call_driven};
+use crate::{Accessor, AsContextMut, Error, HasData, Result, TypedFunc, Val};
 use anyhow::bail;
 use std::sync::Arc;
 use tidegate_core::abi::{
@@ -99,13 +99,27 @@ impl Func {
         Ok(())
     }
 
+    /// Calls it beside other calls; the result is `None` if the function has none. As [`TypedFunc::call_concurrent`].
+    ///
+    /// # Errors
+    /// As there, and values that do not fit the type.
+    pub fn call_concurrent<T: Send + 'static, D: HasData>(
+        &self,
+        accessor: &Accessor<T, D>,
+        params: Vec<Val>,
+    ) -> ConcurrentCall<Option<Val>> {
+        let args: LaterArgs =
+            Box::new(move |cx, ty, dst| lower_param_vals(&params, cx, ty, MAX_FLAT_PARAMS, dst));
+        ConcurrentCall::new(accessor, &self.callee, args, lift_result_val)
+    }
+
     async fn call_on_stack(&self, place: &mut Baton, params: &[Val]) -> Result<Option<Val>> {
         let mut guard = HomeGuard::new(place);
         let lower = |cx: &mut LowerContext<'_>, ty, dst: &mut FlatWriter<'_>| {
             lower_param_vals(params, cx, ty, MAX_FLAT_PARAMS, dst)
         };
         let (baton, result) = if self.callee.is_concurrent() {
-            call_concurrent(guard.take(), &self.callee, lower, lift_result_val).await
+            call_driven(guard.take(), &self.callee, lower, lift_result_val).await
         } else {
             call_suspendable(guard.take(), &self.callee, lower, lift_result_val).await
         };

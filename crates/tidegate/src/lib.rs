@@ -4,6 +4,7 @@
 #[doc(hidden)]
 #[path = "internal.rs"]
 pub mod __internal;
+mod accessor;
 mod artifact;
 mod baton;
 mod block_on;
@@ -26,9 +27,11 @@ mod store;
 pub mod stream;
 mod typed_func;
 
+pub use accessor::{Access, Accessor, StoreInUse};
 pub use anyhow::{Error, Result};
 pub use block_on::block_on;
 pub use component::Component;
+pub use concurrent::{Aborted, CallCancelled, Cancelled, ConcurrentCall, JoinHandle};
 pub use drop_resource::DropResource;
 pub use engine::{Config, Engine, EngineKind, Strategy};
 pub use func::{Func, WrongStore};

@@ -3,8 +3,8 @@
 use crate::baton::HomeGuard;
 use crate::block_on::block_on;
 use crate::call::host::{call_plain, call_suspendable};
-use crate::concurrent::call_concurrent;
-use crate::{AsContextMut, Func, Result};
+use crate::concurrent::{ConcurrentCall, LaterArgs, call_driven};
+use crate::{Accessor, AsContextMut, Func, HasData, Result};
 use std::marker::PhantomData;
 use tidegate_core::abi::{
     FlatReader, FlatWriter, LiftContext, LiftResult, LowerContext, LowerParams, MAX_FLAT_PARAMS,
@@ -81,7 +81,7 @@ impl<P: LowerParams + Send + Sync, R: LiftResult + Send + 'static> TypedFunc<P, 
             let lower = |cx: &mut LowerContext<'_>, ty, dst: &mut FlatWriter<'_>| {
                 lower(&params, cx, ty, dst)
             };
-            let (baton, result) = call_concurrent(baton, callee, lower, lift).await;
+            let (baton, result) = call_driven(baton, callee, lower, lift).await;
             guard.put(baton);
             return result;
         }
@@ -94,6 +94,22 @@ impl<P: LowerParams + Send + Sync, R: LiftResult + Send + 'static> TypedFunc<P, 
         let (baton, result) = call.await;
         guard.put(baton);
         result
+    }
+}
+
+impl<P: LowerParams + Send + 'static, R: LiftResult + Send + 'static> TypedFunc<P, R> {
+    /// Calls it beside other calls. The future goes on while the store is driven, by [`run_concurrent`](crate::StoreContextMut::run_concurrent); dropping it
+    /// cancels the call.
+    ///
+    /// # Errors
+    /// The guest's trap; [`CallCancelled`](crate::CallCancelled); a function of another store; [`StoreInUse`](crate::StoreInUse).
+    pub fn call_concurrent<T: Send + 'static, D: HasData>(
+        &self,
+        accessor: &Accessor<T, D>,
+        params: P,
+    ) -> ConcurrentCall<R> {
+        let args: LaterArgs = Box::new(move |cx, ty, dst| lower(&params, cx, ty, dst));
+        ConcurrentCall::new(accessor, &self.func.callee, args, lift)
     }
 }
 

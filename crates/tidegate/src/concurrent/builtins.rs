@@ -1,13 +1,13 @@
 //! The built-ins that may park their caller or let other code run.
 
 use super::park::{Request, Run, Then};
-use super::pass;
+use super::{cancel, pass};
 use crate::baton::{Baton, Blocked};
 use crate::call::builtins::{Definitions, copies, deliver};
 use crate::call::canon::CanonOptions;
 use crate::error::bug;
 use crate::stream;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use tidegate_core::plan::Canon;
 use tidegate_core::runtime::{
     CancelStep, CopyStep, Fair, SubtaskCancelStep, ThreadId, ThreadStep, WaitStep,
@@ -82,7 +82,21 @@ pub(crate) fn blocking(
                     };
                     Ok(Flow::Block(Blocked::Request(cx.data_mut().take(), request)))
                 }
-                SubtaskCancelStep::Host(..) => bail!("calls of host functions cannot be cancelled"),
+                SubtaskCancelStep::Host(subtask, number) => {
+                    let key = cx
+                        .data_mut()
+                        .concurrent
+                        .host_functions
+                        .get(&number)
+                        .copied();
+                    if let Some(key) = key {
+                        cancel(&mut cx, key)?;
+                    }
+                    match cx.data_mut().state.finish_subtask_cancel(subtask, async_)? {
+                        SubtaskCancelStep::Return(value) => returns(slots, value),
+                        _ => blocked(&mut cx, thread, None),
+                    }
+                }
             }
         }),
         Canon::ThreadSuspend { cancellable } => {

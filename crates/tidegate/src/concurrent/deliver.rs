@@ -1,5 +1,6 @@
 //! Getting at an isolate whose stack is parked, and handing results to callers.
 
+use super::host::end_call;
 use super::{CallData, From, FromGuest, Request};
 use crate::baton::{Baton, Blocked};
 use crate::call::canon::CanonOptions;
@@ -209,9 +210,7 @@ impl CallData {
                     None,
                     |cx: &mut LiftContext<'_>| lift(cx, ty, max_flat, &mut FlatReader::new(words)),
                 )?;
-                if let Some(call) = cx.data_mut().concurrent.host.get_mut(number) {
-                    call.outcome.get_or_insert(Ok(()));
-                }
+                end_call(cx.data_mut(), *number, Ok(()));
                 Ok(())
             }
         }

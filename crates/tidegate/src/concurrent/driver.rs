@@ -1,10 +1,11 @@
 //! The driver: runs what the state says and what stacks request, until nothing is left to do or the host's call has returned.
 
-use super::host::HostGoal;
+use super::accessor_call::{self, asked};
+use super::host::{HostGoal, end_call, entry};
 use super::park::Running;
 use super::work;
 use super::{CallData, Entry, From, Parked, Request, Run, Then};
-use crate::baton::{Baton, Blocked};
+use crate::baton::{Baton, Blocked, Home};
 use crate::call::enter::{return_isolate, take_isolate, yield_now};
 use crate::call::guest::GuestCall;
 use crate::error::bug;
@@ -13,8 +14,8 @@ use anyhow::{Context as _, Error, Result, anyhow};
 use std::future::poll_fn;
 use std::task::Poll;
 use tidegate_core::runtime::{
-    Action, CallbackStep, Event, Fair, InstanceId, LowerStep, Resumed, SubtaskCancelStep, SyncStep,
-    TaskId, ThreadId,
+    Action, CallbackStep, Event, Fair, InstanceId, LowerStep, Poisoned, Resumed, SubtaskCancelStep,
+    SyncStep, TaskId, ThreadId,
 };
 use tidegate_engine::{Cx, Flow, Isolate, Job, Memory, Resume, Stack, Step};
 
@@ -25,8 +26,24 @@ enum Outcome {
     /// Run something, and then go on as said, if at all.
     Run(Run, Option<Then>),
     /// A thread trapped: control comes back with the error.
-    Trapped(Error),
+    Trapped(Trapped),
 }
+
+/// A thread's trap.
+struct Trapped {
+    error: Error,
+    /// The call by the host whose task it was.
+    call: Option<u64>,
+}
+
+impl std::convert::From<Error> for Trapped {
+    fn from(error: Error) -> Self {
+        Self { error, call: None }
+    }
+}
+
+/// How many threads go on before the host's futures get their turn.
+const TURNS: u32 = 32;
 
 /// Runs `first`, then whatever is ready, until the goal is reached.
 ///
@@ -39,18 +56,31 @@ pub(crate) async fn drive(
     if let Some((run, then)) = first {
         baton = control(baton, run, then, goal).await;
     }
+    let mut turns = 0;
     loop {
         if goal.reached(&mut baton) {
             return (baton, Ok(()));
         }
         stream::settle(&mut baton);
+        if let Some((run, then)) = asked(&mut baton) {
+            baton = control(baton, run, then, goal).await;
+            continue;
+        }
+        turns += 1;
+        if turns == TURNS {
+            turns = 0;
+            work::poll_woken(&mut baton);
+            baton = breathe(baton).await;
+        }
         match baton.state.tick(&mut Fair) {
             Some(resumed) => {
                 baton = control(baton, Run::Thread(resumed), None, goal).await;
                 baton.streams.retry();
             }
             None => {
-                if poll_fn(|cx| work::poll(&mut baton, cx)).await {
+                let worked;
+                (baton, worked) = rest(baton, goal.waits()).await;
+                if worked {
                     continue;
                 }
                 let error = match baton.concurrent.cause() {
@@ -60,6 +90,45 @@ pub(crate) async fn drive(
                 return (baton, Err(error));
             }
         }
+    }
+}
+
+/// Waits until there is something to do, and polls the host's work. Meanwhile the baton is at home, for accessors. Gives false if nothing can go on, and
+/// `wait` does not say to wait all the same.
+async fn rest(baton: Baton, wait: bool) -> (Baton, bool) {
+    let home = baton.home();
+    let mut place = baton;
+    let worked = poll_fn(|cx| {
+        come_back(&home, &mut place);
+        let polled = work::poll(&mut place, wait, cx);
+        if polled.is_pending() {
+            go_home(&mut place);
+        }
+        polled
+    })
+    .await;
+    (place, worked)
+}
+
+/// Lets the executor run something else, and accessors have the store.
+async fn breathe(baton: Baton) -> Baton {
+    let home = baton.home();
+    let mut place = baton;
+    go_home(&mut place);
+    yield_now().await;
+    come_back(&home, &mut place);
+    place
+}
+
+fn go_home(place: &mut Baton) {
+    place.at_rest = true;
+    drop(place.take());
+}
+
+fn come_back(home: &Home, place: &mut Baton) {
+    if place.is_away() {
+        *place = home.reclaim();
+        place.at_rest = false;
     }
 }
 
@@ -85,12 +154,20 @@ async fn control(
                     None => return baton,
                     Some(then) => outcome = go_on(&mut baton, then, None),
                 },
-                Outcome::Trapped(error) => match later.pop() {
+                Outcome::Trapped(Trapped { error, call }) => match later.pop() {
                     None => {
-                        goal.trapped(&mut baton, error);
+                        match call.filter(|&call| !goal.owns(call)) {
+                            Some(call) => end_call(&mut baton, call, Err(error)),
+                            None => goal.trapped(&mut baton, error),
+                        }
                         return baton;
                     }
-                    Some(then) => outcome = go_on(&mut baton, then, Some(error)),
+                    Some(then) => {
+                        if let Some(call) = call {
+                            end_call(&mut baton, call, Err(anyhow!("{error:#}")));
+                        }
+                        outcome = go_on(&mut baton, then, Some(error));
+                    }
                 },
             }
         };
@@ -146,9 +223,13 @@ fn sync(
     task: TaskId,
     error: Option<Error>,
 ) -> Outcome {
+    let call = match baton.concurrent.tasks.get(&task).map(|data| &data.from) {
+        Some(From::Host(number)) => Some(*number),
+        _ => None,
+    };
     let ended = |error: Option<Error>, result: u64| match (caller, error) {
         (None, None) => Outcome::Back,
-        (None, Some(error)) => Outcome::Trapped(error),
+        (None, Some(error)) => Outcome::Trapped(Trapped { error, call }),
         (Some(caller), None) => resume_with(caller, result),
         (Some(caller), Some(error)) => fail(caller, error),
     };
@@ -174,7 +255,7 @@ fn sync(
             let error: Error = trap.into();
             if let Some(instance) = instance {
                 let poisoned = baton.state.poison(instance);
-                clean(baton, poisoned, &error);
+                clean(baton, poisoned, call, &error);
             }
             baton.concurrent.tasks.remove(&task);
             ended(Some(error), 0)
@@ -245,7 +326,7 @@ async fn step(mut baton: Baton, run: Run, goal: &mut (dyn HostGoal + Send)) -> (
             let Some(parked) = baton.concurrent.parked.remove(&thread) else {
                 return (
                     baton,
-                    Outcome::Trapped(anyhow!(bug("a parked stack is gone"))),
+                    Outcome::Trapped(anyhow!(bug("a parked stack is gone")).into()),
                 );
             };
             let Parked { stack, running, .. } = parked;
@@ -307,7 +388,7 @@ async fn run_on(
                 let Some(isolate) = place.take() else {
                     return (
                         Baton::default(),
-                        Outcome::Trapped(anyhow!(bug("a stack kept its isolate"))),
+                        Outcome::Trapped(anyhow!(bug("a stack kept its isolate")).into()),
                     );
                 };
                 return ended(isolate, &stack, running, result);
@@ -443,14 +524,30 @@ fn call_back(running: Running, callback: tidegate_engine::Func, event: Event) ->
 
 /// A thread trapped: its instance becomes unusable.
 fn end_trapped(mut baton: Baton, running: Running, error: Error) -> (Baton, Outcome) {
+    let error = baton.concurrent.what_failed(error);
     let poisoned = baton.state.trapped(running.thread, running.instance);
     baton
         .concurrent
         .causes
         .push((running.instance, format!("{error:#}")));
-    baton.concurrent.tasks.remove(&running.task);
-    clean(&mut baton, poisoned, &error);
-    (baton, Outcome::Trapped(error))
+    let data = baton.concurrent.tasks.remove(&running.task);
+    let call = match data.map(|data| data.from) {
+        Some(From::Host(number)) => Some(number),
+        _ => None,
+    };
+    clean(&mut baton, poisoned, call, &error);
+    (baton, Outcome::Trapped(Trapped { error, call }))
+}
+
+/// The future that ran guests was dropped midway: what had been entered is unusable.
+pub(crate) fn end_entered(baton: &mut Baton) {
+    let poisoned = baton.state.poison_entered();
+    clean(
+        baton,
+        poisoned,
+        None,
+        &anyhow!("the call that was under way was dropped"),
+    );
 }
 
 /// Something that the host did on behalf of a guest that waits was that guest's end: its instance becomes unusable.
@@ -460,11 +557,11 @@ pub(crate) fn fail_instance(baton: &mut Baton, instance: InstanceId, error: Erro
         .concurrent
         .causes
         .push((instance, format!("{error:#}")));
-    clean(baton, poisoned, &error);
+    clean(baton, poisoned, None, &error);
 }
 
-/// Cleans up after an instance became unusable.
-fn clean(baton: &mut Baton, poisoned: tidegate_core::runtime::Poisoned, error: &Error) {
+/// Cleans up after an instance became unusable. The call `own` is told by others.
+fn clean(baton: &mut Baton, poisoned: Poisoned, own: Option<u64>, error: &Error) {
     for thread in poisoned.threads {
         if let Some(parked) = baton.concurrent.parked.remove(&thread) {
             // Its isolate may go with it, which only that instance used.
@@ -475,10 +572,14 @@ fn clean(baton: &mut Baton, poisoned: tidegate_core::runtime::Poisoned, error: &
     for (shared, side) in poisoned.host_ends {
         stream::forget(baton, shared, side);
     }
+    for number in poisoned.host_functions {
+        if let Some(key) = baton.concurrent.host_functions.remove(&number) {
+            work::abandon(baton, key);
+        }
+    }
     for call in poisoned.calls {
-        if let Some(call) = baton.concurrent.host.get_mut(&call) {
-            call.outcome
-                .get_or_insert_with(|| Err(anyhow!("{error:#}")));
+        if Some(call) != own {
+            end_call(baton, call, Err(anyhow!("{error:#}")));
         }
     }
 }
@@ -553,25 +654,12 @@ fn start_task(baton: &mut Baton, thread: ThreadId, goal: &mut (dyn HostGoal + Se
     let data: &CallData = baton.concurrent.task(task).map_err(at)?;
     let callee = data.callee.clone();
     let args = match data.from {
-        From::Host(number) => goal.lower(baton, number, &callee, task),
+        From::Host(number) if goal.owns(number) => goal.lower(baton, number, &callee, task),
+        From::Host(number) => accessor_call::args(baton, number, &callee, task),
         From::Guest(_) => GuestCall::start_later(baton, task),
     };
     let args = args.map_err(at)?;
-    let running = Running {
-        thread,
-        task,
-        instance: callee.options.instance,
-        isolate: callee.options.isolate,
-        entry: Entry::Lifted,
-    };
-    Ok(Outcome::Run(
-        Run::Core {
-            running,
-            func: callee.core,
-            args,
-        },
-        None,
-    ))
+    Ok(Outcome::Run(entry(&callee, thread, task, args), None))
 }
 
 fn start_thread(baton: &mut Baton, thread: ThreadId) -> Started {

@@ -9,8 +9,10 @@ use crate::call::host::{LiftResults, LowerArgs};
 use crate::error::bug;
 use anyhow::{Context, Error, Result};
 use std::sync::{Arc, Mutex, PoisonError};
-use tidegate_core::abi::{FlatReader, FlatWriter, LiftContext, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
-use tidegate_core::runtime::{CallSpec, Fair, HOST, Lends, TaskId};
+use tidegate_core::abi::{
+    FlatReader, FlatWriter, LiftContext, LowerContext, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS,
+};
+use tidegate_core::runtime::{CallSpec, Fair, HOST, Lends, TaskId, ThreadId};
 use tidegate_core::types::FuncTypeIdx;
 
 /// Lifts the result of a call and keeps it for the host.
@@ -18,12 +20,71 @@ pub(crate) type KeepResult = Box<
     dyn FnOnce(&mut LiftContext<'_>, FuncTypeIdx, usize, &mut FlatReader<'_>) -> Result<()> + Send,
 >;
 
-/// A call by the host that has not been fetched.
+/// Lowers the arguments of a call that may start later.
+pub(crate) type LaterArgs =
+    Box<dyn FnOnce(&mut LowerContext<'_>, FuncTypeIdx, &mut FlatWriter<'_>) -> Result<()> + Send>;
+
+/// Told how a call ended.
+pub(crate) type OnEnd = Box<dyn FnOnce(Result<()>) + Send>;
+
+/// A call by the host that has not ended, or whose outcome has not been fetched.
 pub(crate) struct HostCall {
     /// `None` once the result was lifted.
     pub(crate) lift: Option<KeepResult>,
-    /// How the call ended.
+    /// How the call ended, if nobody was to be told.
     pub(crate) outcome: Option<Result<()>>,
+    /// What the callee has borrowed.
+    pub(crate) lends: Lends,
+    /// A call that an accessor makes.
+    pub(crate) accessors: Option<AccessorCall>,
+}
+
+/// What a call has that an accessor makes.
+pub(crate) struct AccessorCall {
+    pub(crate) callee: Arc<Callee>,
+    /// `None` once they were lowered.
+    pub(crate) args: Option<LaterArgs>,
+    pub(crate) on_end: OnEnd,
+    /// Once it has begun.
+    pub(crate) task: Option<TaskId>,
+}
+
+/// Ends a call, unless it has ended before.
+pub(crate) fn end_call(baton: &mut Baton, number: u64, result: Result<()>) {
+    let calls = &mut baton.concurrent.host;
+    let Some(call) = calls.get_mut(&number) else {
+        return;
+    };
+    if call.accessors.is_none() {
+        call.outcome.get_or_insert(result);
+        return;
+    }
+    let Some(mut call) = calls.remove(&number) else {
+        return;
+    };
+    baton.state.give_back(HOST, &mut call.lends);
+    if let Some(accessors) = call.accessors {
+        (accessors.on_end)(result);
+    }
+}
+
+/// A task has confirmed its cancellation: its caller, if that is the host, is told.
+pub(crate) fn call_cancelled(baton: &mut Baton, task: TaskId) {
+    if let Some(CallData {
+        from: From::Host(number),
+        ..
+    }) = baton.concurrent.tasks.get(&task)
+    {
+        let number = *number;
+        end_call(baton, number, Err(super::CallCancelled.into()));
+    }
+}
+
+/// A number for a call by the host, or of a host function.
+pub(super) fn next_number(baton: &mut Baton) -> u64 {
+    let number = baton.concurrent.next_number;
+    baton.concurrent.next_number += 1;
+    number
 }
 
 /// What the driver runs for.
@@ -40,7 +101,13 @@ pub(crate) trait HostGoal {
     /// Whether there is nothing more to wait for.
     fn reached(&mut self, baton: &mut Baton) -> bool;
 
-    /// Something trapped that no guest waits for.
+    /// Whether to wait when nothing can go on, as something may come from outside. Otherwise that is a deadlock.
+    fn waits(&self) -> bool;
+
+    /// Whether this call is its own.
+    fn owns(&self, number: u64) -> bool;
+
+    /// Something trapped that no guest waits for, nor a call by an accessor.
     fn trapped(&mut self, baton: &mut Baton, error: Error);
 }
 
@@ -53,27 +120,6 @@ struct Call<L> {
     first: bool,
 }
 
-impl<L: LowerArgs> Call<L> {
-    /// Lowers the arguments; the callee's isolate is idle.
-    fn lower_args(&mut self, baton: &mut Baton, callee: &Callee, task: TaskId) -> Result<Vec<u64>> {
-        let lower = self
-            .lower
-            .take()
-            .context(bug("arguments are lowered twice"))?;
-        let mut isolate = take_isolate(baton, callee.options.isolate)?;
-        let mut params: Slots = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
-        let result = callee.func_type_idx().and_then(|ty| {
-            callee
-                .options
-                .lower(&mut isolate.cx(), task, &mut self.lends, |cx| {
-                    lower(cx, ty, &mut FlatWriter::new(&mut params))
-                })
-        });
-        *baton = return_isolate(isolate, callee.options.isolate);
-        result.map(|()| params[..callee.flat_params].to_vec())
-    }
-}
-
 impl<L: LowerArgs> HostGoal for Call<L> {
     fn lower(
         &mut self,
@@ -82,11 +128,12 @@ impl<L: LowerArgs> HostGoal for Call<L> {
         callee: &Callee,
         task: TaskId,
     ) -> Result<Vec<u64>> {
-        anyhow::ensure!(
-            number == self.number,
-            "the call was dropped before it started"
-        );
-        self.lower_args(baton, callee, task)
+        anyhow::ensure!(self.owns(number), "the call was dropped before it started");
+        let lower = self
+            .lower
+            .take()
+            .context(bug("arguments are lowered twice"))?;
+        lower_args(baton, callee, task, &mut self.lends, lower)
     }
 
     fn reached(&mut self, baton: &mut Baton) -> bool {
@@ -98,6 +145,14 @@ impl<L: LowerArgs> HostGoal for Call<L> {
             .is_none_or(|call| call.outcome.is_some())
     }
 
+    fn waits(&self) -> bool {
+        false
+    }
+
+    fn owns(&self, number: u64) -> bool {
+        number == self.number
+    }
+
     fn trapped(&mut self, baton: &mut Baton, error: Error) {
         if let Some(call) = baton.concurrent.host.get_mut(&self.number)
             && (self.first || matches!(call.outcome, Some(Err(_))))
@@ -107,15 +162,33 @@ impl<L: LowerArgs> HostGoal for Call<L> {
     }
 }
 
+/// Lowers arguments into the callee, whose isolate is idle. Gives the flat ones.
+pub(super) fn lower_args(
+    baton: &mut Baton,
+    callee: &Callee,
+    task: TaskId,
+    lends: &mut Lends,
+    lower: impl LowerArgs,
+) -> Result<Vec<u64>> {
+    let mut isolate = take_isolate(baton, callee.options.isolate)?;
+    let mut params: Slots = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
+    let result = callee.func_type_idx().and_then(|ty| {
+        callee.options.lower(&mut isolate.cx(), task, lends, |cx| {
+            lower(cx, ty, &mut FlatWriter::new(&mut params))
+        })
+    });
+    *baton = return_isolate(isolate, callee.options.isolate);
+    result.map(|()| params[..callee.flat_params].to_vec())
+}
+
 /// Calls a function of a component that uses async, and runs whatever else is ready until it has returned.
-pub(crate) async fn call_concurrent<R: Send + 'static>(
+pub(crate) async fn call_driven<R: Send + 'static>(
     mut baton: Baton,
     callee: &Arc<Callee>,
     lower: impl LowerArgs + Send,
     lift: impl LiftResults<R> + Send + 'static,
 ) -> (Baton, Result<R>) {
-    let number = baton.concurrent.next_number;
-    baton.concurrent.next_number += 1;
+    let number = next_number(&mut baton);
     let result = Arc::new(Mutex::new(None));
     let kept = result.clone();
     let keep: KeepResult = Box::new(move |cx, ty, max_flat, src| {
@@ -128,6 +201,8 @@ pub(crate) async fn call_concurrent<R: Send + 'static>(
         HostCall {
             lift: Some(keep),
             outcome: None,
+            lends: Lends::default(),
+            accessors: None,
         },
     );
     let mut goal = Call {
@@ -136,10 +211,12 @@ pub(crate) async fn call_concurrent<R: Send + 'static>(
         lends: Lends::default(),
         first: true,
     };
-    let first = begin(&mut baton, callee, &mut goal);
+    let first = begin(&mut baton, callee, number, |baton, task| {
+        goal.lower(baton, number, callee, task)
+    });
     let driven;
     let first = match first {
-        Ok(first) => first,
+        Ok(begun) => begun.run,
         Err(error) => {
             baton.concurrent.host.remove(&number);
             baton.state.give_back(HOST, &mut goal.lends);
@@ -159,23 +236,31 @@ pub(crate) async fn call_concurrent<R: Send + 'static>(
     };
     let value = outcome.and_then(|()| {
         let value = result.lock().unwrap_or_else(PoisonError::into_inner).take();
-        value.context("the task was cancelled before it returned")
+        value.context(bug("a call returned without a result"))
     });
     (baton, value)
 }
 
-/// Begins a call: what the driver runs first, if the call need not wait.
-fn begin<L: LowerArgs>(
+/// A call by the host that has begun.
+pub(super) struct Begun {
+    pub(super) task: TaskId,
+    /// What the driver runs now, unless the call must wait to start.
+    pub(super) run: Option<(Run, Option<Then>)>,
+}
+
+/// Begins a call. `args` gives its flat arguments, if it need not wait.
+pub(super) fn begin(
     baton: &mut Baton,
     callee: &Arc<Callee>,
-    goal: &mut Call<L>,
-) -> Result<Option<(Run, Option<Then>)>> {
+    number: u64,
+    args: impl FnOnce(&mut Baton, TaskId) -> Result<Vec<u64>>,
+) -> Result<Begun> {
     let instance = callee.options.instance;
     let (task, thread, then) = if callee.lift.async_type() {
         let spec = CallSpec {
             callee: instance,
             lift: callee.lift,
-            from: Err(goal.number),
+            from: Err(number),
         };
         let called = baton.state.call(spec, &mut Fair)?;
         (called.task, called.started.then_some(called.thread), None)
@@ -189,34 +274,37 @@ fn begin<L: LowerArgs>(
     };
     let data = CallData {
         callee: callee.clone(),
-        from: From::Host(goal.number),
+        from: From::Host(number),
     };
     baton.concurrent.tasks.insert(task, data);
     let Some(thread) = thread else {
-        return Ok(None);
+        return Ok(Begun { task, run: None });
     };
-    match goal.lower_args(baton, callee, task) {
-        Ok(args) => {
-            let running = Running {
-                thread,
-                task,
-                instance,
-                isolate: callee.options.isolate,
-                entry: Entry::Lifted,
-            };
-            Ok(Some((
-                Run::Core {
-                    running,
-                    func: callee.core,
-                    args,
-                },
-                then,
-            )))
-        }
+    match args(baton, task) {
+        Ok(args) => Ok(Begun {
+            task,
+            run: Some((entry(callee, thread, task, args), then)),
+        }),
         Err(error) => {
             baton.concurrent.tasks.remove(&task);
             trapped(&mut baton.state, Some(thread), instance);
             Err(error)
         }
+    }
+}
+
+/// The entry into a lifted function.
+pub(super) fn entry(callee: &Callee, thread: ThreadId, task: TaskId, args: Vec<u64>) -> Run {
+    let running = Running {
+        thread,
+        task,
+        instance: callee.options.instance,
+        isolate: callee.options.isolate,
+        entry: Entry::Lifted,
+    };
+    Run::Core {
+        running,
+        func: callee.core,
+        args,
     }
 }

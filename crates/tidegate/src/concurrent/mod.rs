@@ -4,33 +4,46 @@
 //! another instance, a built-in that blocks), its stack parks with a [`Request`], and the driver ([`drive`]) does what was requested:
 //! it keeps a list of who is to go on when the code that runs gives control back, just like the specification's nested `resume`s.
 
+mod accessor_call;
 mod builtins;
 mod copy;
 mod deliver;
 mod driver;
 mod host;
+mod host_func;
 mod lower;
 mod needs;
 mod park;
+mod run;
+mod signal;
+mod slot;
+mod spawn;
 mod work;
 
+pub use accessor_call::{CallCancelled, ConcurrentCall};
 pub(crate) use builtins::blocking;
 pub(crate) use copy::pass;
 pub(crate) use deliver::{reachable, visit};
-pub(crate) use driver::{drive, fail_instance};
-pub(crate) use host::call_concurrent;
+pub(crate) use driver::{drive, end_entered, fail_instance};
+pub(crate) use host::{LaterArgs, call_cancelled, call_driven};
+pub(crate) use host_func::{HostFunction, call_host_function};
 pub(crate) use lower::define_lowered;
 pub(crate) use needs::{needs_several_stacks, uses_async};
 pub(crate) use park::{Entry, Parked, Request, Run, Then};
-pub(crate) use work::{HostWork, WorkKey, WorkSet};
+pub use signal::Cancelled;
+pub(crate) use signal::Signal;
+pub(crate) use spawn::spawn;
+pub use spawn::{Aborted, JoinHandle};
+pub(crate) use work::{HostWork, WorkKey, WorkSet, cancel};
 
 use crate::call::canon::Callee;
 use crate::call::enter::Slots;
 use crate::call::guest::{GuestCall, Pending};
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use std::collections::HashMap;
 use std::sync::Arc;
-use tidegate_core::runtime::{InstanceId, TaskId, ThreadId, WaitableId};
+use tidegate_core::runtime::{InstanceId, Offence, TaskId, ThreadId, WaitableId};
+use tidegate_core::trap::Trap;
 use tidegate_engine::Func;
 
 /// What the driver knows of a store's tasks and threads.
@@ -52,6 +65,10 @@ pub(crate) struct Concurrent {
     pub(crate) causes: Vec<(InstanceId, String)>,
     /// What the host has under way.
     pub(crate) work: WorkSet,
+    /// The calls of host functions that guests wait for, by their numbers.
+    pub(crate) host_functions: HashMap<u64, WorkKey>,
+    /// How calls of host functions failed, whose callers have not learnt of it.
+    pub(crate) host_errors: Vec<Error>,
     /// The number of the next call by the host.
     pub(crate) next_number: u64,
 }
@@ -110,6 +127,19 @@ impl Concurrent {
             }
             From::Host(_) => {}
         }
+    }
+
+    /// The error behind a trap: that of a host function, if the trap says no more than that the callee failed.
+    pub(crate) fn what_failed(&mut self, error: Error) -> Error {
+        let says_no_more = matches!(
+            error.downcast_ref::<Trap>(),
+            Some(Trap::Builtin {
+                reason: Offence::PeerTrapped,
+                ..
+            })
+        );
+        let cause = says_no_more.then(|| self.host_errors.pop()).flatten();
+        cause.unwrap_or(error)
     }
 
     /// What made an instance unusable.

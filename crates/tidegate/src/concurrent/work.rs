@@ -1,16 +1,33 @@
 //! What the host has under way for a store: the driver polls it whenever it was woken.
 
 use crate::baton::Baton;
+use anyhow::Result;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
+use tidegate_engine::Cx;
 
 /// Something of the host's that goes on while guests wait: a call of a host function, a task, an end of a stream.
 pub(crate) trait HostWork: Send {
     /// Goes on. `place` holds the baton, and must hold it again afterwards. Ready work is dropped.
     fn poll(self: Pin<&mut Self>, place: &mut Baton, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// The guest whose isolate `cx` is asks for its end. Ready work is dropped.
+    ///
+    /// # Errors
+    /// What that guest traps with.
+    fn cancel(
+        self: Pin<&mut Self>,
+        _cx: &mut Cx<'_, Baton>,
+        _waker: &mut Context<'_>,
+    ) -> Result<Poll<()>> {
+        Ok(Poll::Pending)
+    }
+
+    /// It is about to be dropped before it was ready.
+    fn abandon(self: Pin<&mut Self>, _place: &mut Baton) {}
 }
 
 /// Names an item of a [`WorkSet`]. A name is never used again.
@@ -43,14 +60,59 @@ struct Item {
     active: bool,
 }
 
-/// The items that were woken.
+/// The items that were woken, and what is asked of the driver.
 #[derive(Default)]
-struct Woken(Mutex<Queue>);
+struct Woken {
+    queue: Mutex<Queue>,
+    /// Whether something is asked: a hint that costs no lock.
+    has_asked: AtomicBool,
+}
 
 #[derive(Default)]
 struct Queue {
     keys: VecDeque<WorkKey>,
+    asked: VecDeque<Asked>,
     driver: Option<Waker>,
+}
+
+/// What is asked of the driver by those who do not hold the store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asked {
+    /// Begin this call of the host's.
+    Start(u64),
+    /// Cancel it.
+    Cancel(u64),
+    /// Drop this item.
+    Abort(WorkKey),
+}
+
+/// The way to the driver for those who do not hold the store.
+#[derive(Clone)]
+pub(crate) struct WorkHandle(Arc<Woken>);
+
+impl WorkHandle {
+    /// Asks the driver for something, which it does when it comes round next.
+    pub(crate) fn ask(&self, asked: Asked) {
+        let driver = {
+            let mut queue = self.0.lock();
+            queue.asked.push_back(asked);
+            queue.driver.take()
+        };
+        self.0.has_asked.store(true, Ordering::Release);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
+    /// Has an item dropped.
+    pub(crate) fn abort(&self, key: WorkKey) {
+        self.ask(Asked::Abort(key));
+    }
+
+    /// Whether something is asked.
+    pub(crate) fn has_asked(&self) -> bool {
+        self.0.has_asked.load(Ordering::Acquire)
+    }
 }
 
 struct ItemWaker {
@@ -82,7 +144,7 @@ impl Wake for ItemWaker {
 
 impl Woken {
     fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -131,6 +193,24 @@ impl WorkSet {
         item.work
     }
 
+    /// The way to the driver for those who do not hold the store.
+    pub(crate) fn handle(&self) -> WorkHandle {
+        WorkHandle(self.woken.clone())
+    }
+
+    /// What is asked of the driver, in order.
+    pub(crate) fn next_asked(&mut self) -> Option<Asked> {
+        if !self.woken.has_asked.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut queue = self.woken.lock();
+        let asked = queue.asked.pop_front();
+        if queue.asked.is_empty() {
+            self.woken.has_asked.store(false, Ordering::Release);
+        }
+        asked
+    }
+
     /// Wakes an item.
     pub(crate) fn wake(&mut self, key: WorkKey) {
         if let Some(item) = self.item(key) {
@@ -165,30 +245,35 @@ impl WorkSet {
     }
 }
 
-/// Polls the items that have been woken until now. Gives whether there were any; if there were none, the waker is kept. Pending if there are none
-/// but some may wake up.
-pub(super) fn poll(place: &mut Baton, cx: &mut Context<'_>) -> Poll<bool> {
+/// Polls the items that have been woken until now. Gives whether there were any or something is asked; if not, the waker is kept. Pending if there is nothing
+/// but some item may wake up, or if `wait` says to wait in any case.
+pub(super) fn poll(place: &mut Baton, wait: bool, cx: &mut Context<'_>) -> Poll<bool> {
     let woken = place.concurrent.work.woken.clone();
-    let mut left = {
+    {
         let mut queue = woken.lock();
-        if queue.keys.is_empty() {
+        if queue.keys.is_empty() && queue.asked.is_empty() {
             queue.driver = Some(cx.waker().clone());
-            return if place.concurrent.work.active > 0 {
+            return if wait || place.concurrent.work.active > 0 {
                 Poll::Pending
             } else {
                 Poll::Ready(false)
             };
         }
-        queue.keys.len()
-    };
-    while left > 0 {
-        left -= 1;
+    }
+    poll_woken(place);
+    Poll::Ready(true)
+}
+
+/// Polls the items that have been woken until now.
+pub(super) fn poll_woken(place: &mut Baton) {
+    let woken = place.concurrent.work.woken.clone();
+    let left = woken.lock().keys.len();
+    for _ in 0..left {
         let Some(key) = woken.lock().keys.pop_front() else {
             break;
         };
         poll_item(place, key);
     }
-    Poll::Ready(true)
 }
 
 fn poll_item(place: &mut Baton, key: WorkKey) {
@@ -209,5 +294,44 @@ fn poll_item(place: &mut Baton, key: WorkKey) {
         place.concurrent.work.remove(key);
     } else if let Some(item) = place.concurrent.work.item(key) {
         item.work = Some(work);
+    }
+}
+
+/// Asks an item to come to its end, on behalf of the guest whose isolate `cx` is.
+///
+/// # Errors
+/// What that guest traps with.
+pub(crate) fn cancel(cx: &mut Cx<'_, Baton>, key: WorkKey) -> Result<()> {
+    let Some(item) = cx.data_mut().concurrent.work.item(key) else {
+        return Ok(());
+    };
+    let waker = Waker::from(item.waker.clone());
+    let Some(mut work) = item.work.take() else {
+        return Ok(());
+    };
+    let ended = work.as_mut().cancel(cx, &mut Context::from_waker(&waker));
+    let set = &mut cx.data_mut().concurrent.work;
+    match ended {
+        Ok(Poll::Pending) => {
+            if let Some(item) = set.item(key) {
+                item.work = Some(work);
+            }
+            Ok(())
+        }
+        Ok(Poll::Ready(())) => {
+            set.remove(key);
+            Ok(())
+        }
+        Err(error) => {
+            set.remove(key);
+            Err(error)
+        }
+    }
+}
+
+/// Drops an item before it is ready.
+pub(crate) fn abandon(place: &mut Baton, key: WorkKey) {
+    if let Some(mut work) = place.concurrent.work.remove(key) {
+        work.as_mut().abandon(place);
     }
 }

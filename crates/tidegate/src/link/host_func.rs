@@ -2,7 +2,8 @@
 
 use crate::baton::{Baton, Blocked};
 use crate::call::canon::CallSite;
-use crate::{Result, StoreContextMut, Val};
+use crate::concurrent::{HostFunction, Signal, call_host_function};
+use crate::{Accessor, Result, StoreContextMut, Val};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use tidegate_core::abi::{
     MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_ASYNC_RESULTS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, TypeContext,
     TypeMismatch, lift_param_vals, lower_result_val,
 };
-use tidegate_core::runtime::{Lends, SubtaskState, TaskId};
+use tidegate_core::runtime::{Lends, State, SubtaskState, TaskId};
 use tidegate_core::types::{FuncType, FuncTypeIdx};
 use tidegate_engine::{Cx, Flow, Job};
 
@@ -21,6 +22,9 @@ type Call = Box<dyn Fn(&mut Cx<'_, Baton>, &Arc<CallSite>, &mut [u64]) -> Result
 type WaitingCall = Box<
     dyn Fn(&mut Cx<'_, Baton>, &Arc<CallSite>, &mut [u64]) -> Result<Flow<Blocked>> + Send + Sync,
 >;
+/// What a function that runs beside others returns.
+pub(crate) type PinFuture<'a, R> = Pin<Box<dyn Future<Output = Result<R>> + Send + 'a>>;
+
 type BoxFuture<'a, R> = Box<dyn Future<Output = Result<R>> + Send + 'a>;
 
 /// The destructor of a resource that the host implements: given the representation.
@@ -80,6 +84,15 @@ pub(crate) enum Body {
     Sync(Call),
     /// It may wait, and so needs a stack that can be parked.
     Waiting(WaitingCall),
+    /// It may wait while others run.
+    Concurrent(WaitingCall),
+}
+
+impl Body {
+    /// Whether it may wait.
+    pub(crate) fn may_wait(&self) -> bool {
+        !matches!(self, Self::Sync(_))
+    }
 }
 
 impl HostFunc {
@@ -98,7 +111,9 @@ impl HostFunc {
     ) -> Result<()> {
         match &self.body {
             Body::Sync(call) => call(cx, site, slots),
-            Body::Waiting(_) => Err(tidegate_engine::EngineError::CannotBlock.into()),
+            Body::Waiting(_) | Body::Concurrent(_) => {
+                Err(tidegate_engine::EngineError::CannotBlock.into())
+            }
         }
     }
 
@@ -112,7 +127,7 @@ impl HostFunc {
     ) -> Result<Flow<Blocked>> {
         match &self.body {
             Body::Sync(call) => call(cx, site, slots).map(|()| Flow::Return),
-            Body::Waiting(call) => call(cx, site, slots),
+            Body::Waiting(call) | Body::Concurrent(call) => call(cx, site, slots),
         }
     }
 
@@ -157,6 +172,64 @@ impl HostFunc {
         Self {
             check: typecheck::<P, R>(),
             body: Body::Waiting(call),
+        }
+    }
+
+    /// A typed function that runs beside others.
+    pub(crate) fn concurrent<T, F, P, R>(func: F) -> Self
+    where
+        T: Send + 'static,
+        F: Fn(&Accessor<T>, P) -> PinFuture<'_, R> + Send + Sync + 'static,
+        P: LiftParams + Send + 'static,
+        R: LowerResult + Send + 'static,
+    {
+        let func = Arc::new(func);
+        let call: WaitingCall = Box::new(move |cx, site, slots| {
+            check_sync_lower(cx, site)?;
+            let (call, params) = HostCall::begin(cx, site, slots, lift_typed::<P>)?;
+            let signal = Arc::<Signal>::default();
+            let accessor = Accessor::new(cx.data_mut().home(), Some(signal.clone()));
+            let func = func.clone();
+            let function = HostFunction {
+                call,
+                future: Box::pin(async move { func(&accessor, params).await }),
+                signal,
+                lower: lower_typed::<R>,
+            };
+            call_host_function(cx, site, slots, function)
+        });
+        Self {
+            check: typecheck::<P, R>(),
+            body: Body::Concurrent(call),
+        }
+    }
+
+    /// A function over dynamic values that runs beside others.
+    pub(crate) fn dynamic_concurrent<T, F>(func: F) -> Self
+    where
+        T: Send + 'static,
+        F: Fn(&Accessor<T>, Vec<Val>) -> PinFuture<'_, Option<Val>> + Send + Sync + 'static,
+    {
+        let func = Arc::new(func);
+        let call: WaitingCall = Box::new(move |cx, site, slots| {
+            check_sync_lower(cx, site)?;
+            let (call, params) = HostCall::begin(cx, site, slots, lift_param_vals)?;
+            let signal = Arc::<Signal>::default();
+            let accessor = Accessor::new(cx.data_mut().home(), Some(signal.clone()));
+            let func = func.clone();
+            let function = HostFunction {
+                call,
+                future: Box::pin(
+                    async move { func(&accessor, params.into()).await.map(DynamicResult) },
+                ),
+                signal,
+                lower: DynamicResult::lower,
+            };
+            call_host_function(cx, site, slots, function)
+        });
+        Self {
+            check: Box::new(|_, _| Ok(())),
+            body: Body::Concurrent(call),
         }
     }
 
@@ -217,6 +290,16 @@ impl HostFunc {
     }
 }
 
+/// A synchronous call of an `async` function must be one that may block, whether it will or not.
+fn check_sync_lower(cx: &mut Cx<'_, Baton>, site: &CallSite) -> Result<()> {
+    if site.func_type().async_ && !site.async_ {
+        let (state, instance) = (&mut cx.data_mut().state, site.options.instance);
+        state.check_may_leave(instance)?;
+        state.check_sync_lower(instance)?;
+    }
+    Ok(())
+}
+
 fn typecheck<P: LiftParams, R: LowerResult>() -> Check {
     Box::new(|ty, cx| {
         P::typecheck_params(ty, cx)?;
@@ -271,7 +354,7 @@ impl DynamicResult {
 }
 
 /// A call from a guest to the host that is under way.
-struct HostCall {
+pub(crate) struct HostCall {
     /// What the host has borrowed from the caller.
     lends: Lends,
     /// Counts the borrows that are in the host's own table.
@@ -321,7 +404,7 @@ impl HostCall {
 
     /// Lowers the result: the rest of `canon lower`.
     #[inline]
-    fn end<R>(
+    pub(crate) fn end<R>(
         mut self,
         cx: &mut Cx<'_, Baton>,
         site: &CallSite,
@@ -359,9 +442,19 @@ impl HostCall {
         result
     }
 
-    fn give_back(mut self, cx: &mut Cx<'_, Baton>, site: &CallSite) {
+    pub(crate) fn give_back(mut self, cx: &mut Cx<'_, Baton>, site: &CallSite) {
         let state = &mut cx.data_mut().state;
         state.give_back(site.options.instance, &mut self.lends);
+        state.remove_task(self.task);
+    }
+
+    /// What the host has borrowed, for somebody else to give back.
+    pub(crate) fn take_lends(&mut self) -> Lends {
+        std::mem::take(&mut self.lends)
+    }
+
+    /// Ends a call without a result; what was borrowed is given back by others.
+    pub(crate) fn abandon(self, state: &mut State) {
         state.remove_task(self.task);
     }
 

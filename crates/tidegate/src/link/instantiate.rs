@@ -419,7 +419,7 @@ impl InstanceData {
                                 ty,
                                 Box::new(move |mut cx, slots| func.call(&mut cx, &site, slots)),
                             )?,
-                            Body::Waiting(_) => cx.blocking_host_func(
+                            Body::Waiting(_) | Body::Concurrent(_) => cx.blocking_host_func(
                                 ty,
                                 Box::new(move |mut cx, slots| {
                                     func.call_waiting(&mut cx, &site, slots)

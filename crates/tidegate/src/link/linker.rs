@@ -2,11 +2,12 @@
 
 use super::host_func::{HostDtor, HostFunc};
 use crate::module::Module;
-use crate::{Engine, Result, StoreContextMut, Val};
+use crate::{Accessor, Engine, Result, StoreContextMut, Val};
 use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::pin::Pin;
 use std::sync::Arc;
 use tidegate_core::abi::{LiftParams, LowerResult};
 
@@ -175,6 +176,45 @@ impl<'a, T: Send + 'static> LinkerInstance<'a, T> {
         R: LowerResult + Send + 'static,
     {
         self.define(name, Definition::Func(Arc::new(HostFunc::waiting(func))))
+    }
+
+    /// Defines a function that may wait while others run: it has an [`Accessor`] to borrow the store by, and its caller, if it called asynchronously,
+    /// goes on.
+    ///
+    /// A guest that wants the call cancelled ends the future, unless it watches for [`Accessor::cancelled`]. Where a component calls it by a type that is
+    /// not `async`, it waits as one of [`func_wrap_async`](Self::func_wrap_async) does, with the store.
+    ///
+    /// # Errors
+    /// As [`func_wrap`](Self::func_wrap).
+    pub fn func_wrap_concurrent<F, P, R>(&mut self, name: &str, func: F) -> Result<(), DefineError>
+    where
+        F: Fn(&Accessor<T>, P) -> Pin<Box<dyn Future<Output = Result<R>> + Send + '_>>
+            + Send
+            + Sync
+            + 'static,
+        P: LiftParams + Send + 'static,
+        R: LowerResult + Send + 'static,
+    {
+        self.define(name, Definition::Func(Arc::new(HostFunc::concurrent(func))))
+    }
+
+    /// Defines a function of whatever type its importer gives it, over dynamic values, that may wait while others run. It gives the result if its type
+    /// has one.
+    ///
+    /// # Errors
+    /// As [`func_wrap`](Self::func_wrap).
+    pub fn func_new_concurrent<F>(&mut self, name: &str, func: F) -> Result<(), DefineError>
+    where
+        F: Fn(
+                &Accessor<T>,
+                Vec<Val>,
+            ) -> Pin<Box<dyn Future<Output = Result<Option<Val>>> + Send + '_>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        let func = HostFunc::dynamic_concurrent(func);
+        self.define(name, Definition::Func(Arc::new(func)))
     }
 
     /// Defines a function of whatever type its importer gives it, over dynamic values.

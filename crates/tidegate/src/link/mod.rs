@@ -6,7 +6,7 @@ mod instantiate;
 mod linker;
 mod pre;
 
-pub(crate) use host_func::{Body, HostDtor, HostFunc};
+pub(crate) use host_func::{Body, HostCall, HostDtor, HostFunc};
 pub use imports::LinkError;
 use imports::{Imports, Resolved};
 pub(crate) use instantiate::{InstanceData, instantiate};

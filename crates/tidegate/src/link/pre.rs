@@ -1,6 +1,6 @@
 //! Linked components.
 
-use super::{Body, Imports, Linker, Resolved, instantiate};
+use super::{Imports, Linker, Resolved, instantiate};
 use crate::baton::HomeGuard;
 use crate::block_on::block_on;
 use crate::error::bug;
@@ -98,7 +98,7 @@ impl Linked {
                 ..
             } => {
                 return match &self.imports.resolved[import.index()] {
-                    Resolved::Func(func) => matches!(func.body, Body::Waiting(_)),
+                    Resolved::Func(func) => func.body.may_wait(),
                     _ => false,
                 };
             }

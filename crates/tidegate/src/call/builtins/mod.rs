@@ -10,7 +10,7 @@ mod tasks;
 
 use super::canon::CanonOptions;
 use crate::baton::Baton;
-use crate::concurrent;
+use crate::concurrent::{self, call_cancelled};
 use crate::error::bug;
 use anyhow::{Context, Result};
 use resource_drop::ResourceDrop;
@@ -107,7 +107,11 @@ fn simple(
             let ty = resource(index);
             returning(move |state, args| Ok(state.resource_rep(instance, ty, args[0] as u32)?))
         }
-        Canon::TaskCancel => acting(move |state, _| Ok(state.task_cancel(instance).map(drop)?)),
+        Canon::TaskCancel => Box::new(move |mut cx, _| {
+            let task = cx.data_mut().state.task_cancel(instance)?;
+            call_cancelled(cx.data_mut(), task);
+            Ok(())
+        }),
         Canon::ContextGet { slot, .. } => returning(move |state, _| Ok(state.context_get(slot)?)),
         Canon::ContextSet { slot, .. } => {
             acting(move |state, args| Ok(state.context_set(slot, args[0])?))
