@@ -1,0 +1,57 @@
+//! Reference lines: what the work would cost if nothing stood between.
+
+use crate::measure::Subject;
+use wasmtime::Result;
+
+/// A call of a core function by the host.
+pub fn core_call() -> Result<Subject> {
+    let engine = wasmtime::Engine::default();
+    let module = module(&engine, r#"(module (func (export "f")))"#)?;
+    let mut store = wasmtime::Store::new(&engine, ());
+    let instance = wasmtime::Instance::new(&mut store, &module, &[])?;
+    let func = instance.get_typed_func::<(), ()>(&mut store, "f")?;
+    Ok(Subject::new(move |n| -> Result<u64> {
+        for _ in 0..n {
+            func.call(&mut store, ())?;
+        }
+        Ok(n)
+    }))
+}
+
+/// A call of a host function by core code.
+pub fn core_host_call() -> Result<Subject> {
+    let engine = wasmtime::Engine::default();
+    let text = r#"(module
+        (import "" "f" (func $f))
+        (func (export "run") (param $n i64)
+          (loop $l
+            (call $f)
+            (local.set $n (i64.sub (local.get $n) (i64.const 1)))
+            (br_if $l (i64.ne (local.get $n) (i64.const 0))))))"#;
+    let module = module(&engine, text)?;
+    let mut store = wasmtime::Store::new(&engine, ());
+    let import = wasmtime::Func::wrap(&mut store, || ());
+    let instance = wasmtime::Instance::new(&mut store, &module, &[import.into()])?;
+    let func = instance.get_typed_func::<u64, ()>(&mut store, "run")?;
+    Ok(Subject::new(move |n| -> Result<u64> {
+        func.call(&mut store, n)?;
+        Ok(n)
+    }))
+}
+
+/// A copy of so many bytes.
+pub fn memcpy(length: usize) -> Subject {
+    let from = vec![3u8; length];
+    let mut to = vec![0u8; length];
+    Subject::new(move |n| -> Result<u64> {
+        for _ in 0..n {
+            std::hint::black_box(&mut to).copy_from_slice(std::hint::black_box(&from));
+        }
+        Ok(n)
+    })
+}
+
+fn module(engine: &wasmtime::Engine, text: &str) -> Result<wasmtime::Module> {
+    let bytes = wat::parse_str(text).map_err(wasmtime::Error::from)?;
+    wasmtime::Module::new(engine, bytes)
+}

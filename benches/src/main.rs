@@ -1,0 +1,91 @@
+//! Benchmarks of Tidegate beside Wasmtime: one process, the same component bytes, the same settings, results compared before timing.
+#![forbid(unsafe_code)]
+
+mod limits;
+mod measure;
+mod ours;
+mod peer;
+mod report;
+mod rows;
+
+use anyhow::{Context, Result, ensure};
+use measure::{Effort, measure};
+use report::Line;
+use std::time::Duration;
+
+fn main() -> Result<()> {
+    let options = Options::parse()?;
+    let mut lines = Vec::new();
+    for plan in rows::all() {
+        let name = format!("{}: {}", plan.group, plan.name);
+        if !options.wants(&name) {
+            continue;
+        }
+        let mut row = plan.make().with_context(|| name.clone())?;
+        let (ours, theirs) = (row.ours.checksum()?, row.peer.checksum()?);
+        ensure!(
+            ours == theirs,
+            "{name}: Tidegate gave {ours}, Wasmtime {theirs}"
+        );
+        let mut subjects = vec![&mut row.ours, &mut row.peer];
+        subjects.extend(row.limit.as_mut());
+        let timings = measure(&mut subjects, options.effort).with_context(|| name.clone())?;
+        let line = Line {
+            group: row.group,
+            name: row.name,
+            ours: timings[0],
+            peer: timings[1],
+            limit: timings.get(2).copied(),
+            budget: row.budget,
+        };
+        println!("{}", line.text());
+        lines.push(line);
+    }
+    if let Some(path) = options.write {
+        report::write(&path, &lines, options.effort)?;
+    }
+    Ok(())
+}
+
+struct Options {
+    effort: Effort,
+    filters: Vec<String>,
+    write: Option<std::path::PathBuf>,
+}
+
+impl Options {
+    fn parse() -> Result<Self> {
+        let mut options = Self {
+            effort: Effort {
+                sample: Duration::from_millis(20),
+                samples: 21,
+            },
+            filters: Vec::new(),
+            write: None,
+        };
+        let mut args = std::env::args().skip(1);
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                "--short" => {
+                    options.effort = Effort {
+                        sample: Duration::from_millis(5),
+                        samples: 5,
+                    }
+                }
+                "--write" => {
+                    options.write = Some(args.next().context("--write wants a file")?.into())
+                }
+                _ => options.filters.push(arg),
+            }
+        }
+        Ok(options)
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.filters.is_empty()
+            || self
+                .filters
+                .iter()
+                .any(|filter| name.contains(filter.as_str()))
+    }
+}

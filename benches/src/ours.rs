@@ -1,0 +1,36 @@
+//! The subjects on Tidegate.
+
+/// What the subjects are written against: the names of `wasmtime::component`, which Tidegate has as well.
+mod rt {
+    pub use tidegate::{
+        Component, ComponentType, Engine, Instance, InstancePre, Lift, Linker, Lower, Resource,
+        ResourceType, Result, Store, StoreContextMut, TypedFunc,
+    };
+
+    /// A subject whose work gives this runtime's errors.
+    pub fn subject(run: impl FnMut(u64) -> Result<u64> + 'static) -> crate::measure::Subject {
+        crate::measure::Subject::new(run)
+    }
+
+    /// The peer's engine settings.
+    pub fn engine() -> Result<Engine> {
+        let mut config = tidegate::Config::new();
+        config.core().pooling = Some(Default::default());
+        Engine::new(&config)
+    }
+
+    #[derive(ComponentType, Lift, Lower, Clone, Debug)]
+    pub struct Entry {
+        pub id: u64,
+        pub x: f32,
+        pub y: f32,
+        pub on: bool,
+    }
+}
+
+#[path = "subjects/calls.rs"]
+pub mod calls;
+#[path = "subjects/host_calls.rs"]
+pub mod host_calls;
+#[path = "subjects/instances.rs"]
+pub mod instances;

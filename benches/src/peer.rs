@@ -1,0 +1,39 @@
+//! The same subjects on Wasmtime.
+
+mod rt {
+    pub use wasmtime::component::{
+        Component, ComponentType, Instance, InstancePre, Lift, Linker, Lower, Resource,
+        ResourceType, TypedFunc,
+    };
+    pub use wasmtime::{Engine, Result, Store, StoreContextMut};
+
+    /// A subject whose work gives this runtime's errors.
+    pub fn subject(run: impl FnMut(u64) -> Result<u64> + 'static) -> crate::measure::Subject {
+        crate::measure::Subject::new(run)
+    }
+
+    /// Pooling, and everything else at its default.
+    pub fn engine() -> Result<Engine> {
+        let mut config = wasmtime::Config::new();
+        config.wasm_component_model_async(true);
+        config.wasm_component_model_async_stackful(true);
+        config.allocation_strategy(wasmtime::InstanceAllocationStrategy::pooling());
+        Engine::new(&config)
+    }
+
+    #[derive(ComponentType, Lift, Lower, Clone, Debug)]
+    #[component(record)]
+    pub struct Entry {
+        pub id: u64,
+        pub x: f32,
+        pub y: f32,
+        pub on: bool,
+    }
+}
+
+#[path = "subjects/calls.rs"]
+pub mod calls;
+#[path = "subjects/host_calls.rs"]
+pub mod host_calls;
+#[path = "subjects/instances.rs"]
+pub mod instances;

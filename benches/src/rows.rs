@@ -1,0 +1,355 @@
+//! What is measured: a row for each kind of work.
+
+use crate::measure::Subject;
+use crate::{limits, ours, peer};
+use anyhow::Result;
+
+/// One kind of work.
+pub struct Row {
+    /// The heading it stands under.
+    pub group: &'static str,
+    /// What is done.
+    pub name: String,
+    /// On Tidegate.
+    pub ours: Subject,
+    /// On Wasmtime.
+    pub peer: Subject,
+    /// What no runtime could do better.
+    pub limit: Option<Subject>,
+    /// The most that it may cost, in nanoseconds, if `docs` give a budget.
+    pub budget: Option<f64>,
+}
+
+/// A row that is made only if it is wanted.
+pub struct Plan {
+    /// The heading it stands under.
+    pub group: &'static str,
+    /// What is done.
+    pub name: String,
+    make: Box<dyn FnOnce() -> Result<Parts>>,
+    budget: Option<f64>,
+}
+
+struct Parts {
+    ours: Subject,
+    peer: Subject,
+    limit: Option<Subject>,
+}
+
+impl Plan {
+    /// Makes what is to be measured.
+    ///
+    /// # Errors
+    /// A guest does not compile or link.
+    pub fn make(self) -> Result<Row> {
+        let parts = (self.make)()?;
+        Ok(Row {
+            group: self.group,
+            name: self.name,
+            ours: parts.ours,
+            peer: parts.peer,
+            limit: parts.limit,
+            budget: self.budget,
+        })
+    }
+}
+
+/// The same subject on both runtimes, from the same bytes.
+macro_rules! both {
+    ($plans:ident, $group:literal, $name:expr, $wat:literal, $budget:expr, $limit:expr, $module:ident :: $subject:ident ( $($args:tt)* )) => {
+        $plans.push(Plan {
+            group: $group,
+            name: $name.to_string(),
+            budget: $budget,
+            make: Box::new(move || {
+                let bytes = wat::parse_str(include_str!(concat!("../wat/", $wat, ".wat")))?;
+                Ok(Parts {
+                    ours: {
+                        #[allow(unused_imports)]
+                        use ours::$module::*;
+                        ours::$module::$subject(&bytes, $($args)*).map_err(told)?
+                    },
+                    peer: {
+                        #[allow(unused_imports)]
+                        use peer::$module::*;
+                        peer::$module::$subject(&bytes, $($args)*).map_err(told)?
+                    },
+                    limit: $limit,
+                })
+            }),
+        });
+    };
+}
+
+/// An error of either runtime, as one type.
+fn told(error: impl std::fmt::Display) -> anyhow::Error {
+    anyhow::anyhow!("{error:#}")
+}
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+
+/// All rows, in the order of the report.
+pub fn all() -> Vec<Plan> {
+    let mut plans = Vec::new();
+    host_to_guest(&mut plans);
+    guest_to_host(&mut plans);
+    guest_to_guest(&mut plans);
+    instances(&mut plans);
+    plans
+}
+
+fn host_to_guest(plans: &mut Vec<Plan>) {
+    both!(
+        plans,
+        "host → guest",
+        "empty",
+        "calls",
+        Some(40.0),
+        Some(limits::core_call().map_err(told)?),
+        calls::empty()
+    );
+    both!(
+        plans,
+        "host → guest",
+        "empty, `call_async`",
+        "calls",
+        Some(140.0),
+        Some(limits::core_call().map_err(told)?),
+        calls::empty_async()
+    );
+    both!(
+        plans,
+        "host → guest",
+        "empty, async callback lift",
+        "async-calls",
+        Some(120.0),
+        Some(limits::core_call().map_err(told)?),
+        calls::empty_async_lift("callback-lift")
+    );
+    both!(
+        plans,
+        "host → guest",
+        "empty, async stackful lift",
+        "async-calls",
+        None,
+        Some(limits::core_call().map_err(told)?),
+        calls::empty_async_lift("stackful-lift")
+    );
+    both!(
+        plans,
+        "host → guest",
+        "scalars",
+        "calls",
+        None,
+        Some(limits::core_call().map_err(told)?),
+        calls::scalars()
+    );
+    both!(
+        plans,
+        "host → guest",
+        "string of 16 B in",
+        "calls",
+        None,
+        Some(limits::memcpy(16)),
+        calls::take_string(16)
+    );
+    both!(
+        plans,
+        "host → guest",
+        "string of 64 KiB in",
+        "calls",
+        None,
+        Some(limits::memcpy(64 * KIB)),
+        calls::take_string(64 * KIB)
+    );
+    both!(
+        plans,
+        "host → guest",
+        "`list<u8>` of 1 MiB in",
+        "calls",
+        None,
+        Some(limits::memcpy(MIB)),
+        calls::take_bytes(MIB)
+    );
+    both!(
+        plans,
+        "host → guest",
+        "list of 1,000 records in",
+        "calls",
+        None,
+        Some(limits::memcpy(24_000)),
+        calls::take_records(1000)
+    );
+    both!(
+        plans,
+        "host → guest",
+        "string of 64 KiB out",
+        "calls",
+        None,
+        Some(limits::memcpy(64 * KIB)),
+        calls::give_string(64 << 10)
+    );
+    both!(
+        plans,
+        "host → guest",
+        "`list<u8>` of 1 MiB out",
+        "calls",
+        None,
+        Some(limits::memcpy(MIB)),
+        calls::give_bytes(1 << 20)
+    );
+    both!(
+        plans,
+        "host → guest",
+        "list of 1,000 records out",
+        "calls",
+        None,
+        Some(limits::memcpy(24_000)),
+        calls::give_records(1000)
+    );
+}
+
+fn guest_to_host(plans: &mut Vec<Plan>) {
+    both!(
+        plans,
+        "guest → host",
+        "empty",
+        "host-calls",
+        Some(15.0),
+        Some(limits::core_host_call().map_err(told)?),
+        host_calls::guest_loop(Host::Sync, "run-empty", None)
+    );
+    both!(
+        plans,
+        "guest → host",
+        "empty, async host function that is ready",
+        "host-calls",
+        None,
+        Some(limits::core_host_call().map_err(told)?),
+        host_calls::guest_loop(Host::Ready, "run-empty", None)
+    );
+    both!(
+        plans,
+        "guest → host",
+        "empty, async host function that waits once",
+        "host-calls",
+        Some(300.0),
+        None,
+        host_calls::guest_loop(Host::Waits, "run-empty", None)
+    );
+    both!(
+        plans,
+        "guest → host",
+        "scalars",
+        "host-calls",
+        None,
+        Some(limits::core_host_call().map_err(told)?),
+        host_calls::guest_loop(Host::Sync, "run-scalars", None)
+    );
+    both!(
+        plans,
+        "guest → host",
+        "string of 16 B",
+        "host-calls",
+        None,
+        Some(limits::memcpy(16)),
+        host_calls::guest_loop(Host::Sync, "run-string", Some(16))
+    );
+    both!(
+        plans,
+        "guest → host",
+        "string of 64 KiB",
+        "host-calls",
+        None,
+        Some(limits::memcpy(64 * KIB)),
+        host_calls::guest_loop(Host::Sync, "run-string", Some(64 << 10))
+    );
+    both!(
+        plans,
+        "guest → host",
+        "`list<u8>` of 1 MiB",
+        "host-calls",
+        None,
+        Some(limits::memcpy(MIB)),
+        host_calls::guest_loop(Host::Sync, "run-bytes", Some(1 << 20))
+    );
+    both!(
+        plans,
+        "guest → host",
+        "resource: new, borrow, drop",
+        "host-calls",
+        None,
+        None,
+        host_calls::guest_loop(Host::Sync, "run-resource", None)
+    );
+}
+
+fn guest_to_guest(plans: &mut Vec<Plan>) {
+    both!(
+        plans,
+        "guest → guest",
+        "scalars",
+        "guest-calls",
+        Some(40.0),
+        None,
+        calls::guest_loop("run-scalars", None)
+    );
+    both!(
+        plans,
+        "guest → guest",
+        "string of 16 B",
+        "guest-calls",
+        None,
+        Some(limits::memcpy(16)),
+        calls::guest_loop("run-string", Some(16))
+    );
+    both!(
+        plans,
+        "guest → guest",
+        "string of 64 KiB",
+        "guest-calls",
+        None,
+        Some(limits::memcpy(64 * KIB)),
+        calls::guest_loop("run-string", Some(64 << 10))
+    );
+    both!(
+        plans,
+        "guest → guest",
+        "`list<u8>` of 1 MiB",
+        "guest-calls",
+        None,
+        Some(limits::memcpy(MIB)),
+        calls::guest_loop("run-bytes", Some(1 << 20))
+    );
+}
+
+fn instances(plans: &mut Vec<Plan>) {
+    both!(
+        plans,
+        "instances",
+        "instantiate and drop, without a memory",
+        "small",
+        Some(800.0),
+        None,
+        instances::instantiate()
+    );
+    both!(
+        plans,
+        "instances",
+        "instantiate and drop, with a memory",
+        "small-with-memory",
+        Some(1800.0),
+        None,
+        instances::instantiate()
+    );
+    both!(
+        plans,
+        "instances",
+        "compile",
+        "guest-calls",
+        None,
+        None,
+        instances::compile()
+    );
+}
