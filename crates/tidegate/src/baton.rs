@@ -199,6 +199,7 @@ impl Baton {
     }
 
     /// Hands the baton on; this place holds nothing from then on.
+    #[inline]
     pub(crate) fn take(&mut self) -> Baton {
         Baton(self.0.take())
     }
@@ -212,6 +213,7 @@ impl Baton {
 impl Deref for Baton {
     type Target = Runtime;
 
+    #[inline]
     fn deref(&self) -> &Runtime {
         // Whoever has a `&Baton` to use got it from the place that holds it: see the module's documentation.
         self.0.as_deref().expect("the baton is held here")
@@ -219,18 +221,26 @@ impl Deref for Baton {
 }
 
 impl DerefMut for Baton {
+    #[inline]
     fn deref_mut(&mut self) -> &mut Runtime {
         self.0.as_deref_mut().expect("the baton is held here")
     }
 }
 
 impl Drop for Baton {
+    // Nearly always there is nothing to do: the baton was handed on.
+    #[inline]
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
-            let home = runtime.home.clone();
-            home.lock().runtime = Some(runtime);
+            send_home(runtime);
         }
     }
+}
+
+#[cold]
+fn send_home(runtime: Box<Runtime>) {
+    let home = runtime.home.clone();
+    home.lock().runtime = Some(runtime);
 }
 
 /// The place that a call took the baton from, to which it returns even if the call's future is dropped midway.

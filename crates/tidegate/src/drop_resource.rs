@@ -3,11 +3,12 @@
 use crate::baton::{Baton, HomeGuard};
 use crate::block_on::block_on;
 use crate::call::canon::Dtor;
-use crate::call::enter::return_isolate;
+use crate::call::enter::{Slots, return_isolate};
 use crate::call::host::on_stack;
 use crate::link::HostDtor;
 use crate::{AsContextMut, ResourceAny, Result};
 use std::future::Future;
+use tidegate_core::abi::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
 use tidegate_core::runtime::HOST;
 
 /// Letting go of a [`ResourceAny`].
@@ -71,18 +72,20 @@ async fn drop_handle(mut baton: Baton, resource: ResourceAny) -> (Baton, Result<
         Ok(isolate) => isolate,
         Err(error) => return (baton, Err(error)),
     };
-    let entered = callee.enter(&mut isolate.cx(), None, |_, _, slots| {
-        slots[0] = rep;
-        Ok(())
-    });
+    let mut slots: Slots = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
+    slots[0] = rep;
+    let entered = callee.enter(&mut isolate.cx(), None, &mut slots, |_, _, _| Ok(()));
     let result = match entered {
         Err(error) => Err(error),
         Ok(entered) if callee.suspendable => {
-            let (returned, entered, result) = on_stack(isolate, &callee, entered).await;
+            let (returned, result) = on_stack(isolate, &callee, &mut slots).await;
             isolate = returned;
-            callee.finish(&mut isolate.cx(), entered, result, |_, _, _| Ok(()))
+            callee.finish(&mut isolate.cx(), entered, &slots, result, |_, _, _| Ok(()))
         }
-        Ok(entered) => callee.run(&mut isolate.cx(), entered, |_, _, _| Ok(())),
+        Ok(entered) => {
+            let slots = &mut slots[..callee.flat_params.max(callee.flat_results)];
+            callee.run(&mut isolate.cx(), entered, slots, |_, _, _| Ok(()))
+        }
     };
     (return_isolate(isolate, callee.options.isolate), result)
 }

@@ -14,7 +14,7 @@ use tidegate_core::runtime::{Fair, InstanceId, State, TaskId, ThreadId};
 use tidegate_core::trap::Trap;
 use tidegate_engine::{Cx, EngineError, Isolate, Resume, Stack, Step};
 
-/// Core values of a call: its parameters, then its results. The one slot more is for the pointer through which results come.
+/// Core values of a call that is kept: its parameters, then its results. The one slot more is for the pointer through which results come.
 pub(crate) type Slots = [u64; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
 
 /// A call that has entered its callee, with its arguments lowered.
@@ -22,11 +22,27 @@ pub(crate) type Slots = [u64; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
 pub(crate) struct Entered {
     pub(crate) task: TaskId,
     thread: Option<ThreadId>,
-    pub(crate) slots: Slots,
 }
 
+/// The most core values of a call that gets by with a small array: zeroing and moving a large one would cost as much as the call.
+const FEW: usize = 4;
+
 impl Callee {
-    /// Enters the callee's instance and lowers the arguments.
+    /// Runs `f` with room for the core values of one call.
+    #[inline(always)]
+    pub(crate) fn with_slots<R>(&self, f: impl FnOnce(&mut [u64]) -> R) -> R {
+        let count = self.flat_params.max(self.flat_results);
+        let (mut few, mut many): ([u64; FEW], Slots);
+        f(if count <= FEW {
+            few = [0; FEW];
+            &mut few[..count]
+        } else {
+            many = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
+            &mut many[..count]
+        })
+    }
+
+    /// Enters the callee's instance and lowers the arguments into `slots`.
     ///
     /// # Errors
     /// The instance cannot be entered, or what `lower` gives. The instance has been left then.
@@ -35,16 +51,16 @@ impl Callee {
         &self,
         cx: &mut Cx<'_, Baton>,
         caller: Option<InstanceId>,
-        lower: impl FnOnce(&mut Cx<'_, Baton>, TaskId, &mut Slots) -> Result<()>,
+        slots: &mut [u64],
+        lower: impl FnOnce(&mut Cx<'_, Baton>, TaskId, &mut [u64]) -> Result<()>,
     ) -> Result<Entered> {
         let state = &mut cx.data_mut().state;
         let task = state.begin_sync_call(self.options.instance, caller)?;
-        let mut entered = Entered {
+        let entered = Entered {
             task,
             thread: state.current_thread(),
-            slots: [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS],
         };
-        match lower(cx, task, &mut entered.slots) {
+        match lower(cx, task, slots) {
             Ok(()) => Ok(entered),
             Err(error) => {
                 self.give_up(cx, &entered, &error);
@@ -70,7 +86,7 @@ impl Callee {
         self.trapped(cx, entered);
     }
 
-    /// Runs core code on the caller's stack, lifts the results, and leaves.
+    /// Runs core code on the caller's stack with the arguments in `slots`, lifts the results, which come there, and leaves.
     ///
     /// # Errors
     /// The trap that ended the callee, or what `lift` gives. The instance has been left, and is unusable.
@@ -78,15 +94,15 @@ impl Callee {
     pub(crate) fn run<R>(
         &self,
         cx: &mut Cx<'_, Baton>,
-        mut entered: Entered,
+        entered: Entered,
+        slots: &mut [u64],
         lift: impl FnOnce(&mut Cx<'_, Baton>, TaskId, &[u64]) -> Result<R>,
     ) -> Result<R> {
-        let slots = &mut entered.slots[..self.flat_params.max(self.flat_results)];
         let result = cx.call(self.core, slots);
-        self.finish(cx, entered, result, lift)
+        self.finish(cx, entered, slots, result, lift)
     }
 
-    /// Lifts the results of core code that has run, runs `post-return`, and leaves.
+    /// Lifts the results of core code that has run, which are in `slots`, runs `post-return`, and leaves.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -95,15 +111,16 @@ impl Callee {
         &self,
         cx: &mut Cx<'_, Baton>,
         entered: Entered,
+        slots: &[u64],
         result: Result<()>,
         lift: impl FnOnce(&mut Cx<'_, Baton>, TaskId, &[u64]) -> Result<R>,
     ) -> Result<R> {
         let result = result.and_then(|()| {
             cx.data_mut().state.begin_return(entered.task)?;
-            let value = lift(cx, entered.task, &entered.slots[..self.flat_results])?;
+            let value = lift(cx, entered.task, &slots[..self.flat_results])?;
             cx.data_mut().state.finish_return(entered.task);
             if let Some(post_return) = self.post_return {
-                self.run_post_return(cx, post_return, &entered.slots)?;
+                self.run_post_return(cx, post_return, slots)?;
             }
             cx.data_mut().state.end_sync_call(entered.task)?;
             Ok(value)

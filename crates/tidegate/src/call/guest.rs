@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use tidegate_core::abi::{
-    FlatReader, FlatWriter, LiftBudget, LowerTarget, Program, Side, Transfer, TransferContext,
-    transfer_params, transfer_result,
+    FlatReader, FlatWriter, LiftBudget, LowerTarget, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Program,
+    Side, Transfer, TransferContext, transfer_params, transfer_result,
 };
 use tidegate_core::plan::{Lift, Options, OptionsIdx};
 use tidegate_core::runtime::{Lends, State, TaskId};
@@ -94,16 +94,15 @@ impl GuestCall {
             .state
             .check_call(site.instance, self.callee.options.instance)?;
         let mut pending = Pending::default();
-        let result = self
-            .callee
-            .enter(cx, Some(site.instance), |cx, task, params| {
+        let result = self.callee.with_slots(|values| {
+            let from = Some(site.instance);
+            let entered = self.callee.enter(cx, from, values, |cx, task, params| {
                 self.params_within(cx, task, slots, params, &mut pending)
+            })?;
+            self.callee.run(cx, entered, values, |cx, task, results| {
+                self.result_within(cx, task, results, slots, &mut pending)
             })
-            .and_then(|entered| {
-                self.callee.run(cx, entered, |cx, task, results| {
-                    self.result_within(cx, task, results, slots, &mut pending)
-                })
-            });
+        });
         cx.data_mut()
             .state
             .give_back(site.instance, &mut pending.lends);
@@ -118,14 +117,14 @@ impl GuestCall {
             .check_call(site.instance, self.callee.options.instance)?;
         let mut isolate = self.callee.take_isolate(cx.data_mut())?;
         let mut pending = Pending::default();
-        let result = self
-            .enter_across(cx, &mut isolate, slots, &mut pending)
-            .and_then(|entered| {
-                self.callee
-                    .run(&mut isolate.cx(), entered, |callee, task, results| {
-                        self.result_across(cx, callee, task, results, slots, &mut pending)
-                    })
-            });
+        let result = self.callee.with_slots(|values| {
+            let entered = self.enter_across(cx, &mut isolate, slots, values, &mut pending)?;
+            let mut callee = isolate.cx();
+            self.callee
+                .run(&mut callee, entered, values, |callee, task, results| {
+                    self.result_across(cx, callee, task, results, slots, &mut pending)
+                })
+        });
         self.back(cx, isolate, pending);
         result
     }
@@ -137,7 +136,9 @@ impl GuestCall {
             .check_call(self.site.options.instance, self.callee.options.instance)?;
         let mut isolate = self.callee.take_isolate(cx.data_mut())?;
         let mut pending = Pending::default();
-        let entered = match self.enter_across(cx, &mut isolate, slots, &mut pending) {
+        let mut values: Slots = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
+        let entered = self.enter_across(cx, &mut isolate, slots, &mut values, &mut pending);
+        let entered = match entered {
             Ok(entered) => entered,
             Err(error) => {
                 self.back(cx, isolate, pending);
@@ -150,16 +151,17 @@ impl GuestCall {
             slots,
             self.callee.clone(),
             isolate,
-            entered,
+            values,
             move |cx, slots, ran| {
                 let Ran {
                     mut isolate,
-                    entered,
+                    values,
                     result,
                 } = ran;
                 let result = call.callee.finish(
                     &mut isolate.cx(),
                     entered,
+                    &values,
                     result,
                     |callee, task, results| {
                         call.result_across(cx, callee, task, results, slots, &mut pending)
@@ -176,11 +178,12 @@ impl GuestCall {
         caller: &mut Cx<'_, Baton>,
         isolate: &mut Isolate<Baton>,
         slots: &[u64],
+        values: &mut [u64],
         pending: &mut Pending,
     ) -> Result<Entered> {
         let from = Some(self.site.options.instance);
         self.callee
-            .enter(&mut isolate.cx(), from, |callee, task, params| {
+            .enter(&mut isolate.cx(), from, values, |callee, task, params| {
                 self.params_across(caller, callee, task, slots, params, pending)
             })
     }
@@ -191,7 +194,7 @@ impl GuestCall {
         cx: &mut Cx<'_, Baton>,
         task: TaskId,
         slots: &[u64],
-        params: &mut Slots,
+        params: &mut [u64],
         pending: &mut Pending,
     ) -> Result<()> {
         let target = Guest {
@@ -232,7 +235,7 @@ impl GuestCall {
         callee: &mut Cx<'_, Baton>,
         task: TaskId,
         slots: &[u64],
-        params: &mut Slots,
+        params: &mut [u64],
         pending: &mut Pending,
     ) -> Result<()> {
         let target = Guest {
@@ -296,7 +299,7 @@ impl GuestCall {
         x: &mut impl Transfer,
         task: TaskId,
         slots: &[u64],
-        params: &mut Slots,
+        params: &mut [u64],
         pending: &mut Pending,
     ) -> Result<()> {
         let (caller, callee) = (&self.site.options, &self.callee.options);
@@ -443,7 +446,7 @@ fn no_memory(length: usize) -> Result<()> {
 /// Core code of a callee that has run on a stack of its own.
 struct Ran {
     isolate: Isolate<Baton>,
-    entered: Entered,
+    values: Slots,
     result: Result<()>,
 }
 
@@ -454,14 +457,14 @@ fn run_parked(
     slots: &mut [u64],
     callee: Arc<Callee>,
     isolate: Isolate<Baton>,
-    entered: Entered,
+    mut values: Slots,
     finish: impl FnOnce(&mut Cx<'_, Baton>, &mut [u64], Ran) -> Result<()> + Send + 'static,
 ) -> Result<Flow<Blocked>> {
     let mut future = Box::pin(async move {
-        let (isolate, entered, result) = on_stack(isolate, &callee, entered).await;
+        let (isolate, result) = on_stack(isolate, &callee, &mut values).await;
         Ran {
             isolate,
-            entered,
+            values,
             result,
         }
     });
@@ -501,8 +504,10 @@ pub(crate) fn call_dtor(
 }
 
 fn run_dtor(cx: &mut Cx<'_, Baton>, caller: &CanonOptions, dtor: &Callee, rep: u64) -> Result<()> {
-    let entered = enter_dtor(cx, caller, dtor, rep)?;
-    dtor.run(cx, entered, |_, _, _| Ok(()))
+    dtor.with_slots(|values| {
+        let entered = enter_dtor(cx, caller, dtor, rep, values)?;
+        dtor.run(cx, entered, values, |_, _, _| Ok(()))
+    })
 }
 
 fn enter_dtor(
@@ -510,9 +515,10 @@ fn enter_dtor(
     caller: &CanonOptions,
     dtor: &Callee,
     rep: u64,
+    values: &mut [u64],
 ) -> Result<Entered> {
-    dtor.enter(cx, Some(caller.instance), |_, _, slots| {
-        slots[0] = rep;
+    dtor.enter(cx, Some(caller.instance), values, |_, _, values| {
+        values[0] = rep;
         Ok(())
     })
 }
@@ -527,7 +533,8 @@ pub(crate) fn call_dtor_waiting(
 ) -> Result<Flow<Blocked>> {
     let target = dtor.options.isolate;
     let mut isolate = take_isolate(cx.data_mut(), target)?;
-    let entered = match enter_dtor(&mut isolate.cx(), caller, dtor, rep) {
+    let mut values: Slots = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
+    let entered = match enter_dtor(&mut isolate.cx(), caller, dtor, rep, &mut values) {
         Ok(entered) => entered,
         Err(error) => {
             *cx.data_mut() = return_isolate(isolate, target);
@@ -540,14 +547,21 @@ pub(crate) fn call_dtor_waiting(
         slots,
         dtor.clone(),
         isolate,
-        entered,
+        values,
         move |cx, _, ran| {
             let Ran {
                 mut isolate,
-                entered,
+                values,
                 result,
             } = ran;
-            let result = callee.finish(&mut isolate.cx(), entered, result, |_, _, _| Ok(()));
+            let result =
+                callee.finish(
+                    &mut isolate.cx(),
+                    entered,
+                    &values,
+                    result,
+                    |_, _, _| Ok(()),
+                );
             *cx.data_mut() = return_isolate(isolate, target);
             result
         },

@@ -1,10 +1,12 @@
 //! Calls from the host to guests.
 
 use super::canon::Callee;
-use super::enter::{Entered, return_isolate, run_stack};
+use super::enter::{Entered, Slots, return_isolate, run_stack};
 use crate::baton::Baton;
 use anyhow::Result;
-use tidegate_core::abi::{FlatReader, FlatWriter, LiftContext, LowerContext, MAX_FLAT_RESULTS};
+use tidegate_core::abi::{
+    FlatReader, FlatWriter, LiftContext, LowerContext, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS,
+};
 use tidegate_core::runtime::Lends;
 use tidegate_core::types::FuncTypeIdx;
 use tidegate_engine::Stack;
@@ -50,10 +52,11 @@ impl<'a> HostToGuest<'a> {
     fn enter(
         &mut self,
         isolate: &mut tidegate_engine::Isolate<Baton>,
+        slots: &mut [u64],
         lower: impl LowerArgs,
     ) -> Result<Entered> {
         let Self { callee, ty, lends } = self;
-        callee.enter(&mut isolate.cx(), None, |cx, task, slots| {
+        callee.enter(&mut isolate.cx(), None, slots, |cx, task, slots| {
             callee.options.lower(cx, task, lends, |cx| {
                 lower(cx, *ty, &mut FlatWriter::new(slots))
             })
@@ -92,8 +95,9 @@ pub(crate) fn call_plain<R>(
 ) -> Result<R> {
     let mut call = HostToGuest::new(callee)?;
     let mut isolate = callee.take_isolate(place)?;
-    let result = call.enter(&mut isolate, lower).and_then(|entered| {
-        callee.run(&mut isolate.cx(), entered, |cx, _, slots| {
+    let result = callee.with_slots(|slots| {
+        let entered = call.enter(&mut isolate, slots, lower)?;
+        callee.run(&mut isolate.cx(), entered, slots, |cx, _, slots| {
             call.lift(cx, slots, lift)
         })
     });
@@ -118,14 +122,19 @@ pub(crate) async fn call_suspendable<R>(
         Ok(begun) => begun,
         Err(error) => return (baton, Err(error)),
     };
-    let result = match call.enter(&mut isolate, lower) {
+    let mut slots: Slots = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
+    let result = match call.enter(&mut isolate, &mut slots, lower) {
         Err(error) => Err(error),
         Ok(entered) => {
-            let (returned, entered, result) = on_stack(isolate, callee, entered).await;
+            let (returned, result) = on_stack(isolate, callee, &mut slots).await;
             isolate = returned;
-            callee.finish(&mut isolate.cx(), entered, result, |cx, _, slots| {
-                call.lift(cx, slots, lift)
-            })
+            callee.finish(
+                &mut isolate.cx(),
+                entered,
+                &slots,
+                result,
+                |cx, _, slots| call.lift(cx, slots, lift),
+            )
         }
     };
     baton = return_isolate(isolate, callee.options.isolate);
@@ -133,19 +142,19 @@ pub(crate) async fn call_suspendable<R>(
     (baton, result)
 }
 
-/// Runs the core code of a call that has entered its callee on a stack of its own.
+/// Runs the core code of a call that has entered its callee, with the arguments in `slots`, on a stack of its own. The results come there.
 pub(crate) async fn on_stack(
     isolate: tidegate_engine::Isolate<Baton>,
     callee: &Callee,
-    mut entered: Entered,
-) -> (tidegate_engine::Isolate<Baton>, Entered, Result<()>) {
-    match Stack::call(callee.core, &entered.slots[..callee.flat_params]) {
-        Err(error) => (isolate, entered, Err(error.into())),
+    slots: &mut Slots,
+) -> (tidegate_engine::Isolate<Baton>, Result<()>) {
+    match Stack::call(callee.core, &slots[..callee.flat_params]) {
+        Err(error) => (isolate, Err(error.into())),
         Ok(mut stack) => {
             let (isolate, result) = run_stack(isolate, &mut stack).await;
             let results = stack.results();
-            entered.slots[..results.len()].copy_from_slice(results);
-            (isolate, entered, result)
+            slots[..results.len()].copy_from_slice(results);
+            (isolate, result)
         }
     }
 }
