@@ -121,7 +121,7 @@ pub struct State {
     frames: Vec<Frame>,
     /// Threads that may be ready. Every thread that is ready is here, but for tasks that wait to start behind the first of their queue.
     hints: VecDeque<ThreadId>,
-    /// Ends of the host whose other end went where nobody could tell the host.
+    /// Ends of the host whose other end is gone with an instance.
     unheard: Vec<(SharedId, Side)>,
     limits: Limits,
     rules: Rules,

@@ -1,11 +1,10 @@
 //! What a trap takes with it: the instance that trapped, and nothing else.
 
 use super::{
-    Caller, Handle, InstanceId, SharedId, Side, State, TaskId, ThreadId, WaitableId, WaitableKind,
-    subtask::Callee,
+    Caller, Handle, InstanceId, State, TaskId, ThreadId, WaitableId, WaitableKind, subtask::Callee,
 };
 
-/// What the driver has to clean up after an instance trapped.
+/// What the driver has to clean up after an instance trapped, besides the [ends of the host](State::take_unheard) that lost their other end.
 #[must_use = "parked stacks, host calls and host ends of the instance are the driver's to end"]
 #[derive(Debug, Default)]
 pub struct Poisoned {
@@ -15,8 +14,6 @@ pub struct Poisoned {
     pub calls: Vec<u64>,
     /// Calls of host functions (the driver's numbers) whose results nobody wants any more.
     pub host_functions: Vec<u64>,
-    /// Ends of the host whose other end is gone.
-    pub host_ends: Vec<(SharedId, Side)>,
 }
 
 impl State {
@@ -81,7 +78,6 @@ impl State {
             out.threads.extend(poisoned.threads);
             out.calls.extend(poisoned.calls);
             out.host_functions.extend(poisoned.host_functions);
-            out.host_ends.extend(poisoned.host_ends);
         }
         out
     }
@@ -148,7 +144,7 @@ impl State {
                     shared.pending = None;
                 }
                 if self.drop_side(end.shared, end.side) {
-                    out.host_ends.push((end.shared, end.side.other()));
+                    self.unheard.push((end.shared, end.side.other()));
                 }
             }
         }

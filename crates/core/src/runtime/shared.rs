@@ -220,6 +220,8 @@ impl State {
         shared.ends -= 1;
         if shared.ends == 0 {
             self.shared.discard(id.0);
+            // The number may be used again before the host has heard.
+            self.unheard.retain(|&(unheard, _)| unheard != id);
         }
         tell_host
     }

@@ -176,8 +176,8 @@ fn a_trap_of_the_guest_tells_the_host() {
     let (shared, reader) = produced(&mut pair);
     let turn = turn(read(&mut pair, reader, 8));
     assert_eq!(finish(&mut pair, turn), BLOCKED);
-    let poisoned = pair.state.poison(pair.b);
-    assert_eq!(poisoned.host_ends, [(shared, Side::Writable)]);
+    let _ = pair.state.poison(pair.b);
+    assert_eq!(pair.state.take_unheard(), [(shared, Side::Writable)]);
     assert_eq!(pair.state.host_offer(shared, Side::Writable), None);
     pair.state.host_moved(shared, Side::Writable, 2, 2, true);
     assert!(!pair.state.drop_side(shared, Side::Writable));

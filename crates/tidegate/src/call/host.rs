@@ -103,6 +103,9 @@ pub(crate) fn call_plain<R>(
     });
     *place = return_isolate(isolate, callee.options.isolate);
     call.give_back(place);
+    if result.is_err() {
+        crate::stream::settle(place);
+    }
     result
 }
 

@@ -569,9 +569,7 @@ fn clean(baton: &mut Baton, poisoned: Poisoned, own: Option<u64>, error: &Error)
         }
         baton.concurrent.new_threads.remove(&thread);
     }
-    for (shared, side) in poisoned.host_ends {
-        stream::forget(baton, shared, side);
-    }
+    stream::settle(baton);
     for number in poisoned.host_functions {
         if let Some(key) = baton.concurrent.host_functions.remove(&number) {
             work::abandon(baton, key);

@@ -6,6 +6,7 @@ mod direct;
 mod forward;
 mod futures;
 mod guest;
+mod nested;
 mod produce;
 mod producer_contract;
 mod script;

@@ -1,8 +1,8 @@
 //! What `{stream,future}.{new,read,write,cancel-read,cancel-write,drop-readable,drop-writable}` have in common.
 
 use super::super::{
-    Copy, CopyCall, CopyResult, CopyState, GuestBuffer, HostTurn, InstanceId, Offence, Parked,
-    PayloadId, Pending, SharedId, SharedKind, Side, State, Until, WaitableId,
+    Copy, CopyCall, CopyEnd, CopyResult, CopyState, GuestBuffer, HostTurn, InstanceId, Offence,
+    Parked, PayloadId, Pending, SharedId, SharedKind, Side, State, Until, WaitableId,
     shared::{Met, completed},
 };
 use super::BLOCKED;
@@ -156,13 +156,14 @@ impl State {
     /// The host's end was asked, and has served the read or write or not.
     ///
     /// # Errors
-    /// [`Offence::PeerTrapped`] if the host dropped the writable end of a future without a value.
+    /// [`Offence::PeerTrapped`] if the host dropped the writable end of a future without a value; [`Trap::Poisoned`] if the instance has become unusable.
     pub fn finish_host_turn(&mut self, turn: HostTurn) -> Result<CopyStep, Trap> {
         self.copy_met(turn.call)
     }
 
     fn copy_met(&mut self, call: CopyCall) -> Result<CopyStep, Trap> {
         let id = call.end;
+        self.check_still_there(id)?;
         if self.waitables[id.0].pending.is_some() {
             return Ok(CopyStep::Return(self.deliver(id)?.payload));
         }
@@ -173,6 +174,14 @@ impl State {
         let thread = self.current()?;
         self.wait_for_pending_event(thread, id, Until::Event(id), Parked::Copy(id));
         Ok(CopyStep::Block)
+    }
+
+    /// What a host does when it is asked may make the guest's instance unusable, and its ends with it.
+    fn check_still_there(&self, id: WaitableId) -> Result<(), Trap> {
+        match self.waitables.get(id.0) {
+            Some(waitable) if waitable.end().is_some_and(CopyEnd::copying) => Ok(()),
+            _ => Err(Trap::Poisoned),
+        }
     }
 
     fn count_stall(&mut self, id: WaitableId) {
@@ -235,13 +244,14 @@ impl State {
     /// The host's end was told that the read or write is cancelled.
     ///
     /// # Errors
-    /// [`Offence::PeerTrapped`] if the host dropped the writable end of a future without a value.
+    /// [`Offence::PeerTrapped`] if the host dropped the writable end of a future without a value; [`Trap::Poisoned`] if the instance has become unusable.
     pub fn finish_cancel_turn(&mut self, turn: HostTurn) -> Result<CancelStep, Trap> {
         self.cancelled(turn.call)
     }
 
     fn cancelled(&mut self, call: CopyCall) -> Result<CancelStep, Trap> {
         let id = call.end;
+        self.check_still_there(id)?;
         if self.waitables[id.0].pending.is_some() {
             return Ok(CancelStep::Return(self.deliver(id)?.payload));
         }

@@ -92,7 +92,7 @@ fn answered(
     Ok(())
 }
 
-/// Drops the ends of the host whose other end went where nobody could tell.
+/// Drops the ends of the host whose other end went with an instance that trapped.
 pub(crate) fn settle(runtime: &mut Runtime) {
     for (shared, side) in runtime.state.take_unheard() {
         forget(runtime, shared, side);
