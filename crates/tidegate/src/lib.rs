@@ -39,7 +39,9 @@ pub use has_data::{Getter, HasData, HasSelf};
 pub use instance::{ExportIndex, ExportName, Instance};
 pub use isolation::IsolateInfo;
 pub use limits::Limits;
-pub use link::{DefineError, InstancePre, LinkError, Linker, LinkerInstance, ResourceType};
+pub use link::{
+    Answer, DefineError, InPlace, InstancePre, LinkError, Linker, LinkerInstance, ResourceType,
+};
 pub use macros::{ComponentType, Lift, Lower, bindgen, flags};
 pub use resource_table::{ResourceTable, ResourceTableError};
 pub use store::{AsContextMut, Store, StoreContextMut};
@@ -48,8 +50,8 @@ pub use stream::{
     StreamReader,
 };
 pub use tidegate_core::abi::{
-    ComponentType, Lift, LiftParams, LiftResult, Lower, LowerParams, LowerResult, Resource,
-    ResourceAny, Val,
+    ComponentType, GuestBytes, Lift, LiftParams, LiftResult, Lower, LowerParams, LowerResult,
+    Resource, ResourceAny, Val,
 };
 pub use tidegate_core::runtime::Limits as ConcurrencyLimits;
 pub use tidegate_core::trap::Trap as AbiTrap;

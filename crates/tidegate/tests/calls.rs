@@ -3,8 +3,8 @@
 use std::future::poll_fn;
 use std::task::Poll;
 use tidegate::{
-    Component, Config, DropResource as _, Engine, EngineKind, Linker, Resource, ResourceType,
-    Store, Strategy, Val,
+    Answer, Component, Config, DropResource as _, Engine, EngineKind, GuestBytes, InPlace, Linker,
+    Resource, ResourceType, Store, Strategy, Val,
 };
 
 fn engines() -> [Engine; 2] {
@@ -344,6 +344,174 @@ fn a_resource_may_be_represented_by_64_bits() {
         assert!(
             error.to_string().contains("does not fit the `i32`"),
             "{error}"
+        );
+    }
+}
+
+const BYTES: &str = r#"
+(component
+  (import "fill" (func $fill (param "length" u32) (result (list u8))))
+  (import "sum" (func $sum (param "bytes" (list u8)) (result u64)))
+  (core module $libc
+    (memory (export "memory") 1)
+    (global $next (mut i32) (i32.const 1024))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+      (local $at i32)
+      (local.set $at (global.get $next))
+      (global.set $next (i32.add (global.get $next) (local.get 3)))
+      (local.get $at)))
+  (core instance $libc (instantiate $libc))
+  (core func $fill' (canon lower (func $fill) (memory $libc "memory") (realloc (func $libc "realloc"))))
+  (core func $sum' (canon lower (func $sum) (memory $libc "memory")))
+  (core module $m
+    (import "libc" "memory" (memory 1))
+    (import "host" "fill" (func $fill (param i32 i32)))
+    (import "host" "sum" (func $sum (param i32 i32) (result i64)))
+    (func (export "run") (param i32) (result i64)
+      (call $fill (local.get 0) (i32.const 16))
+      (call $sum (i32.load (i32.const 16)) (i32.load (i32.const 20))))
+    (func (export "sum") (param i32 i32) (result i64) (call $sum (local.get 0) (local.get 1))))
+  (core instance $i (instantiate $m
+    (with "libc" (instance $libc))
+    (with "host" (instance (export "fill" (func $fill')) (export "sum" (func $sum'))))))
+  (func (export "run") (param "length" u32) (result u64) (canon lift (core func $i "run")))
+  (func (export "sum") (param "at" u32) (param "length" u32) (result u64) (canon lift (core func $i "sum"))))"#;
+
+#[test]
+fn bytes_are_read_and_written_where_they_lie() {
+    for engine in engines() {
+        for waits in [false, true] {
+            let component = Component::new(&engine, BYTES).unwrap();
+            let mut linker = Linker::<u32>::new(&engine);
+            let fill = |call: &mut InPlace<'_, u32>, length: u32| {
+                let list = call.allocate(length as usize)?;
+                let (bytes, calls) = call.bytes(list)?;
+                bytes.fill(3);
+                *calls += 1;
+                // A part of what was allocated will do.
+                Ok((list.truncate(length as usize - 1),))
+            };
+            if waits {
+                linker
+                    .root()
+                    .func_in_place_waiting("fill", move |call, (length,): &(u32,)| {
+                        *call.data_mut() += 10;
+                        if *call.data_mut() % 20 == 10 {
+                            return Ok(Answer::Wait(Box::pin(wait_once())));
+                        }
+                        fill(call, *length).map(Answer::Return)
+                    })
+                    .unwrap();
+            } else {
+                linker
+                    .root()
+                    .func_in_place("fill", move |call, (length,): &(u32,)| fill(call, *length))
+                    .unwrap();
+            }
+            linker
+                .root()
+                .func_in_place("sum", |call, (list,): &(GuestBytes,)| {
+                    let (bytes, calls) = call.bytes(*list)?;
+                    *calls += 1;
+                    Ok((bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>(),))
+                })
+                .unwrap();
+            let mut store = Store::new(&engine, 0);
+            let instance = linker.instantiate(&mut store, &component).unwrap();
+            let run = instance
+                .get_typed_func::<(u32,), (u64,)>(&mut store, "run")
+                .unwrap();
+            assert_eq!(run.call(&mut store, (100,)).unwrap(), (297,));
+            assert_eq!(*store.data(), if waits { 22 } else { 2 });
+            let sum = instance
+                .get_typed_func::<(u32, u32), (u64,)>(&mut store, "sum")
+                .unwrap();
+            let error = sum.call(&mut store, (65_000, 1000)).unwrap_err();
+            assert!(format!("{error:#}").contains("out of bounds"), "{error:#}");
+            // A block that the guest's allocator gives beyond its memory.
+            let instance = linker.instantiate(&mut store, &component).unwrap();
+            let run = instance
+                .get_typed_func::<(u32,), (u64,)>(&mut store, "run")
+                .unwrap();
+            let error = run.call(&mut store, (70_000,)).unwrap_err();
+            assert!(format!("{error:#}").contains("realloc"), "{error:#}");
+        }
+    }
+}
+
+#[test]
+fn unknown_imports_may_be_left_to_trap() {
+    const MISSING: &str = r#"
+    (component
+      (import "known" (func $known))
+      (import "a:b/c@1.0.0" (instance $c
+        (export "r" (type $r (sub resource)))
+        (export "f" (func (param "x" string) (result u32)))
+        (export "[constructor]r" (func (result (own $r))))))
+      (core module $m (func (export "f") (result i32) (i32.const 7)))
+      (core instance $m (instantiate $m))
+      (alias export $c "f" (func $f))
+      (alias export $c "r" (type $r))
+      (core func $drop (canon resource.drop $r))
+      (core func $known' (canon lower (func $known)))
+      (core module $n
+        (import "" "known" (func $known))
+        (import "" "drop" (func $drop (param i32)))
+        (func (export "f") (result i32) (call $known) (i32.const 7))
+        (func (export "g") (call $drop (i32.const 1))))
+      (core instance $n (instantiate $n (with "" (instance
+        (export "known" (func $known')) (export "drop" (func $drop))))))
+      (component $inner
+        (import "f" (func $f (param "x" string) (result u32)))
+        (core module $libc (memory (export "memory") 1))
+        (core instance $libc (instantiate $libc))
+        (core func $f' (canon lower (func $f) (memory $libc "memory")))
+        (core module $o
+          (import "" "f" (func $f (param i32 i32) (result i32)))
+          (func (export "call") (result i32) (call $f (i32.const 0) (i32.const 0))))
+        (core instance $o (instantiate $o (with "" (instance (export "f" (func $f'))))))
+        (func (export "call") (result u32) (canon lift (core func $o "call"))))
+      (instance $inner (instantiate $inner (with "f" (func $f))))
+      (func (export "f") (result u32) (canon lift (core func $n "f")))
+      (export "call" (func $inner "call")))"#;
+    for engine in engines() {
+        let component = Component::new(&engine, MISSING).unwrap();
+        let mut linker = Linker::<()>::new(&engine);
+        linker
+            .root()
+            .func_wrap("known", |_, (): ()| Ok(()))
+            .unwrap();
+        // A later version, which serves the component but for what it lacks.
+        linker
+            .instance("a:b/c@1.2.0")
+            .unwrap()
+            .func_wrap(
+                "[constructor]r",
+                |_, (): ()| -> tidegate::Result<(Resource<u8>,)> { Ok((Resource::new_own(1),)) },
+            )
+            .unwrap();
+        linker
+            .instance("a:b/c@1.2.0")
+            .unwrap()
+            .resource("r", ResourceType::host::<u8>(), |_, _| Ok(()))
+            .unwrap();
+        assert!(linker.instantiate_pre(&component).is_err());
+        linker.define_unknown_imports_as_traps(&component).unwrap();
+        let mut store = Store::new(&engine, ());
+        let instance = linker.instantiate(&mut store, &component).unwrap();
+        let f = instance
+            .get_typed_func::<(), (u32,)>(&mut store, "f")
+            .unwrap();
+        assert_eq!(f.call(&mut store, ()).unwrap(), (7,));
+        let call = instance
+            .get_typed_func::<(), (u32,)>(&mut store, "call")
+            .unwrap();
+        let error = format!("{:#}", call.call(&mut store, ()).unwrap_err());
+        assert!(error.contains("a:b/c@1.0.0#f"), "{error}");
+        assert_eq!(
+            f.call(&mut store, ()).unwrap(),
+            (7,),
+            "only the caller trapped"
         );
     }
 }

@@ -52,6 +52,14 @@ impl GuestRange {
         self.length
     }
 
+    /// Its first `length` bytes, or all of it if that is less.
+    pub(super) fn first(self, length: usize) -> Self {
+        Self {
+            length: self.length.min(length),
+            ..self
+        }
+    }
+
     /// Its bytes.
     ///
     /// # Errors

@@ -31,6 +31,7 @@ mod async_values;
 mod context;
 mod error;
 mod flat;
+mod guest_bytes;
 mod items;
 pub mod layout;
 mod list;
@@ -57,6 +58,7 @@ pub use context::{
 };
 pub use error::TypeMismatch;
 pub use flat::{FlatReader, FlatWriter};
+pub use guest_bytes::GuestBytes;
 pub use items::{Item, LiftItem, LowerItem};
 pub use layout::{Layout, VariantLayout};
 pub use list::MAX_LIST_BYTE_LENGTH;

@@ -17,9 +17,11 @@ use tidegate_core::runtime::{Lends, State, SubtaskState, TaskId};
 use tidegate_core::types::{FuncType, FuncTypeIdx};
 use tidegate_engine::{Cx, Flow, Job};
 
-type Check = Box<dyn Fn(&FuncType, &TypeContext<'_>) -> Result<(), TypeMismatch> + Send + Sync>;
-type Call = Box<dyn Fn(&mut Cx<'_, Baton>, &Arc<CallSite>, &mut [u64]) -> Result<()> + Send + Sync>;
-type WaitingCall = Box<
+pub(super) type Check =
+    Box<dyn Fn(&FuncType, &TypeContext<'_>) -> Result<(), TypeMismatch> + Send + Sync>;
+pub(super) type Call =
+    Box<dyn Fn(&mut Cx<'_, Baton>, &Arc<CallSite>, &mut [u64]) -> Result<()> + Send + Sync>;
+pub(super) type WaitingCall = Box<
     dyn Fn(&mut Cx<'_, Baton>, &Arc<CallSite>, &mut [u64]) -> Result<Flow<Blocked>> + Send + Sync,
 >;
 /// What a function that runs beside others returns.
@@ -74,7 +76,7 @@ impl HostDtor {
 
 /// A function of the host.
 pub(crate) struct HostFunc {
-    check: Check,
+    pub(super) check: Check,
     pub(crate) body: Body,
 }
 
@@ -300,7 +302,7 @@ fn check_sync_lower(cx: &mut Cx<'_, Baton>, site: &CallSite) -> Result<()> {
     Ok(())
 }
 
-fn typecheck<P: LiftParams, R: LowerResult>() -> Check {
+pub(super) fn typecheck<P: LiftParams, R: LowerResult>() -> Check {
     Box::new(|ty, cx| {
         P::typecheck_params(ty, cx)?;
         R::typecheck_result(ty, cx)
@@ -317,7 +319,7 @@ fn lift_typed<P: LiftParams>(
     P::lift_params(cx, types.func(ty), max_flat, src)
 }
 
-fn lower_typed<R: LowerResult>(
+pub(super) fn lower_typed<R: LowerResult>(
     result: &R,
     cx: &mut LowerContext<'_>,
     ty: FuncTypeIdx,
@@ -400,6 +402,16 @@ impl HostCall {
                 Err(error)
             }
         }
+    }
+
+    /// The same for typed parameters.
+    #[inline]
+    pub(super) fn begin_typed<P: LiftParams>(
+        cx: &mut Cx<'_, Baton>,
+        site: &CallSite,
+        slots: &[u64],
+    ) -> Result<(Self, P)> {
+        Self::begin(cx, site, slots, lift_typed::<P>)
     }
 
     /// Lowers the result: the rest of `canon lower`.

@@ -117,7 +117,7 @@ pub(crate) fn path(import: &Import) -> String {
     import.path.join("#")
 }
 
-fn find(import: &Import, names: &Names) -> Result<Resolved, LinkError> {
+pub(super) fn find(import: &Import, names: &Names) -> Result<Resolved, LinkError> {
     let kind = kind_name(&import.kind);
     let mut definition = None;
     let mut scope = Some(names);
@@ -180,13 +180,19 @@ fn kind_name(kind: &ImportKind) -> &'static str {
 
 /// A definition by its name, by the interface that the import implements, or by a compatible version of either.
 fn lookup<'a>(names: &'a Names, wanted: &str, implements: Option<&str>) -> Option<&'a Definition> {
-    names
-        .get(wanted)
-        .or_else(|| names.get(implements?))
-        .or_else(|| {
-            let offered = || names.keys().map(String::as_str);
-            let found = names::newest_compatible(wanted, offered())
-                .or_else(|| names::newest_compatible(implements?, offered()))?;
-            names.get(found)
-        })
+    names.get(offered_name(names, wanted, implements)?)
+}
+
+/// The name by which a definition is found.
+pub(super) fn offered_name<'a>(
+    names: &'a Names,
+    wanted: &str,
+    implements: Option<&str>,
+) -> Option<&'a str> {
+    let exact = |name: &str| names.get_key_value(name).map(|(name, _)| name.as_str());
+    exact(wanted).or_else(|| exact(implements?)).or_else(|| {
+        let offered = || names.keys().map(String::as_str);
+        names::newest_compatible(wanted, offered())
+            .or_else(|| names::newest_compatible(implements?, offered()))
+    })
 }

@@ -1,8 +1,10 @@
 //! The linker: what the host offers to components, by name.
 
 use super::host_func::{HostDtor, HostFunc};
+use super::imports::{self, LinkError};
+use super::in_place::{Answer, InPlace};
 use crate::module::Module;
-use crate::{Accessor, Engine, Result, StoreContextMut, Val};
+use crate::{Accessor, Component, Engine, Result, StoreContextMut, Val};
 use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -10,6 +12,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use tidegate_core::abi::{LiftParams, LowerResult};
+use tidegate_core::plan::{Import, ImportKind};
 
 /// What the host offers to components whose stores carry a `T`.
 ///
@@ -136,6 +139,77 @@ impl<T: Send + 'static> Linker<T> {
         self.root().into_instance(name)
     }
 
+    /// Defines every import of a component that nothing is defined for yet: functions that trap with their name when they are called, and resource
+    /// types that nobody can make. For programs that import more than they use.
+    ///
+    /// # Errors
+    /// A core module is among them, for which nothing can stand in; a name on the way is that of something else.
+    pub fn define_unknown_imports_as_traps(
+        &mut self,
+        component: &Component,
+    ) -> Result<(), LinkError> {
+        for import in &component.plan().imports {
+            match imports::find(import, &self.root) {
+                Ok(_) => {}
+                Err(LinkError::Unknown { .. }) => self.define_as_trap(import)?,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn define_as_trap(&mut self, import: &Import) -> Result<(), LinkError> {
+        /// The type of resources that there are none of.
+        struct Unknown;
+
+        let path = imports::path(import);
+        let definition = match &import.kind {
+            ImportKind::Func(_) => Definition::Func(Arc::new(HostFunc::dynamic(
+                move |_: StoreContextMut<'_, T>, _: &[Val], _: &mut [Val]| {
+                    anyhow::bail!(
+                        "`{path}` was called, which is an import that nothing is defined for"
+                    )
+                },
+            ))),
+            ImportKind::Resource(_) => Definition::Resource(HostResource {
+                ty: TypeId::of::<Unknown>(),
+                dtor: Arc::new(HostDtor::sync(|_: StoreContextMut<'_, T>, _| Ok(()))),
+            }),
+            ImportKind::EmptyInstance => Definition::Instance(Names::new()),
+            ImportKind::Module(_) => {
+                return Err(LinkError::Unknown {
+                    import: path,
+                    kind: "core module",
+                    nearest: None,
+                });
+            }
+        };
+        let Some((last, scopes)) = import.path.split_last() else {
+            return Ok(());
+        };
+        let mut names = &mut self.root;
+        for (depth, name) in scopes.iter().enumerate() {
+            let implements = import.implements.as_deref().filter(|_| depth == 0);
+            // Other imports of this interface may be served by another version, which they must still find.
+            let found = imports::offered_name(names, name, implements).unwrap_or(name);
+            let scope = names
+                .entry(found.to_owned())
+                .or_insert_with(|| Definition::Instance(Names::new()));
+            names = match scope {
+                Definition::Instance(names) => names,
+                other => {
+                    return Err(LinkError::Kind {
+                        import: imports::path(import),
+                        expected: "instance",
+                        found: other.kind(),
+                    });
+                }
+            };
+        }
+        names.insert(last.to_string(), definition);
+        Ok(())
+    }
+
     pub(crate) fn names(&self) -> &Names {
         &self.root
     }
@@ -149,6 +223,12 @@ pub struct LinkerInstance<'a, T: Send + 'static> {
 }
 
 impl<'a, T: Send + 'static> LinkerInstance<'a, T> {
+    /// Whether a name of this instance may be defined again, as long as this view of it lives: see [`Linker::allow_shadowing`].
+    pub fn allow_shadowing(&mut self, allow: bool) -> &mut Self {
+        self.allow_shadowing = allow;
+        self
+    }
+
     /// Defines a function: a closure from a tuple of parameters to `()` or a tuple of one result.
     ///
     /// # Errors
@@ -215,6 +295,36 @@ impl<'a, T: Send + 'static> LinkerInstance<'a, T> {
     {
         let func = HostFunc::dynamic_concurrent(func);
         self.define(name, Definition::Func(Arc::new(func)))
+    }
+
+    /// Defines a function that reads or writes bytes where they lie, in the memory of its caller: lists of bytes among its parameters or in its
+    /// result are [`GuestBytes`](crate::GuestBytes), which copy nothing.
+    ///
+    /// # Errors
+    /// As [`func_wrap`](Self::func_wrap).
+    pub fn func_in_place<F, P, R>(&mut self, name: &str, func: F) -> Result<(), DefineError>
+    where
+        F: Fn(&mut InPlace<'_, T>, &P) -> Result<R> + Send + Sync + 'static,
+        P: LiftParams + 'static,
+        R: LowerResult + 'static,
+    {
+        self.define(name, Definition::Func(Arc::new(HostFunc::in_place(func))))
+    }
+
+    /// The same for a function that may wait: it is called again when what it waited for is there.
+    ///
+    /// # Errors
+    /// As [`func_wrap`](Self::func_wrap).
+    pub fn func_in_place_waiting<F, P, R>(&mut self, name: &str, func: F) -> Result<(), DefineError>
+    where
+        F: Fn(&mut InPlace<'_, T>, &P) -> Result<Answer<R>> + Send + Sync + 'static,
+        P: LiftParams + Send + 'static,
+        R: LowerResult + 'static,
+    {
+        self.define(
+            name,
+            Definition::Func(Arc::new(HostFunc::in_place_waiting(func))),
+        )
     }
 
     /// Defines a function of whatever type its importer gives it, over dynamic values.

@@ -2,6 +2,7 @@
 
 mod host_func;
 mod imports;
+mod in_place;
 mod instantiate;
 mod linker;
 mod pre;
@@ -9,6 +10,7 @@ mod pre;
 pub(crate) use host_func::{Body, HostCall, HostDtor, HostFunc};
 pub use imports::LinkError;
 use imports::{Imports, Resolved};
+pub use in_place::{Answer, InPlace};
 pub(crate) use instantiate::{InstanceData, instantiate};
 pub use linker::{DefineError, Linker, LinkerInstance, ResourceType};
 use linker::{Definition, HostResource, Names};

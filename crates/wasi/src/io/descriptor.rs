@@ -156,6 +156,13 @@ impl Descriptor {
         (bytes, read_answer(answer))
     }
 
+    /// How many bytes are there to be read, if the system tells: at least one. Of more than the system can count it tells any part.
+    pub(crate) fn available(&self) -> Option<u64> {
+        rustix::io::ioctl_fionread(&self.fd)
+            .ok()
+            .filter(|&count| count > 0)
+    }
+
     /// Writes as much of `bytes` as is taken now.
     pub(crate) fn try_write(&self, bytes: &[u8]) -> Write {
         if bytes.is_empty() {

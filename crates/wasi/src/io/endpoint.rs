@@ -78,6 +78,11 @@ pub trait Input: Send + 'static {
         (bytes, answer)
     }
 
+    /// How many bytes a read would find now, if that is known without reading: at least one. Others may take them first.
+    fn available(&mut self) -> Option<u64> {
+        None
+    }
+
     /// Done once [`try_read`](Self::try_read) would answer anything but `WouldBlock`. It may be
     /// early (try again, wait again), never late, and may be dropped at any time: no byte is lost.
     fn ready(&mut self) -> Readiness;
@@ -127,6 +132,9 @@ impl<I: Input + ?Sized> Input for Box<I> {
     }
     fn try_read_vec(&mut self, max: usize) -> (Vec<u8>, Read) {
         (**self).try_read_vec(max)
+    }
+    fn available(&mut self) -> Option<u64> {
+        (**self).available()
     }
     fn ready(&mut self) -> Readiness {
         (**self).ready()
@@ -178,6 +186,9 @@ impl Input for SharedInput {
     }
     fn try_read_vec(&mut self, max: usize) -> (Vec<u8>, Read) {
         self.lock().try_read_vec(max)
+    }
+    fn available(&mut self) -> Option<u64> {
+        self.lock().available()
     }
     fn ready(&mut self) -> Readiness {
         self.lock().ready()

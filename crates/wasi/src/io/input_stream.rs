@@ -56,6 +56,12 @@ impl InputStream {
         self.settle(answer, len as u64).map(|count| count as usize)
     }
 
+    /// How many of `len` bytes a read would find now, if that is known beforehand: at least one, at most [`READ_CHUNK`].
+    pub fn available(&mut self, len: u64) -> Option<usize> {
+        let there = self.input.available().filter(|_| self.open && len > 0)?;
+        Some(clamp(there.min(len)))
+    }
+
     /// `input-stream.read`: at most `len` bytes, at most [`READ_CHUNK`], and none if there are none
     /// now.
     ///

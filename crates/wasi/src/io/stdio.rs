@@ -37,6 +37,10 @@ impl Input for FdInput {
         self.0.try_read_vec(max)
     }
 
+    fn available(&mut self) -> Option<u64> {
+        self.0.available()
+    }
+
     fn ready(&mut self) -> Readiness {
         self.0.ready(Direction::Read)
     }

@@ -13,6 +13,7 @@ mod cli;
 mod clocks;
 mod error;
 mod filesystem;
+mod in_place;
 mod io;
 mod poll;
 mod random;
@@ -34,5 +35,6 @@ use tidegate::{Linker, Result};
 /// # Errors
 /// When one of the interfaces is defined already.
 pub fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
-    bindings::Command::add_to_linker_get::<T, Wasi>(linker, T::wasi)
+    bindings::Command::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
+    in_place::replace_in(linker)
 }
