@@ -221,9 +221,7 @@ impl HostFunc {
             let func = func.clone();
             let function = HostFunction {
                 call,
-                future: Box::pin(
-                    async move { func(&accessor, params.into()).await.map(DynamicResult) },
-                ),
+                future: Box::pin(async move { func(&accessor, params).await.map(DynamicResult) }),
                 signal,
                 lower: DynamicResult::lower,
             };
