@@ -2,6 +2,7 @@
 
 mod consume;
 mod consumer_contract;
+mod dice;
 mod direct;
 mod forward;
 mod futures;
@@ -9,6 +10,7 @@ mod guest;
 mod nested;
 mod produce;
 mod producer_contract;
+mod random;
 mod script;
 mod splice;
 mod values;
