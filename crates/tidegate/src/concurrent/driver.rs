@@ -75,7 +75,7 @@ pub(crate) async fn drive(
         match baton.state.tick(&mut Fair) {
             Some(resumed) => {
                 baton = control(baton, Run::Thread(resumed), None, goal).await;
-                baton.streams.retry();
+                stream::retry(&mut baton);
             }
             None => {
                 let worked;

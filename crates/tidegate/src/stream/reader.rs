@@ -1,6 +1,6 @@
 //! What readers of streams and futures have in common.
 
-use super::ends::{HostEnd, Wanted, attach, forget};
+use super::ends::{Held, HostEnd, Wanted, attach, forget};
 use crate::baton::Runtime;
 use crate::{AsContextMut, Result};
 use std::any::{Any, TypeId};
@@ -66,10 +66,11 @@ pub(super) fn take_object<P: Send + Unpin + 'static>(
         return None;
     }
     let shared = reader.shared();
-    let end = runtime.streams.take(shared, Side::Writable)?;
+    let Held { end, waker } = runtime.streams.take(shared, Side::Writable)?;
     match end.into_any(Wanted::Object(TypeId::of::<P>())) {
         Err(end) => {
-            runtime.streams.put_back(shared, Side::Writable, end);
+            let held = Held { end, waker };
+            runtime.streams.put_back(shared, Side::Writable, held);
             None
         }
         Ok(object) => {

@@ -1,10 +1,11 @@
 //! Asking an end of the host, and telling the guest what came of it.
 
-use super::{Answer, HostEnd, Turn};
+use super::table::Held;
+use super::{Answer, Turn};
 use crate::baton::{Baton, Runtime};
 use crate::stream::StreamResult;
 use anyhow::Result;
-use std::task::{Context, Waker};
+use std::task::Context;
 use tidegate_core::runtime::{CopyResult, SharedId, SharedKind, Side};
 use tidegate_engine::Cx;
 
@@ -20,11 +21,9 @@ pub(crate) fn ask(cx: &mut Cx<'_, Baton>, shared: SharedId, side: Side) -> Resul
     };
     let options = runtime.copies.get(offer.guest.buffer.options)?;
     let size = options.item_size() as u64;
-    let work = runtime.streams.work(shared, side);
-    let waker = work.map_or_else(|| Waker::noop().clone(), |work| work.waker.clone());
-    let Some(mut end) = runtime.streams.take(shared, side) else {
+    let Some(mut held) = runtime.streams.take(shared, side) else {
         // It is being asked further up the call stack: once more, after that.
-        waker.wake();
+        wake(runtime, shared, side);
         return Ok(());
     };
     let turn = Turn {
@@ -32,15 +31,15 @@ pub(crate) fn ask(cx: &mut Cx<'_, Baton>, shared: SharedId, side: Side) -> Resul
         offer,
         options: &options,
     };
-    let answer = end.ask(turn, &mut Context::from_waker(&waker));
-    answered(cx.data_mut(), (shared, side), end, answer, size)
+    let answer = held.end.ask(turn, &mut Context::from_waker(&held.waker));
+    answered(cx.data_mut(), (shared, side), held, answer, size)
 }
 
 /// Tells the guest, and puts the end back or drops it.
 fn answered(
     runtime: &mut Runtime,
     (shared, side): (SharedId, Side),
-    end: Box<dyn HostEnd>,
+    held: Held,
     answer: Result<Answer>,
     size: u64,
 ) -> Result<()> {
@@ -51,7 +50,7 @@ fn answered(
     let Answer { moved, result } = match answer {
         Ok(answer) => answer,
         Err(error) => {
-            drop(end);
+            drop(held);
             forget(runtime, shared, side);
             return Err(error);
         }
@@ -71,23 +70,20 @@ fn answered(
         state.host_complete(shared, side, CopyResult::Completed);
     }
     // An end that waits may wake up by itself.
-    if let Some(work) = runtime.streams.work(shared, side) {
-        runtime
-            .concurrent
-            .work
-            .set_active(work.key, result.is_none());
+    if let Some(key) = runtime.streams.work(shared, side) {
+        runtime.concurrent.work.set_active(key, result.is_none());
     }
     match result {
         Some(StreamResult::Dropped) => {
-            drop(end);
+            drop(held);
             forget(runtime, shared, side);
         }
         Some(StreamResult::Cancelled) => {
             let cancelled = CopyResult::Cancelled;
             runtime.state.host_complete(shared, side, cancelled);
-            runtime.streams.put_back(shared, side, end);
+            runtime.streams.put_back(shared, side, held);
         }
-        Some(StreamResult::Completed) | None => runtime.streams.put_back(shared, side, end),
+        Some(StreamResult::Completed) | None => runtime.streams.put_back(shared, side, held),
     }
     Ok(())
 }
@@ -101,12 +97,25 @@ pub(crate) fn settle(runtime: &mut Runtime) {
 
 /// Drops the end of a stream or future that the host holds: as it wishes, or because the other end is gone.
 pub(crate) fn forget(runtime: &mut Runtime, shared: SharedId, side: Side) {
-    let (end, work) = runtime.streams.remove(shared, side);
-    if let Some(work) = work {
-        runtime.concurrent.work.remove(work.key);
+    let (held, work) = runtime.streams.remove(shared, side);
+    if let Some(key) = work {
+        runtime.concurrent.work.remove(key);
     }
-    drop(end);
+    drop(held);
     if runtime.state.drop_side(shared, side) {
         forget(runtime, shared, side.other());
+    }
+}
+
+fn wake(runtime: &mut Runtime, shared: SharedId, side: Side) {
+    if let Some(key) = runtime.streams.work(shared, side) {
+        runtime.concurrent.work.wake(key);
+    }
+}
+
+/// Wakes the ends that were woken while their guests could not be reached.
+pub(crate) fn retry(runtime: &mut Runtime) {
+    for (shared, side) in runtime.streams.take_deferred() {
+        wake(runtime, shared, side);
     }
 }

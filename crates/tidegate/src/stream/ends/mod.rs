@@ -9,7 +9,7 @@ mod stream_producer;
 mod table;
 mod work;
 
-pub(crate) use ask::{ask, forget, settle};
+pub(crate) use ask::{ask, forget, retry, settle};
 pub(super) use future_consumer::FutureConsumerEnd;
 pub(super) use future_producer::FutureProducerEnd;
 pub(super) use splice::{
@@ -17,6 +17,7 @@ pub(super) use splice::{
 };
 pub(super) use stream_consumer::StreamConsumerEnd;
 pub(super) use stream_producer::StreamProducerEnd;
+pub(in crate::stream) use table::Held;
 pub(crate) use table::HostEnds;
 pub(super) use work::attach;
 

@@ -82,8 +82,9 @@ pub(in crate::stream) fn take_items<I: Send + 'static>(
     ends: &mut HostEnds,
     shared: SharedId,
 ) -> Option<I> {
-    let end = ends.take(shared, Side::Writable)?;
-    match end
+    let held = ends.take(shared, Side::Writable)?;
+    match held
+        .end
         .into_any(Wanted::Items)
         .map(|items| items.downcast::<I>())
     {

@@ -19,7 +19,8 @@ pub(crate) struct HostEnds {
 #[derive(Default)]
 struct Slot {
     end: Place,
-    work: Option<Work>,
+    /// By what it is woken.
+    work: Option<WorkKey>,
 }
 
 /// Where an end is.
@@ -28,15 +29,15 @@ enum Place {
     /// There is none.
     #[default]
     None,
-    Here(Box<dyn HostEnd>),
+    Here(Held),
     /// It is being asked.
     Away,
 }
 
-/// How an end is woken.
-pub(super) struct Work {
-    pub(super) key: WorkKey,
-    pub(super) waker: Waker,
+/// An end that can be asked, with the waker that it is asked with.
+pub(in crate::stream) struct Held {
+    pub(in crate::stream) end: Box<dyn HostEnd>,
+    pub(in crate::stream) waker: Waker,
 }
 
 impl HostEnds {
@@ -50,15 +51,9 @@ impl HostEnds {
     }
 
     /// Adds an end.
-    pub(super) fn insert(
-        &mut self,
-        shared: SharedId,
-        side: Side,
-        end: Box<dyn HostEnd>,
-        work: Work,
-    ) {
+    pub(super) fn insert(&mut self, shared: SharedId, side: Side, held: Held, work: WorkKey) {
         let slot = self.slot(shared, side);
-        slot.end = Place::Here(end);
+        slot.end = Place::Here(held);
         slot.work = Some(work);
     }
 
@@ -77,16 +72,12 @@ impl HostEnds {
     }
 
     /// Takes an end out, to be asked, or for good.
-    pub(in crate::stream) fn take(
-        &mut self,
-        shared: SharedId,
-        side: Side,
-    ) -> Option<Box<dyn HostEnd>> {
+    pub(in crate::stream) fn take(&mut self, shared: SharedId, side: Side) -> Option<Held> {
         let slot = self.slot(shared, side);
         match std::mem::take(&mut slot.end) {
-            Place::Here(end) => {
+            Place::Here(held) => {
                 slot.end = Place::Away;
-                Some(end)
+                Some(held)
             }
             other => {
                 slot.end = other;
@@ -96,20 +87,16 @@ impl HostEnds {
     }
 
     /// Puts an end back that was asked, unless it was removed meanwhile.
-    pub(in crate::stream) fn put_back(
-        &mut self,
-        shared: SharedId,
-        side: Side,
-        end: Box<dyn HostEnd>,
-    ) {
+    pub(in crate::stream) fn put_back(&mut self, shared: SharedId, side: Side, held: Held) {
         let slot = self.slot(shared, side);
         if let Place::Away = slot.end {
-            slot.end = Place::Here(end);
+            slot.end = Place::Here(held);
         }
     }
 
-    pub(super) fn work(&mut self, shared: SharedId, side: Side) -> Option<&Work> {
-        self.slot(shared, side).work.as_ref()
+    /// By what an end is woken.
+    pub(super) fn work(&self, shared: SharedId, side: Side) -> Option<WorkKey> {
+        self.slots.get(shared.0 as usize)?[side as usize].work
     }
 
     /// Notes that an end was woken while its guest could not be reached.
@@ -117,24 +104,20 @@ impl HostEnds {
         self.deferred.push((shared, side));
     }
 
-    /// Wakes the ends that were deferred.
-    pub(crate) fn retry(&mut self) {
-        for (shared, side) in std::mem::take(&mut self.deferred) {
-            if let Some(work) = self.work(shared, side) {
-                work.waker.wake_by_ref();
-            }
-        }
+    /// The ends that were deferred.
+    pub(super) fn take_deferred(&mut self) -> Vec<(SharedId, Side)> {
+        std::mem::take(&mut self.deferred)
     }
 
-    /// Removes an end; gives it, unless it is being asked, and how it was woken.
+    /// Removes an end; gives it, unless it is being asked, and by what it was woken.
     pub(super) fn remove(
         &mut self,
         shared: SharedId,
         side: Side,
-    ) -> (Option<Box<dyn HostEnd>>, Option<Work>) {
+    ) -> (Option<Held>, Option<WorkKey>) {
         let slot = std::mem::take(self.slot(shared, side));
         match slot.end {
-            Place::Here(end) => (Some(end), slot.work),
+            Place::Here(held) => (Some(held), slot.work),
             _ => (None, slot.work),
         }
     }

@@ -1,6 +1,6 @@
 //! Ends of the host as items of the driver's work: asked again when their wakers were woken.
 
-use super::table::Work;
+use super::table::Held;
 use super::{HostEnd, ask, forget};
 use crate::baton::{Baton, Runtime};
 use crate::call::enter::{return_isolate, take_isolate};
@@ -32,7 +32,7 @@ pub(in crate::stream) fn attach(
     }
     runtime
         .streams
-        .insert(shared, side, end, Work { key, waker });
+        .insert(shared, side, Held { end, waker }, key);
 }
 
 /// An end that was woken.
