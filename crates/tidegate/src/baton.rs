@@ -117,9 +117,13 @@ struct Hearth {
 #[derive(Default)]
 struct Kept {
     runtime: Option<Box<Runtime>>,
-    /// Whether an accessor has it now.
-    lent: bool,
+    /// How many accessors have borrowed it: more than one if, inside the closure of one, a guest was called that called another.
+    lent: Level,
 }
+
+/// How many borrows of accessors are further up the call stack: whoever puts the baton there waits only for those that came later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Level(usize);
 
 impl Home {
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -131,15 +135,15 @@ impl Home {
         self.lock().runtime.is_some()
     }
 
-    /// Takes the baton out, if it is there.
-    pub(crate) fn take(&self) -> Baton {
-        Baton(self.lock().runtime.take())
+    /// What to [reclaim](Self::reclaim) the baton with, for whoever has it now.
+    pub(crate) fn level(&self) -> Level {
+        self.lock().lent
     }
 
     /// Takes the baton out; should another thread have borrowed it, waits for that thread's closure to end.
-    pub(crate) fn reclaim(&self) -> Baton {
+    pub(crate) fn reclaim(&self, level: Level) -> Baton {
         let mut kept = self.lock();
-        while kept.lent {
+        while kept.lent > level {
             kept = self
                 .0
                 .returned
@@ -153,7 +157,7 @@ impl Home {
     pub(crate) fn lend(&self) -> Option<Lent<'_>> {
         let mut kept = self.lock();
         let runtime = kept.runtime.take()?;
-        kept.lent = true;
+        kept.lent.0 += 1;
         Some(Lent {
             home: self,
             baton: Baton(Some(runtime)),
@@ -170,7 +174,8 @@ pub(crate) struct Lent<'a> {
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
         drop(self.baton.take());
-        self.home.lock().lent = false;
+        // Counted when this was made.
+        self.home.lock().lent.0 -= 1;
         self.home.0.returned.notify_all();
     }
 }
@@ -178,9 +183,10 @@ impl Drop for Lent<'_> {
 /// Runs `f` while the baton is at home, for accessors to find it.
 pub(crate) fn at_home<R>(place: &mut Baton, f: impl FnOnce() -> R) -> R {
     let home = place.home.clone();
+    let level = home.level();
     drop(place.take());
     let result = f();
-    *place = home.reclaim();
+    *place = home.reclaim(level);
     result
 }
 
@@ -247,12 +253,18 @@ fn send_home(runtime: Box<Runtime>) {
 pub(crate) struct HomeGuard<'a> {
     place: &'a mut Baton,
     home: Home,
+    level: Level,
 }
 
 impl<'a> HomeGuard<'a> {
     pub(crate) fn new(place: &'a mut Baton) -> Self {
         let home = place.home.clone();
-        Self { place, home }
+        let level = home.level();
+        Self { place, home, level }
+    }
+
+    pub(crate) fn level(&self) -> Level {
+        self.level
     }
 
     pub(crate) fn take(&mut self) -> Baton {
@@ -268,7 +280,7 @@ impl<'a> HomeGuard<'a> {
 impl Drop for HomeGuard<'_> {
     fn drop(&mut self) {
         if self.place.is_away() {
-            let mut baton = self.home.take();
+            let mut baton = self.home.reclaim(self.level);
             if !baton.is_away() && !std::mem::take(&mut baton.at_rest) {
                 // What ran went with the future that was dropped.
                 end_entered(&mut baton);

@@ -31,7 +31,7 @@ pub use accessor::{Access, Accessor, StoreInUse};
 pub use anyhow::{Error, Result};
 pub use block_on::block_on;
 pub use component::Component;
-pub use concurrent::{Aborted, CallCancelled, Cancelled, ConcurrentCall, JoinHandle};
+pub use concurrent::{Aborted, CallCancelled, Cancelled, ConcurrentCall, GuestWaits, JoinHandle};
 pub use drop_resource::DropResource;
 pub use engine::{Config, Engine, EngineKind, Strategy};
 pub use func::{Func, WrongStore};

@@ -5,7 +5,7 @@ use super::host::{HostGoal, end_call, entry};
 use super::park::Running;
 use super::work;
 use super::{CallData, Entry, From, Parked, Request, Run, Then};
-use crate::baton::{Baton, Blocked, Home};
+use crate::baton::{Baton, Blocked, Home, Level};
 use crate::call::enter::{return_isolate, take_isolate, yield_now};
 use crate::call::guest::GuestCall;
 use crate::error::bug;
@@ -42,6 +42,9 @@ impl std::convert::From<Error> for Trapped {
     }
 }
 
+/// Where the baton goes when what runs is dropped or lost, and how to have it back.
+type At<'a> = (&'a Home, Level);
+
 /// How many threads go on before the host's futures get their turn.
 const TURNS: u32 = 32;
 
@@ -53,8 +56,10 @@ pub(crate) async fn drive(
     first: Option<(Run, Option<Then>)>,
     goal: &mut (dyn HostGoal + Send),
 ) -> (Baton, Result<()>) {
+    let home = baton.home();
+    let at = (&home, home.level());
     if let Some((run, then)) = first {
-        baton = control(baton, run, then, goal).await;
+        baton = control(at, baton, run, then, goal).await;
     }
     let mut turns = 0;
     loop {
@@ -63,23 +68,23 @@ pub(crate) async fn drive(
         }
         stream::settle(&mut baton);
         if let Some((run, then)) = asked(&mut baton) {
-            baton = control(baton, run, then, goal).await;
+            baton = control(at, baton, run, then, goal).await;
             continue;
         }
         turns += 1;
         if turns == TURNS {
             turns = 0;
             work::poll_woken(&mut baton);
-            baton = breathe(baton).await;
+            baton = breathe(at, baton).await;
         }
         match baton.state.tick(&mut Fair) {
             Some(resumed) => {
-                baton = control(baton, Run::Thread(resumed), None, goal).await;
+                baton = control(at, baton, Run::Thread(resumed), None, goal).await;
                 stream::retry(&mut baton);
             }
             None => {
                 let worked;
-                (baton, worked) = rest(baton, goal.waits()).await;
+                (baton, worked) = rest(at, baton, goal.waits()).await;
                 if worked {
                     continue;
                 }
@@ -95,11 +100,10 @@ pub(crate) async fn drive(
 
 /// Waits until there is something to do, and polls the host's work. Meanwhile the baton is at home, for accessors. Gives false if nothing can go on, and
 /// `wait` does not say to wait all the same.
-async fn rest(baton: Baton, wait: bool) -> (Baton, bool) {
-    let home = baton.home();
+async fn rest(at: At<'_>, baton: Baton, wait: bool) -> (Baton, bool) {
     let mut place = baton;
     let worked = poll_fn(|cx| {
-        come_back(&home, &mut place);
+        come_back(at, &mut place);
         let polled = work::poll(&mut place, wait, cx);
         if polled.is_pending() {
             go_home(&mut place);
@@ -111,12 +115,11 @@ async fn rest(baton: Baton, wait: bool) -> (Baton, bool) {
 }
 
 /// Lets the executor run something else, and accessors have the store.
-async fn breathe(baton: Baton) -> Baton {
-    let home = baton.home();
+async fn breathe(at: At<'_>, baton: Baton) -> Baton {
     let mut place = baton;
     go_home(&mut place);
     yield_now().await;
-    come_back(&home, &mut place);
+    come_back(at, &mut place);
     place
 }
 
@@ -125,15 +128,16 @@ fn go_home(place: &mut Baton) {
     drop(place.take());
 }
 
-fn come_back(home: &Home, place: &mut Baton) {
+fn come_back((home, level): At<'_>, place: &mut Baton) {
     if place.is_away() {
-        *place = home.reclaim();
+        *place = home.reclaim(level);
         place.at_rest = false;
     }
 }
 
 /// Runs something until control comes back from it.
 async fn control(
+    at: At<'_>,
     mut baton: Baton,
     run: Run,
     then: Option<Then>,
@@ -143,7 +147,7 @@ async fn control(
     let mut next = run;
     loop {
         let mut outcome;
-        (baton, outcome) = step(baton, next, goal).await;
+        (baton, outcome) = step(at, baton, next, goal).await;
         next = loop {
             match outcome {
                 Outcome::Run(run, then) => {
@@ -298,7 +302,12 @@ fn with_baton(body: JobBody) -> Job<Baton> {
 }
 
 /// Runs one thing.
-async fn step(mut baton: Baton, run: Run, goal: &mut (dyn HostGoal + Send)) -> (Baton, Outcome) {
+async fn step(
+    at: At<'_>,
+    mut baton: Baton,
+    run: Run,
+    goal: &mut (dyn HostGoal + Send),
+) -> (Baton, Outcome) {
     match run {
         Run::Core {
             running,
@@ -315,7 +324,9 @@ async fn step(mut baton: Baton, run: Run, goal: &mut (dyn HostGoal + Send)) -> (
                 }
             };
             match Stack::call(func, &args) {
-                Ok(stack) => run_on(Place::Idle(isolate), stack, running, Resume::Continue).await,
+                Ok(stack) => {
+                    run_on(at, Place::Idle(isolate), stack, running, Resume::Continue).await
+                }
                 Err(error) => {
                     let baton = return_isolate(isolate, running.isolate);
                     end_trapped(baton, running, error.into())
@@ -344,7 +355,7 @@ async fn step(mut baton: Baton, run: Run, goal: &mut (dyn HostGoal + Send)) -> (
                     (Place::InStack(Baton::default()), job)
                 }
             };
-            run_on(place, stack, running, Resume::Job(job)).await
+            run_on(at, place, stack, running, Resume::Job(job)).await
         }
         Run::Thread(resumed) => thread(baton, resumed, goal),
     }
@@ -360,6 +371,7 @@ enum Place {
 
 /// Runs a stack until it parks or ends.
 async fn run_on(
+    (home, level): At<'_>,
     place: Place,
     mut stack: Stack<Baton>,
     running: Running,
@@ -386,10 +398,7 @@ async fn run_on(
             }
             Step::Done(result) => {
                 let Some(isolate) = place.take() else {
-                    return (
-                        Baton::default(),
-                        Outcome::Trapped(anyhow!(bug("a stack kept its isolate")).into()),
-                    );
+                    return lost(home, level, stack, running, result);
                 };
                 return ended(isolate, &stack, running, result);
             }
@@ -432,6 +441,22 @@ fn requested(
         }
     };
     (baton, outcome)
+}
+
+/// A stack ended and kept its isolate, which no engine should do: its instance is lost, and the baton comes home as the stack is dropped.
+fn lost(
+    home: &Home,
+    level: Level,
+    stack: Stack<Baton>,
+    running: Running,
+    result: Result<()>,
+) -> (Baton, Outcome) {
+    drop(stack);
+    let error = match result {
+        Ok(()) => anyhow!(bug("a stack kept its isolate")),
+        Err(error) => error.context(bug("a stack kept its isolate")),
+    };
+    end_trapped(home.reclaim(level), running, error)
 }
 
 /// A stack has run to its end.
@@ -541,6 +566,8 @@ fn end_trapped(mut baton: Baton, running: Running, error: Error) -> (Baton, Outc
 
 /// The future that ran guests was dropped midway: what had been entered is unusable.
 pub(crate) fn end_entered(baton: &mut Baton) {
+    // Their callers were entered as well, and are dropped.
+    baton.concurrent.sync_results.clear();
     let poisoned = baton.state.poison_entered();
     clean(
         baton,

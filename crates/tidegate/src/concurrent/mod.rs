@@ -30,6 +30,7 @@ pub(crate) use host_func::{HostFunction, call_host_function};
 pub(crate) use lower::define_lowered;
 pub(crate) use needs::{needs_several_stacks, uses_async};
 pub(crate) use park::{Entry, Parked, Request, Run, Then};
+pub use run::GuestWaits;
 pub use signal::Cancelled;
 pub(crate) use signal::Signal;
 pub(crate) use spawn::spawn;

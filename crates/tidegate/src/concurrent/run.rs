@@ -30,9 +30,13 @@ impl<T: Send + 'static> StoreContextMut<'_, T> {
     /// ([`func_wrap_async`](crate::LinkerInstance::func_wrap_async)) waits, so does the future.
     ///
     /// # Errors
-    /// None but those that the driver itself may have; how calls end, those who made them are told.
+    /// [`GuestWaits`] inside a host function that was given the store. How calls end, those who made them are told.
     pub async fn run_concurrent<R>(&mut self, f: impl AsyncFnOnce(&Accessor<T>) -> R) -> Result<R> {
+        if self.slot.state.current_thread().is_some() {
+            return Err(GuestWaits.into());
+        }
         let mut guard = HomeGuard::new(self.slot);
+        let level = guard.level();
         let baton = guard.take();
         let (home, work) = (baton.home(), baton.concurrent.work.handle());
         let accessor = Accessor::new(home.clone(), None);
@@ -50,7 +54,7 @@ impl<T: Send + 'static> StoreContextMut<'_, T> {
                     return Poll::Pending;
                 }
                 if let Poll::Ready(value) = future.as_mut().poll(cx) {
-                    return Poll::Ready((home.reclaim(), Ok(value)));
+                    return Poll::Ready((home.reclaim(level), Ok(value)));
                 }
                 if !work.has_asked() {
                     return Poll::Pending;
@@ -62,6 +66,13 @@ impl<T: Send + 'static> StoreContextMut<'_, T> {
         result
     }
 }
+
+/// Guests cannot run side by side inside a host function that a guest waits for with the store in its hands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`run_concurrent` was called while a guest waits for the host function that called it: define that function by `func_wrap_concurrent`, and use its accessor"
+)]
+pub struct GuestWaits;
 
 fn ended() -> Error {
     Error::msg(crate::error::bug("the driver ended by itself"))

@@ -58,6 +58,18 @@ struct Item {
     work: Option<Pin<Box<dyn HostWork>>>,
     waker: Arc<ItemWaker>,
     active: bool,
+    /// Whether its turn came while it was being polled: it has one more.
+    missed: bool,
+}
+
+impl Item {
+    /// After it was polled.
+    fn put_back(&mut self, work: Pin<Box<dyn HostWork>>) {
+        self.work = Some(work);
+        if std::mem::take(&mut self.missed) {
+            self.waker.wake_by_ref();
+        }
+    }
 }
 
 /// The items that were woken, and what is asked of the driver.
@@ -176,6 +188,7 @@ impl WorkSet {
                 woken: self.woken.clone(),
             }),
             active: false,
+            missed: false,
         });
         key
     }
@@ -283,7 +296,8 @@ fn poll_item(place: &mut Baton, key: WorkKey) {
     item.waker.queued.store(false, Ordering::Release);
     let waker = Waker::from(item.waker.clone());
     let Some(mut work) = item.work.take() else {
-        // It is being polled further up the call stack, which has woken it: again, after that.
+        // It is being polled further up the call stack, and was woken since: again, after that.
+        item.missed = true;
         return;
     };
     let ready = work
@@ -293,7 +307,7 @@ fn poll_item(place: &mut Baton, key: WorkKey) {
     if ready {
         place.concurrent.work.remove(key);
     } else if let Some(item) = place.concurrent.work.item(key) {
-        item.work = Some(work);
+        item.put_back(work);
     }
 }
 
@@ -314,7 +328,7 @@ pub(crate) fn cancel(cx: &mut Cx<'_, Baton>, key: WorkKey) -> Result<()> {
     match ended {
         Ok(Poll::Pending) => {
             if let Some(item) = set.item(key) {
-                item.work = Some(work);
+                item.put_back(work);
             }
             Ok(())
         }

@@ -31,9 +31,9 @@ fn what_is_not_awaited_goes_on_later() {
         let call = guest.store.run_concurrent(async |accessor| {
             let call = callback.call_concurrent(accessor, (1,));
             turns(5).await;
-            call
+            (call,)
         });
-        let call = block_on(call).unwrap();
+        let (call,) = block_on(call).unwrap();
         assert_eq!(guest.waiting(), 1);
         gate.open();
         let result = guest.store.run_concurrent(async |_| call.await);

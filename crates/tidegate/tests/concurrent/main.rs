@@ -3,6 +3,7 @@
 mod calls;
 mod cancel;
 mod functions;
+mod nested;
 mod tasks;
 
 use std::future::Future;
