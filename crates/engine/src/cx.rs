@@ -8,6 +8,7 @@ use crate::{
     module::Module,
     shared_memory::SharedMemory,
     stack::{BlockingHostFn, HostFn},
+    trap::Frame,
     types::{ExternType, FuncType, GlobalType, MemoryType, TableType},
 };
 
@@ -99,6 +100,14 @@ impl<D: IsolateData> Cx<'_, D> {
         func: BlockingHostFn<D>,
     ) -> anyhow::Result<Func> {
         adapter!(&mut self.inner, cx => cx.blocking_host_func(ty, func))
+    }
+
+    /// The guest's frames below, innermost first. Empty from outside, and on wasmi, which cannot tell.
+    pub fn backtrace(&self) -> Vec<Frame> {
+        match &self.inner {
+            CxInner::Wasmtime(cx) => cx.backtrace(),
+            CxInner::Wasmi(_) => Vec::new(),
+        }
     }
 
     /// Calls a function. Parameters go in at the front of `slots`, results come out there; there are at least

@@ -12,6 +12,11 @@ use crate::{
 pub trait IsolateData: Send + 'static {
     /// What a blocking host function hands to whoever runs the stack.
     type Block: Send + 'static;
+
+    /// Called on the guest's stack, in the middle of its code, when it meets [`InterruptHandle::ask_yield`]. Returns whether it is to yield.
+    fn interrupted(&mut self) -> bool {
+        true
+    }
 }
 
 /// An engine store: core instances, memories, tables and host functions, and its user's data. Everything in it goes when it
@@ -109,7 +114,7 @@ impl<D: IsolateData> Isolate<D> {
         }
     }
 
-    /// A handle that ends what the guest computes, in plain calls too. Needs
+    /// A handle that ends or suspends what the guest computes, in plain calls too. Needs
     /// [`EngineConfig::epoch_interruption`](crate::EngineConfig::epoch_interruption), and somebody who ticks. All handles of an
     /// isolate are the same.
     ///
@@ -119,6 +124,30 @@ impl<D: IsolateData> Isolate<D> {
         match &mut self.inner {
             IsolateInner::Wasmtime(isolate) => isolate.interrupt_handle(),
             IsolateInner::Wasmi(isolate) => isolate.interrupt_handle(),
+        }
+    }
+
+    /// Has this isolate look at a handle that others may look at too, such as all isolates of a store.
+    ///
+    /// # Errors
+    /// [`EngineError::Misuse`] if the engine was set up without interruption.
+    pub fn use_interrupt_handle(&mut self, handle: &InterruptHandle) -> Result<(), EngineError> {
+        match &mut self.inner {
+            IsolateInner::Wasmtime(isolate) => isolate.use_interrupt_handle(handle),
+            IsolateInner::Wasmi(isolate) => isolate.use_interrupt_handle(handle),
+        }
+    }
+
+    /// Makes stacks yield at every such opportunity (loops and function entries in compiled code, when fuel runs out in interpreted code),
+    /// whatever the clock says: for tests of everything that must survive that. Slow. Needs
+    /// [`EngineConfig::epoch_interruption`](crate::EngineConfig::epoch_interruption).
+    ///
+    /// # Errors
+    /// [`EngineError::Misuse`] if the engine was set up without interruption.
+    pub fn yield_every(&mut self, opportunities: std::num::NonZeroU32) -> Result<(), EngineError> {
+        match &mut self.inner {
+            IsolateInner::Wasmtime(isolate) => isolate.yield_every(opportunities),
+            IsolateInner::Wasmi(isolate) => isolate.yield_every(opportunities),
         }
     }
 

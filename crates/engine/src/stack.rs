@@ -8,6 +8,7 @@ use crate::{
     handles::{Extern, Func, FuncInner, Instance},
     isolate::{Isolate, IsolateData},
     module::{Module, ModuleInner},
+    trap::Frame,
 };
 
 /// How a host function that may block ends.
@@ -124,6 +125,15 @@ impl<D: IsolateData> Stack<D> {
         match &mut self.inner {
             StackInner::Wasmtime(stack) => stack.run(isolate, context, resume),
             StackInner::Wasmi(stack) => stack.run(isolate, context, resume),
+        }
+    }
+
+    /// The guest's frames, innermost first, where a stack yielded because [it was asked to](crate::InterruptHandle::ask_yield); empty otherwise, and on
+    /// wasmi, which cannot tell.
+    pub fn take_frames(&mut self) -> Vec<Frame> {
+        match &mut self.inner {
+            StackInner::Wasmtime(stack) => stack.take_frames(),
+            StackInner::Wasmi(_) => Vec::new(),
         }
     }
 

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     cx::{Cx, CxInner},
     error::EngineError,
+    interrupt::Asked,
     isolate::IsolateData,
     signature::Signature,
     stack::{BlockingHostFn, Flow, HostFn},
@@ -64,8 +65,10 @@ fn call_metered<D: IsolateData>(
             ResumableCall::Finished => return Ok(()),
             ResumableCall::HostTrap(call) => return Err(call.into_host_error()),
             ResumableCall::OutOfFuel(call) => {
-                if store.data().is_interrupted() {
-                    return Err(wasmi::TrapCode::OutOfFuel.into());
+                match store.data_mut().asked() {
+                    Asked::End => return Err(wasmi::TrapCode::OutOfFuel.into()),
+                    Asked::Yield => store.data().ask_yield(),
+                    Asked::Nothing => {}
                 }
                 store.set_fuel(FUEL.saturating_add(call.required_fuel()))?;
                 ended = call.resume(store.as_context_mut(), outputs)?;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    num::NonZeroU64,
+    num::{NonZeroU32, NonZeroU64},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -16,7 +16,7 @@ use crate::{
     config::EngineConfig,
     cx::{Cx, CxInner},
     error::EngineError,
-    interrupt::InterruptHandle,
+    interrupt::{Asked, InterruptHandle},
     isolate::IsolateData,
     limits::{Limiter, Limits},
     signature::Signature,
@@ -49,6 +49,8 @@ pub(super) struct StoreData<D: IsolateData> {
     pub(super) time_slice: Option<NonZeroU64>,
     /// Looked at whenever fuel runs out.
     interrupt: Option<InterruptHandle>,
+    /// For tests: yields whenever fuel runs out, of which there is little.
+    pub(super) yield_every: Option<NonZeroU32>,
     pub(super) metered: bool,
     epoch: Arc<AtomicU64>,
     pub(super) native_stack: usize,
@@ -67,9 +69,27 @@ pub(super) struct HostCall {
 }
 
 impl<D: IsolateData> StoreData<D> {
-    /// Whether the guest was asked to end; meets the request.
-    pub(super) fn is_interrupted(&self) -> bool {
-        self.interrupt.as_ref().is_some_and(InterruptHandle::take)
+    /// Looks at what the guest was asked; tells the user of a request to yield, and whether it stands.
+    pub(super) fn asked(&mut self) -> Asked {
+        match self.interrupt.as_ref().map(InterruptHandle::look) {
+            Some(Asked::Yield) if !self.user.interrupted() => Asked::Nothing,
+            Some(asked) => asked,
+            None => Asked::Nothing,
+        }
+    }
+
+    /// A request to yield cannot be met by a plain call: it stays.
+    pub(super) fn ask_yield(&self) {
+        if let Some(interrupt) = &self.interrupt {
+            interrupt.ask_yield();
+        }
+    }
+
+    /// Fuel until the next look at what was asked.
+    pub(super) fn fuel(&self) -> u64 {
+        self.yield_every.map_or(FUEL, |every| {
+            u64::from(every.get()).saturating_mul(20).min(FUEL)
+        })
     }
 
     pub(super) fn now(&self) -> u64 {
@@ -95,6 +115,7 @@ impl<D: IsolateData> WasmiIsolate<D> {
             exported_tags: Vec::new(),
             time_slice: None,
             interrupt: None,
+            yield_every: None,
             metered: engine.metered,
             epoch: engine.epoch.clone(),
             native_stack: config.native_stack,
@@ -140,6 +161,26 @@ impl<D: IsolateData> WasmiIsolate<D> {
             ));
         }
         Ok(data.interrupt.get_or_insert_default().clone())
+    }
+
+    pub(crate) fn use_interrupt_handle(
+        &mut self,
+        handle: &InterruptHandle,
+    ) -> Result<(), EngineError> {
+        self.interrupt_handle()?;
+        self.store.data_mut().interrupt = Some(handle.clone());
+        Ok(())
+    }
+
+    pub(crate) fn yield_every(&mut self, opportunities: NonZeroU32) -> Result<(), EngineError> {
+        let data = self.store.data_mut();
+        if !data.metered {
+            return Err(EngineError::Misuse(
+                "yielding needs an engine set up with epoch interruption",
+            ));
+        }
+        data.yield_every = Some(opportunities);
+        Ok(())
     }
 
     pub(crate) fn set_time_slice(&mut self, ticks: Option<NonZeroU64>) -> Result<(), EngineError> {

@@ -11,12 +11,13 @@ use super::{
     cx::WasmiCx,
     exceptions::{Exceptions, Flight},
     host,
-    isolate::{Blocked, FUEL, HostCall, StoreData},
+    isolate::{Blocked, HostCall, StoreData},
 };
 use crate::{
     cx::{Cx, CxInner},
     error::EngineError,
     handles::{Extern, Func, FuncInner, Instance},
+    interrupt::Asked,
     isolate::{Isolate, IsolateData, IsolateInner},
     module::Module,
     native_stack,
@@ -132,7 +133,8 @@ impl<D: IsolateData> WasmiStack<D> {
     ) -> Step<D::Block> {
         let slice_start = store.data().now();
         if store.data().metered {
-            WasmiCx(store.as_context_mut()).set_fuel(FUEL);
+            let fuel = store.data().fuel();
+            WasmiCx(store.as_context_mut()).set_fuel(fuel);
         }
         let state = std::mem::replace(&mut self.state, State::Finished);
         let mut ended = match (state, resume) {
@@ -152,6 +154,9 @@ impl<D: IsolateData> WasmiStack<D> {
                 }
             }
             (State::Yielded { call, flight }, _) => {
+                // Others may have had the fuel since, and the next step of this one may need more than there is at a time.
+                let fuel = store.data().fuel().saturating_add(call.required_fuel());
+                WasmiCx(store.as_context_mut()).set_fuel(fuel);
                 Exceptions::resume(store.as_context_mut(), flight);
                 call.resume(&mut *store, &mut self.outputs)
             }
@@ -188,14 +193,17 @@ impl<D: IsolateData> WasmiStack<D> {
                     };
                 }
                 Ok(ResumableCall::OutOfFuel(call)) => {
-                    let data = store.data();
-                    if data.is_interrupted() {
+                    let data = store.data_mut();
+                    let asked = data.asked();
+                    if asked == Asked::End {
                         return self.fail(wasmi::TrapCode::OutOfFuel.into());
                     }
-                    let is_over = data
-                        .time_slice
-                        .is_some_and(|ticks| data.now().wrapping_sub(slice_start) >= ticks.get());
-                    let fuel = FUEL.saturating_add(call.required_fuel());
+                    let is_over = asked == Asked::Yield
+                        || data.yield_every.is_some()
+                        || data.time_slice.is_some_and(|ticks| {
+                            data.now().wrapping_sub(slice_start) >= ticks.get()
+                        });
+                    let fuel = data.fuel().saturating_add(call.required_fuel());
                     WasmiCx(store.as_context_mut()).set_fuel(fuel);
                     if is_over {
                         let flight = WasmiCx(store.as_context_mut()).land();

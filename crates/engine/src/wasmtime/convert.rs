@@ -125,11 +125,16 @@ pub(super) fn to_engine(error: anyhow::Error) -> wasmtime::Error {
 }
 
 /// What came out of the engine: a trap, a host function's error as it was, or else the engine's own words.
+/// The guest's frames of a backtrace.
+pub(super) fn frames(trace: &WasmBacktrace) -> Vec<Frame> {
+    trace.frames().iter().map(frame).collect()
+}
+
 #[cold]
 pub(super) fn from_engine(error: wasmtime::Error) -> anyhow::Error {
     let frames: Vec<Frame> = error
         .downcast_ref::<WasmBacktrace>()
-        .map(|trace| trace.frames().iter().map(frame).collect())
+        .map(frames)
         .unwrap_or_default();
     if let Some(trap) = error.downcast_ref::<wasmtime::Trap>() {
         return anyhow::Error::new(Trap {

@@ -21,7 +21,7 @@ use crate::{
     native_stack,
     shared_memory::SharedMemory,
     stack::{BlockingHostFn, HostFn},
-    trap::{Trap, TrapCode},
+    trap::{Frame, Trap, TrapCode},
     types::{FuncType, GlobalType, MemoryType, TableType},
 };
 
@@ -55,6 +55,10 @@ impl<D: IsolateData> WasmtimeCx<'_, D> {
     #[inline]
     pub(crate) fn data_mut(&mut self) -> &mut D {
         &mut self.0.data_mut().user
+    }
+
+    pub(crate) fn backtrace(&self) -> Vec<Frame> {
+        convert::frames(&wasmtime::WasmBacktrace::force_capture(&self.0))
     }
 
     pub(crate) fn can_block(&self) -> bool {

@@ -1,16 +1,19 @@
 //! The store and what it carries beside the user's data.
 
-use std::{num::NonZeroU64, sync::Arc};
+use std::{
+    num::{NonZeroU32, NonZeroU64},
+    sync::Arc,
+};
 
 use wasmtime::{AsContextMut, Store, StoreContextMut, UpdateDeadline};
 
-use super::{cx::WasmtimeCx, stack::Mailbox};
+use super::{convert, cx::WasmtimeCx, stack::Mailbox};
 use crate::{
     config::EngineConfig,
     cx::{Cx, CxInner},
     error::EngineError,
     handles::Func,
-    interrupt::InterruptHandle,
+    interrupt::{Asked, InterruptHandle},
     isolate::IsolateData,
     limits::{Limiter, Limits},
     shared_memory::SharedMemory,
@@ -45,6 +48,9 @@ pub(super) struct StoreData<D: IsolateData> {
     slice_left: u64,
     /// Looked at with every tick, once there is one.
     interrupt: Option<InterruptHandle>,
+    /// For tests: yields at every so many checks.
+    yield_every: Option<NonZeroU32>,
+    checks: u32,
     epochs: bool,
     pub(super) max_wasm_stack: usize,
     pub(super) native_stack: usize,
@@ -60,18 +66,47 @@ impl<D: IsolateData> StoreData<D> {
     /// Ticks until the next look at what was asked.
     fn deadline(&self) -> u64 {
         match (&self.interrupt, self.time_slice) {
+            _ if self.yield_every.is_some() => 0,
+            (Some(asked), _) if asked.is_pending() => 0,
             (Some(_), _) => 1,
             (None, Some(ticks)) => ticks.get(),
             (None, None) => NEVER,
         }
     }
 
+    /// Whether a request has not been met.
+    fn is_asked(&self) -> bool {
+        self.interrupt
+            .as_ref()
+            .is_some_and(InterruptHandle::is_pending)
+    }
+
     /// Called by a guest that has met its deadline.
     fn tick(&mut self) -> UpdateDeadline {
-        if self.interrupt.as_ref().is_some_and(InterruptHandle::take) {
-            return UpdateDeadline::Interrupt;
-        }
+        let asked = self.interrupt.as_ref().map(InterruptHandle::look);
         let deadline = self.deadline();
+        match asked.unwrap_or(Asked::Nothing) {
+            Asked::End => return UpdateDeadline::Interrupt,
+            Asked::Yield if self.user.interrupted() => {
+                if self.may_block {
+                    self.slice_left = self.time_slice.map_or(0, NonZeroU64::get);
+                    return UpdateDeadline::Yield(deadline);
+                }
+                // The stack below is to yield, once this plain call is over.
+                if let Some(interrupt) = &self.interrupt {
+                    interrupt.ask_yield();
+                }
+            }
+            Asked::Yield | Asked::Nothing => {}
+        }
+        if let Some(every) = self.yield_every {
+            self.checks += 1;
+            if self.checks >= every.get() && self.may_block {
+                self.checks = 0;
+                return UpdateDeadline::Yield(0);
+            }
+            return UpdateDeadline::Continue(0);
+        }
         self.slice_left = self.slice_left.saturating_sub(deadline);
         match self.time_slice {
             Some(ticks) if self.slice_left == 0 && self.may_block => {
@@ -102,6 +137,8 @@ impl<D: IsolateData> WasmtimeIsolate<D> {
             time_slice: None,
             slice_left: 0,
             interrupt: None,
+            yield_every: None,
+            checks: 0,
             epochs: config.epoch_interruption,
             max_wasm_stack: config.max_wasm_stack,
             native_stack: config.native_stack,
@@ -111,7 +148,15 @@ impl<D: IsolateData> WasmtimeIsolate<D> {
         store.limiter(|data| &mut data.limiter);
         if config.epoch_interruption {
             store.set_epoch_deadline(NEVER);
-            store.epoch_deadline_callback(|mut cx| Ok(cx.data_mut().tick()));
+            store.epoch_deadline_callback(|mut cx| {
+                let asked = cx.data().is_asked();
+                let update = cx.data_mut().tick();
+                if asked && matches!(update, UpdateDeadline::Yield(_)) {
+                    let frames = convert::frames(&wasmtime::WasmBacktrace::force_capture(&cx));
+                    cx.data().mailbox.put_frames(frames);
+                }
+                Ok(update)
+            });
         }
         Ok(Self { store })
     }
@@ -159,6 +204,26 @@ impl<D: IsolateData> WasmtimeIsolate<D> {
         let handle = data.interrupt.get_or_insert_default().clone();
         begin_slice(self.store.as_context_mut());
         Ok(handle)
+    }
+
+    pub(crate) fn use_interrupt_handle(
+        &mut self,
+        handle: &InterruptHandle,
+    ) -> Result<(), EngineError> {
+        self.interrupt_handle()?;
+        self.store.data_mut().interrupt = Some(handle.clone());
+        Ok(())
+    }
+
+    pub(crate) fn yield_every(&mut self, opportunities: NonZeroU32) -> Result<(), EngineError> {
+        if !self.store.data().epochs {
+            return Err(EngineError::Misuse(
+                "yielding needs an engine set up with epoch interruption",
+            ));
+        }
+        self.store.data_mut().yield_every = Some(opportunities);
+        begin_slice(self.store.as_context_mut());
+        Ok(())
     }
 }
 

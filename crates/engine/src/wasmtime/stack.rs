@@ -22,6 +22,7 @@ use crate::{
     module::Module,
     native_stack,
     stack::{Job, Resume, Step},
+    trap::Frame,
 };
 
 pub(crate) struct WasmtimeStack<D: IsolateData> {
@@ -76,6 +77,8 @@ pub(super) struct Mailbox<D: IsolateData>(UnsafeCell<Mail<D>>);
 struct Mail<D: IsolateData> {
     block: Option<D::Block>,
     job: Option<Job<D>>,
+    /// Where a stack that was asked to yield did so.
+    frames: Vec<Frame>,
 }
 
 // SAFETY: see above. What is handed over may be sent to another thread, as a stack may be between two runs.
@@ -86,6 +89,7 @@ impl<D: IsolateData> Default for Mailbox<D> {
         Self(UnsafeCell::new(Mail {
             block: None,
             job: None,
+            frames: Vec::new(),
         }))
     }
 }
@@ -100,6 +104,11 @@ impl<D: IsolateData> Mailbox<D> {
     /// Called by a host function on a stack that is about to be suspended.
     pub(super) fn put_block(&self, block: D::Block) {
         drop(self.with(|mail| mail.block.replace(block)));
+    }
+
+    /// Called on a stack that is about to yield, as it was asked to.
+    pub(super) fn put_frames(&self, frames: Vec<Frame>) {
+        drop(self.with(|mail| std::mem::replace(&mut mail.frames, frames)));
     }
 
     fn take_block(&self) -> Option<D::Block> {
@@ -129,6 +138,15 @@ impl<D: IsolateData> WasmtimeStack<D> {
     pub(crate) fn instantiate(module: Module, imports: Box<[Extern]>) -> Self {
         Self {
             state: State::Instantiate { module, imports },
+        }
+    }
+
+    pub(crate) fn take_frames(&mut self) -> Vec<Frame> {
+        match &self.state {
+            State::Started(started) => started
+                .mailbox
+                .with(|mail| std::mem::take(&mut mail.frames)),
+            _ => Vec::new(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Shared memories, which wasmtime has.
 
 use tidegate_engine::{
-    Engine, EngineConfig, EngineError, EngineKind, Extern, MemoryType, SharedMemory,
+    Engine, EngineConfig, EngineError, EngineKind, Extern, MemoryType, SharedMemory, TrapCode,
 };
 
 use crate::support::*;
@@ -58,6 +58,65 @@ fn isolates_on_threads_share_a_memory() {
     assert_eq!(call(isolate, *instance, "add", &[0]).unwrap(), 400);
     assert_eq!(call(isolate, *instance, "grow", &[]).unwrap(), 1);
     assert_eq!(memory.size(), 2 << 16);
+}
+
+#[test]
+fn hosts_copy_to_and_from_any_place_within() {
+    let config = EngineConfig {
+        threads: true,
+        ..EngineConfig::new(EngineKind::Wasmtime)
+    };
+    let memory = SharedMemory::new(&Engine::new(&config).unwrap(), &TYPE).unwrap();
+    let end = memory.size() as u64;
+    for offset in [0, 1, 7, 8, 1000, end - 40] {
+        for len in [0, 1, 7, 8, 9, 17, 40] {
+            let bytes: Vec<u8> = (1..=len).collect();
+            memory.write(offset, &bytes).unwrap();
+            let mut back = vec![0; bytes.len()];
+            memory.read(offset, &mut back).unwrap();
+            assert_eq!(back, bytes, "{len} bytes at {offset}");
+        }
+    }
+    memory
+        .write(16, &0x0807_0605_0403_0201u64.to_le_bytes())
+        .unwrap();
+    assert_eq!(memory.atomic_load32(20).unwrap(), 0x0807_0605);
+    assert_eq!(memory.atomic_load64(16).unwrap(), 0x0807_0605_0403_0201);
+}
+
+#[test]
+fn hosts_reach_nothing_outside() {
+    let config = EngineConfig {
+        threads: true,
+        ..EngineConfig::new(EngineKind::Wasmtime)
+    };
+    let memory = SharedMemory::new(&Engine::new(&config).unwrap(), &TYPE).unwrap();
+    let end = memory.size() as u64;
+    for (offset, len) in [
+        (end, 1),
+        (end - 1, 2),
+        (u64::MAX, 1),
+        (u64::MAX - 7, 16),
+        (end + 1, 0),
+    ] {
+        let error = memory.write(offset, &vec![1; len]).unwrap_err();
+        assert_eq!(error.code, TrapCode::MemoryOutOfBounds);
+        assert!(memory.read(offset, &mut vec![1; len]).is_err());
+    }
+    memory.write(end, &[]).unwrap();
+    assert_eq!(
+        memory.atomic_load32(end).unwrap_err().code,
+        TrapCode::MemoryOutOfBounds
+    );
+    assert_eq!(
+        memory.atomic_load64(end - 4).unwrap_err().code,
+        TrapCode::UnalignedAtomic
+    );
+    assert_eq!(
+        memory.check_atomic(2).unwrap_err().code,
+        TrapCode::UnalignedAtomic
+    );
+    memory.check_atomic(end - 4).unwrap();
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Interrupting guests that compute.
 
 use std::{
-    num::NonZeroU64,
+    num::{NonZeroU32, NonZeroU64},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -234,6 +234,65 @@ both! {
             done(start(&mut stack, &mut isolate));
             assert_eq!(stack.results(), [expected]);
         }
+    }
+
+    fn steps_that_take_more_fuel_than_there_is_at_a_time_go_on_after_a_yield(kind) {
+        let engine = interruptible(kind);
+        let module = module(&engine, r#"(module
+            (memory 100)
+            (func (export "fill") (param i32) (result i32)
+                (loop $l
+                    (memory.fill (i32.const 0) (local.get 0) (i32.const 6000000))
+                    (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+                (i32.load8_u (i32.const 5999999))))"#);
+        let mut isolate = isolate(&engine);
+        isolate.yield_every(NonZeroU32::MIN).unwrap();
+        let instance = instantiate(&mut isolate, &module, &[]);
+        let fill = func(&mut isolate.cx(), instance, "fill");
+        let mut isolate = Some(isolate);
+        let mut stack = Stack::call(fill, &[3]).unwrap();
+        let mut yields = 0;
+        let end = loop {
+            match start(&mut stack, &mut isolate) {
+                Step::Yielded => yields += 1,
+                step => break step,
+            }
+        };
+        done(end);
+        assert_eq!(stack.results(), [1]);
+        assert!((2..1000).contains(&yields), "{yields}");
+    }
+
+    fn a_stack_yields_when_it_is_asked_to_and_goes_on(kind) {
+        let engine = interruptible(kind);
+        let module = module(&engine, SPIN);
+        let mut isolate = isolate(&engine);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let done_func = isolate
+            .cx()
+            .host_func(i32_to_i32(), Box::new(move |_, slots| {
+                slots[0] = stopped.load(Ordering::Relaxed).into();
+                Ok(())
+            }))
+            .unwrap();
+        let instance = instantiate(&mut isolate, &module, &[done_func.into()]);
+        let handle = tidegate_engine::InterruptHandle::default();
+        isolate.use_interrupt_handle(&handle).unwrap();
+        let spin = func(&mut isolate.cx(), instance, "spin");
+        let mut isolate = Some(isolate);
+        let mut stack = Stack::call(spin, &[]).unwrap();
+        for _ in 0..3 {
+            handle.ask_yield();
+            engine.increment_epoch();
+            assert!(matches!(start(&mut stack, &mut isolate), Step::Yielded));
+            assert!(!handle.is_pending());
+            let frames = stack.take_frames();
+            assert_eq!(frames.is_empty(), kind == EngineKind::Wasmi);
+        }
+        stop.store(true, Ordering::Relaxed);
+        done(start(&mut stack, &mut isolate));
+        assert_eq!(stack.results(), [5]);
     }
 
     fn slices_need_an_engine_that_can_interrupt(kind) {
