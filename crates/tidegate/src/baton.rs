@@ -6,6 +6,7 @@
 use crate::call::canon::Dtor;
 use crate::call::items::CopyPlans;
 use crate::concurrent::{Concurrent, Request, end_entered};
+use crate::interrupt::{Control, Scope};
 use crate::stream::HostEnds;
 use crate::{Engine, Limits};
 use std::any::{Any, TypeId};
@@ -42,6 +43,8 @@ pub(crate) struct Runtime {
     pub(crate) streams: HostEnds,
     /// Whether no guest runs, and the driver waits for something to do.
     pub(crate) at_rest: bool,
+    /// The requests to calls of this store; made with the first handle, or with the store if code that computes can be interrupted.
+    pub(crate) control: Option<Arc<Control>>,
     home: Home,
 }
 
@@ -58,6 +61,10 @@ impl StoreId {
 
 impl Runtime {
     pub(crate) fn new(engine: Engine, data: Box<dyn Any + Send>, limits: Limits) -> Self {
+        let home = Home::default();
+        let control = engine
+            .is_interruptible()
+            .then(|| Control::new(&engine, home.clone()));
         Self {
             id: StoreId::next(),
             state: State::with_limits(limits.concurrency, engine.rules()),
@@ -71,13 +78,20 @@ impl Runtime {
             copies: CopyPlans::default(),
             streams: HostEnds::default(),
             at_rest: false,
-            home: Home::default(),
+            control,
+            home,
         }
     }
 
     /// Where the baton goes when nobody holds it.
     pub(crate) fn home(&self) -> Home {
         self.home.clone()
+    }
+
+    /// The requests to calls of this store, from now on looked at.
+    pub(crate) fn control(&mut self) -> &Arc<Control> {
+        self.control
+            .get_or_insert_with(|| Control::new(&self.engine, self.home.clone()))
     }
 
     /// The embedder's data, as the type it has.
@@ -254,13 +268,20 @@ pub(crate) struct HomeGuard<'a> {
     place: &'a mut Baton,
     home: Home,
     level: Level,
+    _scope: Scope,
 }
 
 impl<'a> HomeGuard<'a> {
     pub(crate) fn new(place: &'a mut Baton) -> Self {
         let home = place.home.clone();
         let level = home.level();
-        Self { place, home, level }
+        let _scope = Scope::enter(place);
+        Self {
+            place,
+            home,
+            level,
+            _scope,
+        }
     }
 
     pub(crate) fn level(&self) -> Level {
@@ -291,11 +312,18 @@ impl Drop for HomeGuard<'_> {
 }
 
 /// What a blocked stack waits for: a future that has the baton, and ends with what to do in the blocked host call.
-pub(crate) struct Waiting(Pin<Box<dyn Future<Output = Job<Baton>> + Send>>);
+pub(crate) struct Waiting {
+    future: Pin<Box<dyn Future<Output = Job<Baton>> + Send>>,
+    /// The host function that waits, as it was imported.
+    pub(crate) function: Option<Arc<str>>,
+}
 
 impl Waiting {
     pub(crate) fn new(future: impl Future<Output = Job<Baton>> + Send + 'static) -> Self {
-        Self(Box::pin(future))
+        Self {
+            future: Box::pin(future),
+            function: None,
+        }
     }
 }
 
@@ -303,7 +331,14 @@ impl Future for Waiting {
     type Output = Job<Baton>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Job<Baton>> {
-        self.0.as_mut().poll(cx)
+        self.future.as_mut().poll(cx)
+    }
+}
+
+/// Runs what is to be run in the store. The baton is in its place.
+pub(crate) fn run_callbacks(baton: &mut Baton, control: &Control) {
+    while let Some(callback) = control.callback() {
+        callback(baton);
     }
 }
 
@@ -320,8 +355,29 @@ impl Blocked {
     pub(crate) fn waiting(future: impl Future<Output = Job<Baton>> + Send + 'static) -> Self {
         Self::Waiting(Waiting::new(future))
     }
+
+    /// The same for a host function, which may have a name.
+    pub(crate) fn waiting_in(
+        function: Option<Arc<str>>,
+        future: impl Future<Output = Job<Baton>> + Send + 'static,
+    ) -> Self {
+        let mut waiting = Waiting::new(future);
+        waiting.function = function;
+        Self::Waiting(waiting)
+    }
 }
 
 impl IsolateData for Baton {
     type Block = Blocked;
+
+    fn interrupted(&mut self) -> bool {
+        if self.is_away() {
+            return true;
+        }
+        let Some(control) = self.control.clone() else {
+            return true;
+        };
+        run_callbacks(self, &control);
+        control.wants_yield()
+    }
 }

@@ -1,10 +1,10 @@
 //! Dropping resources that the host holds by a handle in its own table.
 
 use crate::baton::{Baton, HomeGuard};
-use crate::block_on::block_on;
 use crate::call::canon::Dtor;
 use crate::call::enter::{Slots, return_isolate};
 use crate::call::host::on_stack;
+use crate::interrupt::block_on;
 use crate::link::HostDtor;
 use crate::{AsContextMut, ResourceAny, Result};
 use std::future::Future;
@@ -29,8 +29,9 @@ pub trait DropResource {
 }
 
 impl DropResource for ResourceAny {
-    fn resource_drop(self, store: impl AsContextMut) -> Result<()> {
-        block_on(self.resource_drop_async(store))
+    fn resource_drop(self, mut store: impl AsContextMut) -> Result<()> {
+        let control = store.as_context_mut().slot.control.clone();
+        block_on(control, self.resource_drop_async(store))
     }
 
     async fn resource_drop_async(self, mut store: impl AsContextMut) -> Result<()> {

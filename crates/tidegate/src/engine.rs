@@ -1,7 +1,10 @@
 //! Engines and their configuration.
 
 use crate::Result;
-use std::sync::{Arc, OnceLock};
+use crate::interrupt::Ticker;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 use tidegate_core::runtime::Rules;
 use tidegate_engine as engine;
 pub use tidegate_engine::EngineKind;
@@ -21,6 +24,8 @@ pub enum Strategy {
 pub struct Config {
     strategy: Strategy,
     intra_component_copies: bool,
+    time_slice: Option<Duration>,
+    pause_often: Option<NonZeroU32>,
     core: engine::EngineConfig,
 }
 
@@ -36,6 +41,8 @@ impl Config {
         Self {
             strategy: Strategy::Auto,
             intra_component_copies: true,
+            time_slice: Some(Duration::from_millis(10)),
+            pause_often: None,
             core: engine::EngineConfig::new(EngineKind::Wasmtime),
         }
     }
@@ -54,6 +61,22 @@ impl Config {
         self
     }
 
+    /// How long a guest may compute before it lets others have its thread; `None` for ever. Default: 10 ms. Takes effect if
+    /// [`epoch_interruption`](tidegate_engine::EngineConfig::epoch_interruption) is set.
+    pub fn time_slice(&mut self, slice: Option<Duration>) -> &mut Self {
+        self.time_slice = slice.filter(|slice| !slice.is_zero());
+        self
+    }
+
+    /// Interrupts guests at every so many opportunities, and has them go on: each check of code that computes, and each wait. For tests that nothing
+    /// is lost or repeated by that; everything runs on stacks of its own, and slowly. Sets
+    /// [`epoch_interruption`](tidegate_engine::EngineConfig::epoch_interruption).
+    pub fn pause_often(&mut self, opportunities: NonZeroU32) -> &mut Self {
+        self.pause_often = Some(opportunities);
+        self.core.epoch_interruption = true;
+        self
+    }
+
     /// The settings of the core engines; which of them is chosen by [`strategy`](Self::strategy).
     pub fn core(&mut self) -> &mut engine::EngineConfig {
         &mut self.core
@@ -68,6 +91,38 @@ struct Inner {
     config: Config,
     wasmtime: OnceLock<engine::Engine>,
     wasmi: OnceLock<engine::Engine>,
+    ticker: Ticker,
+}
+
+/// How many ticks a time slice has: the first tick may come at once.
+const TICKS: u32 = 4;
+
+impl crate::interrupt::Tick for Weak<Inner> {
+    fn tick(&self) {
+        if let Some(inner) = self.upgrade() {
+            inner.tick();
+        }
+    }
+}
+
+impl Inner {
+    fn new(config: Config) -> Self {
+        Self {
+            config,
+            wasmtime: OnceLock::new(),
+            wasmi: OnceLock::new(),
+            ticker: Ticker::default(),
+        }
+    }
+
+    /// Moves the clock on that guests look at.
+    fn tick(&self) {
+        for engine in [&self.wasmtime, &self.wasmi] {
+            if let Some(engine) = engine.get() {
+                engine.increment_epoch();
+            }
+        }
+    }
 }
 
 impl Engine {
@@ -76,11 +131,7 @@ impl Engine {
     /// # Errors
     /// Settings that this machine cannot satisfy.
     pub fn new(config: &Config) -> Result<Self> {
-        let engine = Self(Arc::new(Inner {
-            config: config.clone(),
-            wasmtime: OnceLock::new(),
-            wasmi: OnceLock::new(),
-        }));
+        let engine = Self(Arc::new(Inner::new(config.clone())));
         engine.core(engine.kind())?;
         Ok(engine)
     }
@@ -122,6 +173,44 @@ impl Engine {
         Ok(slot.get_or_init(|| engine))
     }
 
+    /// Whether guests can be interrupted while they compute.
+    pub fn is_interruptible(&self) -> bool {
+        self.0.config.core.epoch_interruption
+    }
+
+    /// Whether modules can share memories.
+    pub(crate) fn has_threads(&self) -> bool {
+        self.0.config.core.threads && self.kind() == EngineKind::Wasmtime
+    }
+
+    pub(crate) fn pause_often(&self) -> Option<NonZeroU32> {
+        self.0.config.pause_often
+    }
+
+    pub(crate) fn has_slices(&self) -> bool {
+        self.is_interruptible() && self.0.config.time_slice.is_some()
+    }
+
+    /// The ticks after which a guest has had its time slice.
+    pub(crate) fn ticks_per_slice(&self) -> Option<NonZeroU64> {
+        self.0.config.time_slice.and(NonZeroU64::new(TICKS.into()))
+    }
+
+    /// Moves the clock on that guests look at.
+    pub(crate) fn tick(&self) {
+        self.0.tick();
+    }
+
+    /// The clock of time slices, going.
+    pub(crate) fn ticker(&self) -> &Ticker {
+        let period = match self.has_slices() {
+            true => self.0.config.time_slice.map(|slice| slice / TICKS),
+            false => None,
+        };
+        self.0.ticker.start(|| Arc::downgrade(&self.0), period);
+        &self.0.ticker
+    }
+
     /// A hash of everything that precompiled code depends on, apart from its source: versions and settings. A part of a cache's key.
     ///
     /// # Errors
@@ -139,11 +228,7 @@ impl Engine {
 impl Default for Engine {
     /// An engine with the default settings.
     fn default() -> Self {
-        Self(Arc::new(Inner {
-            config: Config::default(),
-            wasmtime: OnceLock::new(),
-            wasmi: OnceLock::new(),
-        }))
+        Self(Arc::new(Inner::new(Config::default())))
     }
 }
 

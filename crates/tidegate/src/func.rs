@@ -1,10 +1,10 @@
 //! Functions that components export, called with dynamic values.
 
 use crate::baton::{Baton, HomeGuard};
-use crate::block_on::block_on;
 use crate::call::canon::Callee;
 use crate::call::host::{call_plain, call_suspendable};
 use crate::concurrent::{ConcurrentCall, LaterArgs, call_driven};
+use crate::interrupt::block_on;
 use crate::{Accessor, AsContextMut, Error, HasData, Result, TypedFunc, Val};
 use anyhow::bail;
 use std::sync::Arc;
@@ -67,7 +67,8 @@ impl Func {
         let place = store.as_context_mut().slot;
         self.check(place, results)?;
         let result = if self.callee.suspendable || self.callee.is_concurrent() {
-            block_on(self.call_on_stack(place, params))?
+            let control = place.control.clone();
+            block_on(control, self.call_on_stack(place, params))?
         } else {
             call_plain(
                 place,

@@ -17,14 +17,17 @@ mod error;
 mod func;
 mod has_data;
 mod instance;
+pub mod interrupt;
 mod isolation;
 mod limits;
 mod link;
 mod macros;
 pub mod module;
 mod resource_table;
+pub mod scheduler;
 mod store;
 pub mod stream;
+pub mod timer;
 mod typed_func;
 
 pub use accessor::{Access, Accessor, StoreInUse};

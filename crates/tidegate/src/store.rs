@@ -1,8 +1,9 @@
 //! Stores: the home of running components and of the embedder's data.
 
 use crate::baton::{Baton, Runtime};
+use crate::interrupt::InterruptHandle;
 use crate::{Engine, Limits};
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::marker::PhantomData;
 
 /// Holds component instances and the embedder's data `T`, and is what every call needs.
@@ -41,6 +42,17 @@ impl<T: Send + 'static> Store<T> {
     /// The embedder's data.
     pub fn data_mut(&mut self) -> &mut T {
         self.baton.user_data()
+    }
+
+    /// A handle by which other threads interrupt the calls of this store.
+    pub fn interrupt_handle(&mut self) -> InterruptHandle {
+        self.as_context_mut().interrupt_handle()
+    }
+
+    /// Ends each call that has not ended by then, with [`Terminated::Deadline`](crate::interrupt::Terminated::Deadline); `None` for no such time.
+    /// Guests that compute are interrupted where the engine is set up for that, others where they wait next.
+    pub fn set_deadline(&mut self, deadline: Option<std::time::Instant>) {
+        self.baton.control().set_deadline(deadline);
     }
 
     /// Ends the store and gives the embedder's data back.
@@ -90,6 +102,11 @@ impl<'a, T: Send + 'static> StoreContextMut<'a, T> {
     /// The engine.
     pub fn engine(&self) -> &Engine {
         &self.slot.engine
+    }
+
+    /// A handle by which other threads interrupt the calls of this store.
+    pub fn interrupt_handle(&mut self) -> InterruptHandle {
+        InterruptHandle::new(self.slot.control().clone(), TypeId::of::<T>())
     }
 }
 

@@ -1,9 +1,9 @@
 //! Functions that components export, called with Rust values.
 
 use crate::baton::HomeGuard;
-use crate::block_on::block_on;
 use crate::call::host::{call_plain, call_suspendable};
 use crate::concurrent::{ConcurrentCall, LaterArgs, call_driven};
+use crate::interrupt::block_on;
 use crate::{Accessor, AsContextMut, Func, HasData, Result};
 use std::marker::PhantomData;
 use tidegate_core::abi::{
@@ -45,7 +45,8 @@ impl<P: LowerParams + Send + Sync, R: LiftResult + Send + 'static> TypedFunc<P, 
     pub fn call(&self, mut store: impl AsContextMut, params: P) -> Result<R> {
         let callee = &self.func.callee;
         if callee.suspendable || callee.is_concurrent() {
-            return block_on(self.call_async(store, params));
+            let control = store.as_context_mut().slot.control.clone();
+            return block_on(control, self.call_async(store, params));
         }
         let place = store.as_context_mut().slot;
         self.func.check_store(place)?;

@@ -111,6 +111,8 @@ pub(crate) struct CallSite {
     pub(crate) ty: FuncTypeIdx,
     /// Whether it was lowered with the `async` option.
     pub(crate) async_: bool,
+    /// The host function behind it, as it was imported, if it is one.
+    pub(crate) name: Option<Arc<str>>,
 }
 
 impl CallSite {

@@ -6,6 +6,7 @@
 use super::canon::Callee;
 use crate::baton::{Baton, Blocked};
 use crate::concurrent::Request;
+use crate::interrupt;
 use anyhow::{Error, Result};
 use std::future::poll_fn;
 use std::task::Poll;
@@ -197,15 +198,20 @@ pub(crate) fn return_isolate(mut isolate: Isolate<Baton>, index: usize) -> Baton
 /// Runs a stack to its end. The baton is in the isolate when it begins and when it ends; while the stack is parked, it is with what
 /// the stack waits for.
 pub(crate) async fn run_stack(
-    isolate: Isolate<Baton>,
+    mut isolate: Isolate<Baton>,
     stack: &mut Stack<Baton>,
 ) -> (Isolate<Baton>, Result<()>) {
+    let control = isolate.data().control.clone();
+    let control = control.as_deref();
+    if let Err(error) = interrupt::begin(control, isolate.data_mut()).await {
+        return (isolate, Err(error));
+    }
     let mut place = Some(isolate);
     let mut resume = Resume::Continue;
     loop {
         let step = poll_fn(|cx| {
             let resume = std::mem::replace(&mut resume, Resume::Continue);
-            Poll::Ready(stack.run(&mut place, cx, resume))
+            Poll::Ready(interrupt::run(control, stack, &mut place, cx, resume))
         })
         .await;
         match step {
@@ -214,9 +220,12 @@ pub(crate) async fn run_stack(
                 let isolate = place
                     .take()
                     .expect("a finished stack gives its isolate back");
-                return (isolate, result);
+                return (isolate, interrupt::explain(control, result));
             }
-            Step::Blocked(Blocked::Waiting(waiting)) => resume = Resume::Job(waiting.await),
+            Step::Blocked(Blocked::Waiting(waiting)) => {
+                let job = interrupt::wait(control, stack, &mut place, waiting).await;
+                resume = Resume::Job(job);
+            }
             Step::Blocked(Blocked::Request(mut baton, request)) => {
                 let error = match request {
                     Request::Blocked { thread, .. } => {
@@ -233,21 +242,7 @@ pub(crate) async fn run_stack(
                     Err(error)
                 }));
             }
-            Step::Yielded => yield_now().await,
+            Step::Yielded => interrupt::yielded(control, stack).await,
         }
     }
-}
-
-/// Lets the executor run something else.
-pub(crate) async fn yield_now() {
-    let mut yielded = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut yielded, true) {
-            Poll::Ready(())
-        } else {
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        }
-    })
-    .await;
 }

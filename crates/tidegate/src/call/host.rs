@@ -3,6 +3,7 @@
 use super::canon::Callee;
 use super::enter::{Entered, Slots, return_isolate, run_stack};
 use crate::baton::Baton;
+use crate::interrupt::{self, Scope};
 use anyhow::Result;
 use tidegate_core::abi::{
     FlatReader, FlatWriter, LiftContext, LowerContext, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS,
@@ -94,6 +95,8 @@ pub(crate) fn call_plain<R>(
     lift: impl LiftResults<R>,
 ) -> Result<R> {
     let mut call = HostToGuest::new(callee)?;
+    let _scope = Scope::enter(place);
+    interrupt::begin_plain(place)?;
     let mut isolate = callee.take_isolate(place)?;
     let result = callee.with_slots(|slots| {
         let entered = call.enter(&mut isolate, slots, lower)?;
@@ -106,7 +109,7 @@ pub(crate) fn call_plain<R>(
     if result.is_err() {
         crate::stream::settle(place);
     }
-    result
+    interrupt::explain(place.control.as_deref(), result)
 }
 
 /// Calls a function on a stack of its own.

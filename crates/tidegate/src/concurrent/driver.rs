@@ -6,9 +6,10 @@ use super::park::Running;
 use super::work;
 use super::{CallData, Entry, From, Parked, Request, Run, Then};
 use crate::baton::{Baton, Blocked, Home, Level};
-use crate::call::enter::{return_isolate, take_isolate, yield_now};
+use crate::call::enter::{return_isolate, take_isolate};
 use crate::call::guest::GuestCall;
 use crate::error::bug;
+use crate::interrupt::{self, Control, Terminated, yield_now};
 use crate::stream;
 use anyhow::{Context as _, Error, Result, anyhow};
 use std::future::poll_fn;
@@ -42,8 +43,8 @@ impl std::convert::From<Error> for Trapped {
     }
 }
 
-/// Where the baton goes when what runs is dropped or lost, and how to have it back.
-type At<'a> = (&'a Home, Level);
+/// Where the baton goes when what runs is dropped or lost, how to have it back, and the requests to interrupt.
+type At<'a> = (&'a Home, Level, Option<&'a Control>);
 
 /// How many threads go on before the host's futures get their turn.
 const TURNS: u32 = 32;
@@ -57,7 +58,13 @@ pub(crate) async fn drive(
     goal: &mut (dyn HostGoal + Send),
 ) -> (Baton, Result<()>) {
     let home = baton.home();
-    let at = (&home, home.level());
+    let interrupts = baton.control.clone();
+    let interrupts = interrupts.as_deref();
+    let at = (&home, home.level(), interrupts);
+    if let Err(error) = interrupt::begin(interrupts, &mut baton).await {
+        end_entered(&mut baton);
+        return (baton, Err(error));
+    }
     if let Some((run, then)) = first {
         baton = control(at, baton, run, then, goal).await;
     }
@@ -85,8 +92,13 @@ pub(crate) async fn drive(
             None => {
                 let worked;
                 (baton, worked) = rest(at, baton, goal.waits()).await;
-                if worked {
-                    continue;
+                match worked {
+                    Ok(true) => continue,
+                    Ok(false) => {}
+                    Err(why) => {
+                        end_entered(&mut baton);
+                        return (baton, Err(why.into()));
+                    }
                 }
                 let error = match baton.concurrent.cause() {
                     Some(cause) => anyhow!(baton.state.deadlock()).context(cause.to_owned()),
@@ -100,11 +112,13 @@ pub(crate) async fn drive(
 
 /// Waits until there is something to do, and polls the host's work. Meanwhile the baton is at home, for accessors. Gives false if nothing can go on, and
 /// `wait` does not say to wait all the same.
-async fn rest(at: At<'_>, baton: Baton, wait: bool) -> (Baton, bool) {
+async fn rest(at: At<'_>, baton: Baton, wait: bool) -> (Baton, Result<bool, Terminated>) {
     let mut place = baton;
     let worked = poll_fn(|cx| {
         come_back(at, &mut place);
-        let polled = work::poll(&mut place, wait, cx);
+        let polled = interrupt::rest(at.2, &mut place, cx, |place, cx| {
+            work::poll(place, wait, cx)
+        });
         if polled.is_pending() {
             go_home(&mut place);
         }
@@ -128,7 +142,7 @@ fn go_home(place: &mut Baton) {
     drop(place.take());
 }
 
-fn come_back((home, level): At<'_>, place: &mut Baton) {
+fn come_back((home, level, _): At<'_>, place: &mut Baton) {
     if place.is_away() {
         *place = home.reclaim(level);
         place.at_rest = false;
@@ -371,7 +385,7 @@ enum Place {
 
 /// Runs a stack until it parks or ends.
 async fn run_on(
-    (home, level): At<'_>,
+    (home, level, interrupts): At<'_>,
     place: Place,
     mut stack: Stack<Baton>,
     running: Running,
@@ -384,12 +398,17 @@ async fn run_on(
     loop {
         let step = poll_fn(|cx| {
             let resume = std::mem::replace(&mut resume, Resume::Continue);
-            Poll::Ready(stack.run(&mut place, cx, resume))
+            Poll::Ready(interrupt::run(
+                interrupts, &mut stack, &mut place, cx, resume,
+            ))
         })
         .await;
         match step {
-            Step::Blocked(Blocked::Waiting(waiting)) => resume = Resume::Job(waiting.await),
-            Step::Yielded => yield_now().await,
+            Step::Blocked(Blocked::Waiting(waiting)) => {
+                let job = interrupt::wait(interrupts, &mut stack, &mut place, waiting).await;
+                resume = Resume::Job(job);
+            }
+            Step::Yielded => interrupt::yielded(interrupts, &mut stack).await,
             Step::Blocked(Blocked::Request(mut baton, request)) => {
                 if let Some(isolate) = place.take() {
                     baton.isolates[running.isolate] = Some(isolate);
@@ -397,6 +416,7 @@ async fn run_on(
                 return requested(baton, stack, running, request);
             }
             Step::Done(result) => {
+                let result = interrupt::explain(interrupts, result);
                 let Some(isolate) = place.take() else {
                     return lost(home, level, stack, running, result);
                 };

@@ -493,8 +493,9 @@ impl HostCall {
             self.end(cx, site, slots, result, lower)?;
             return Ok(Flow::Return);
         }
+        let name = site.name.clone();
         let site = site.clone();
-        Ok(Flow::Block(Blocked::waiting(async move {
+        Ok(Flow::Block(Blocked::waiting_in(name, async move {
             let (baton, result) = future.await;
             let job: Job<Baton> = Box::new(move |mut cx, slots| {
                 *cx.data_mut() = baton;

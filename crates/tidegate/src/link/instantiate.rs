@@ -75,6 +75,9 @@ impl InstanceData {
             let kind = linked.component.engine_of(isolate).0;
             let core = baton.engine.core(kind)?;
             let mut made = Isolate::new(core, Baton::default(), baton.limits.isolate)?;
+            if let Some(control) = &baton.control {
+                control.attach(&mut made);
+            }
             if linked.uses_exceptions(isolate, kind)? {
                 made.enable_exceptions();
             }
@@ -406,6 +409,13 @@ impl InstanceData {
                     options: self.canon_options(baton, trampoline.instance, *options)?,
                     ty: *func_type,
                     async_: linked.component.plan().options[options.index()].async_,
+                    name: match func {
+                        FuncDef::Import(import) => {
+                            let path = &linked.component.plan().imports[import.index()].path;
+                            Some(path.join("#").into())
+                        }
+                        FuncDef::Lift(_) => None,
+                    },
                 });
                 match func {
                     FuncDef::Import(import) => {

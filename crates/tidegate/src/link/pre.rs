@@ -2,8 +2,8 @@
 
 use super::{Imports, Linker, Resolved, instantiate};
 use crate::baton::HomeGuard;
-use crate::block_on::block_on;
 use crate::error::bug;
+use crate::interrupt::block_on;
 use crate::isolation::IsolatePlan;
 use crate::{AsContextMut, Component, EngineKind, Instance, Result};
 use anyhow::bail;
@@ -42,7 +42,8 @@ impl Linked {
             imports,
             suspendable: vec![false; isolation.isolates.len()].into(),
         };
-        if component.is_concurrent() {
+        // Code that computes and can be interrupted must be on a stack to go on later.
+        if component.is_concurrent() || component.engine().is_interruptible() {
             linked.suspendable.fill(true);
         }
         // Isolates that are called come first.
@@ -172,8 +173,9 @@ impl<T: Send + 'static> InstancePre<T> {
     ///
     /// # Errors
     /// A trap in a start function, or a limit of the store.
-    pub fn instantiate(&self, store: impl AsContextMut<Data = T>) -> Result<Instance> {
-        block_on(self.instantiate_async(store))
+    pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>) -> Result<Instance> {
+        let control = store.as_context_mut().slot.control.clone();
+        block_on(control, self.instantiate_async(store))
     }
 
     /// Makes an instance.

@@ -1,5 +1,6 @@
 //! Compiled core modules.
 
+use super::rewrite;
 use crate::component::to_binary;
 use crate::{Engine, EngineKind, Result};
 use std::fs::File;
@@ -24,7 +25,12 @@ impl Module {
     /// # Errors
     /// Malformed, invalid or unsupported bytes, with the offset.
     pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self> {
-        let bytes = to_binary(bytes.as_ref())?;
+        let bytes = match engine.has_threads() {
+            true => rewrite::rewritten(&to_binary(bytes.as_ref())?)?
+                .into_owned()
+                .into(),
+            false => to_binary(bytes.as_ref())?,
+        };
         let module = Self(Arc::new(Inner {
             engine: engine.clone(),
             bytes,
@@ -88,9 +94,14 @@ impl Module {
 
     /// What it imports.
     pub fn imports(&self) -> Vec<engine::Import> {
-        self.any()
-            .map(|module| module.imports().to_vec())
-            .unwrap_or_default()
+        let mut imports = self.compiled_imports().to_vec();
+        imports.retain(|import| !rewrite::is_added(import));
+        imports
+    }
+
+    /// What the compiled code imports, with what stands for waits.
+    pub(crate) fn compiled_imports(&self) -> &[engine::Import] {
+        self.any().map(engine::Module::imports).unwrap_or_default()
     }
 
     /// What it exports.

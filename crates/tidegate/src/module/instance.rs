@@ -1,11 +1,13 @@
 //! Instances of core modules.
 
+use super::Module;
+use super::caller::{Exported, MemorySlot};
 use super::linker::ModuleLinker;
-use super::{Module, caller::MemorySlot};
 use crate::baton::{Baton, HomeGuard, StoreId};
-use crate::block_on::block_on;
 use crate::call::enter::{return_isolate, run_stack, take_isolate};
 use crate::error::bug;
+use crate::interrupt::block_on;
+use crate::interrupt::{self, Scope};
 use crate::{AsContextMut, Result, WrongStore};
 use anyhow::{Context, bail};
 use tidegate_engine::{self as engine, Extern, ExternType, Isolate, Stack};
@@ -49,7 +51,7 @@ pub(super) async fn instantiate<T: Send + 'static>(
     };
     let result = result.map(|instance| {
         if let Some(Extern::Memory(exported)) = isolate.cx().export(instance, "memory") {
-            memory.get_or_init(|| exported);
+            memory.get_or_init(|| Exported::Own(exported));
         }
         ModuleInstance {
             store: isolate.data_mut().id,
@@ -76,6 +78,9 @@ fn prepare<T: Send + 'static>(
         Baton::default(),
         baton.limits.isolate,
     )?;
+    if let Some(control) = &baton.control {
+        control.attach(&mut isolate);
+    }
     if compiled.uses_exceptions() {
         isolate.enable_exceptions();
     }
@@ -83,6 +88,14 @@ fn prepare<T: Send + 'static>(
     let mut imports = Vec::with_capacity(compiled.imports().len());
     for import in compiled.imports() {
         let (from, name) = (&import.module, &import.name);
+        if let (ExternType::Memory(_), Some((shared_from, shared_name, shared))) =
+            (&import.ty, &linker.shared_memory)
+            && (from, name) == (shared_from, shared_name)
+        {
+            memory.get_or_init(|| Exported::Shared(shared.clone()));
+            imports.push(isolate.cx().add_shared_memory(shared)?);
+            continue;
+        }
         let definition = linker.get(from, name).with_context(|| {
             format!("unknown import `{from}` `{name}`: nothing of this name is defined")
         })?;
@@ -99,7 +112,8 @@ fn prepare<T: Send + 'static>(
         }
         imports.push(Extern::Func(definition.make(&mut isolate.cx(), &memory)?));
     }
-    let suspendable = isolate.is_suspendable();
+    // Code that computes can be interrupted, and must be on a stack of its own to go on later.
+    let suspendable = isolate.is_suspendable() || baton.engine.is_interruptible();
     baton.isolates.push(Some(isolate));
     Ok((
         compiled,
@@ -160,8 +174,9 @@ impl CoreFunc {
     ///
     /// # Errors
     /// The guest's trap, or a host function's error.
-    pub fn call(&self, store: impl AsContextMut, slots: &mut [u64]) -> Result<()> {
-        block_on(self.call_async(store, slots))
+    pub fn call(&self, mut store: impl AsContextMut, slots: &mut [u64]) -> Result<()> {
+        let control = store.as_context_mut().slot.control.clone();
+        block_on(control, self.call_async(store, slots))
     }
 
     /// Calls it, waiting where the guest waits.
@@ -184,13 +199,17 @@ impl CoreFunc {
         }
         let index = self.instance.isolate;
         if !self.instance.suspendable {
+            let _scope = Scope::enter(place);
+            interrupt::begin_plain(place)?;
             let mut isolate = take_isolate(place, index)?;
             let result = isolate.cx().call(self.func, slots);
             *place = return_isolate(isolate, index);
-            return result;
+            return interrupt::explain(place.control.as_deref(), result);
         }
-        let mut stack = Stack::call(self.func, &slots[..self.func.params()])?;
+        let stack = Stack::call(self.func, &slots[..self.func.params()])?;
         let mut guard = HomeGuard::new(place);
+        // Dropped before the guard, which then finds the baton at home.
+        let mut stack = stack;
         let mut baton = guard.take();
         let isolate = match take_isolate(&mut baton, index) {
             Ok(isolate) => isolate,

@@ -4,18 +4,22 @@ use super::caller::MemorySlot;
 use super::instance::{ModuleInstance, instantiate};
 use super::{Caller, Module, Outcome};
 use crate::baton::{Baton, Blocked, HomeGuard};
-use crate::block_on::block_on;
+use crate::interrupt;
+use crate::interrupt::block_on;
 use crate::{AsContextMut, DefineError, Engine, Result};
 use std::collections::HashMap;
 use std::marker::PhantomData;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use tidegate_engine::{Cx, Flow, Func, FuncType, Job};
+use tidegate_engine::{Cx, Flow, Func, FuncType, Job, SharedMemory};
 
 /// The functions that the host offers to core modules whose stores carry a `T`, by module name and function name.
 pub struct ModuleLinker<T: Send + 'static> {
     engine: Engine,
     funcs: HashMap<(String, String), Definition>,
+    /// The shared memory of a program of several threads: where it is imported from, and by what name.
+    pub(super) shared_memory: Option<(String, String, SharedMemory)>,
     data: PhantomData<fn() -> T>,
 }
 
@@ -24,6 +28,7 @@ pub struct ModuleLinker<T: Send + 'static> {
 pub(super) struct Definition {
     pub(super) ty: FuncType,
     pub(super) may_wait: bool,
+    name: Arc<str>,
     body: Arc<Body>,
 }
 
@@ -35,6 +40,7 @@ impl<T: Send + 'static> ModuleLinker<T> {
         Self {
             engine: engine.clone(),
             funcs: HashMap::new(),
+            shared_memory: None,
             data: PhantomData,
         }
     }
@@ -104,6 +110,7 @@ impl<T: Send + 'static> ModuleLinker<T> {
             Definition {
                 ty,
                 may_wait,
+                name: format!("{module}#{name}").into(),
                 body: Arc::new(body),
             },
         );
@@ -120,10 +127,11 @@ impl<T: Send + 'static> ModuleLinker<T> {
     /// An import that is not defined or of another type, a limit, or a trap.
     pub fn instantiate(
         &self,
-        store: impl AsContextMut<Data = T>,
+        mut store: impl AsContextMut<Data = T>,
         module: &Module,
     ) -> Result<ModuleInstance> {
-        block_on(self.instantiate_async(store, module))
+        let control = store.as_context_mut().slot.control.clone();
+        block_on(control, self.instantiate_async(store, module))
     }
 
     /// Instantiates a module and runs its start function.
@@ -149,16 +157,19 @@ impl Definition {
         let (body, memory) = (self.body.clone(), memory.clone());
         if self.may_wait {
             let ty = self.ty.clone();
+            let name = self.name.clone();
             return cx.blocking_host_func(
                 ty,
-                Box::new(move |cx, slots| attempt(cx, &body, &memory, slots)),
+                Box::new(move |cx, slots| attempt(cx, &name, &body, &memory, slots)),
             );
         }
         cx.host_func(
             self.ty.clone(),
             Box::new(move |cx, slots| match body(cx, &memory, slots)? {
                 Outcome::Done => Ok(()),
-                Outcome::Wait(_) => Err(tidegate_engine::EngineError::CannotBlock.into()),
+                Outcome::Wait(_) | Outcome::Later(_) => {
+                    Err(tidegate_engine::EngineError::CannotBlock.into())
+                }
             }),
         )
     }
@@ -167,6 +178,7 @@ impl Definition {
 /// Calls a function that may wait, and parks the caller if it does, to call it again.
 fn attempt(
     mut cx: Cx<'_, Baton>,
+    name: &Arc<str>,
     body: &Arc<Body>,
     memory: &MemorySlot,
     slots: &mut [u64],
@@ -175,6 +187,7 @@ fn attempt(
         let mut future = match body(cx.reborrow(), memory, slots)? {
             Outcome::Done => return Ok(Flow::Return),
             Outcome::Wait(future) => future,
+            Outcome::Later(future) => return later(cx, name, future, slots),
         };
         // Whoever runs the stack polls the future again at once with a waker of its own.
         if let Poll::Ready(()) = future
@@ -183,16 +196,49 @@ fn attempt(
         {
             continue;
         }
-        let (baton, body, memory) = (cx.data_mut().take(), body.clone(), memory.clone());
-        return Ok(Flow::Block(Blocked::waiting(async move {
-            future.await;
+        let baton = cx.data_mut().take();
+        let (own_name, body, memory) = (name.clone(), body.clone(), memory.clone());
+        return Ok(Flow::Block(Blocked::waiting_in(
+            Some(name.clone()),
+            async move {
+                let (baton, ()) = interrupt::hold(baton, future).await;
+                let job: Job<Baton> = Box::new(move |mut cx, slots| {
+                    *cx.data_mut() = baton;
+                    attempt(cx, &own_name, &body, &memory, slots)
+                });
+                job
+            },
+        )));
+    }
+}
+
+/// Parks the caller of a function until its result is there.
+fn later(
+    mut cx: Cx<'_, Baton>,
+    name: &Arc<str>,
+    mut future: Pin<Box<dyn Future<Output = u64> + Send>>,
+    slots: &mut [u64],
+) -> Result<Flow<Blocked>> {
+    if let Poll::Ready(result) = future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        slots[0] = result;
+        return Ok(Flow::Return);
+    }
+    let baton = cx.data_mut().take();
+    Ok(Flow::Block(Blocked::waiting_in(
+        Some(name.clone()),
+        async move {
+            let (baton, result) = interrupt::hold(baton, future).await;
             let job: Job<Baton> = Box::new(move |mut cx, slots| {
                 *cx.data_mut() = baton;
-                attempt(cx, &body, &memory, slots)
+                slots[0] = result;
+                Ok(Flow::Return)
             });
             job
-        })));
-    }
+        },
+    )))
 }
 
 impl<T: Send + 'static> std::fmt::Debug for ModuleLinker<T> {

@@ -31,9 +31,13 @@ mod caller;
 mod code;
 mod instance;
 mod linker;
+mod threads;
 
-pub use caller::{Caller, Outcome};
+pub use caller::{Caller, GuestMemory, Outcome};
 pub use code::Module;
 pub use instance::{CoreFunc, ModuleInstance};
 pub use linker::ModuleLinker;
-pub use tidegate_engine::{Export, ExternType, FuncType, Import, ValType};
+pub use threads::{MAX_THREADS, Threads, ThreadsHandle};
+pub use tidegate_engine::{Export, ExternType, FuncType, Import, SharedMemory, ValType};
+
+pub(crate) use threads::rewrite;

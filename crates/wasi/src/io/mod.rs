@@ -24,7 +24,6 @@ mod readiness;
 mod sink;
 mod stdio;
 mod stream_error;
-mod timer;
 mod window;
 
 pub use adapter::{AsyncInput, AsyncOutput};
@@ -44,5 +43,5 @@ pub use readiness::{Readiness, is_ready_now, ready_now, wait_any};
 pub use sink::SharedOutput;
 pub use stdio::{FdInput, FdOutput, stderr, stdin, stdout};
 pub use stream_error::{BLOCKING_WRITE_LIMIT, Misuse, StreamError};
-pub use timer::{at, sleep};
+pub use tidegate::timer::{at, sleep};
 pub use window::{WINDOW_CEILING, WINDOW_FLOOR, WINDOW_START};

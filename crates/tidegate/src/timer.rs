@@ -13,10 +13,11 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::readiness::{Readiness, ready_now};
+/// A wait that may be dropped at any time.
+pub type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Done when `duration` has passed, counted from now.
-pub fn sleep(duration: Duration) -> Readiness {
+pub fn sleep(duration: Duration) -> Wait {
     match Instant::now().checked_add(duration) {
         Some(deadline) => at(deadline),
         // Beyond what the clock can count to.
@@ -25,9 +26,9 @@ pub fn sleep(duration: Duration) -> Readiness {
 }
 
 /// Done at `deadline`, never before.
-pub fn at(deadline: Instant) -> Readiness {
+pub fn at(deadline: Instant) -> Wait {
     if deadline <= Instant::now() {
-        return ready_now();
+        return Box::pin(std::future::ready(()));
     }
     Box::pin(Sleep {
         deadline,
@@ -62,6 +63,29 @@ impl Drop for Sleep {
         if let (Some(number), Ok(timers)) = (self.number, Timers::get()) {
             timers.lock().waiting.remove(&(self.deadline, number));
         }
+    }
+}
+
+/// Wakes a waker at a time, unless it is dropped before.
+pub(crate) struct Alarm(Sleep);
+
+impl Alarm {
+    pub(crate) fn new(deadline: Instant, waker: &Waker) -> Self {
+        let mut sleep = Sleep {
+            deadline,
+            number: None,
+        };
+        if Pin::new(&mut sleep)
+            .poll(&mut Context::from_waker(waker))
+            .is_ready()
+        {
+            waker.wake_by_ref();
+        }
+        Self(sleep)
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.0.deadline
     }
 }
 
@@ -148,8 +172,14 @@ impl Timers {
 
 #[cfg(test)]
 mod tests {
-    use super::super::readiness::is_ready_now;
     use super::*;
+    use crate::block_on;
+
+    fn is_ready_now(wait: &mut Wait) -> bool {
+        wait.as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+            .is_ready()
+    }
 
     #[test]
     fn what_has_passed_is_ready_and_forever_is_not() {
@@ -159,20 +189,19 @@ mod tests {
         assert!(!is_ready_now(&mut sleep(Duration::from_secs(3600))));
     }
 
-    #[tokio::test]
-    async fn does_not_end_early() {
+    #[test]
+    fn does_not_end_early() {
         let start = Instant::now();
-        sleep(Duration::from_millis(15)).await;
+        block_on(sleep(Duration::from_millis(15)));
         assert!(start.elapsed() >= Duration::from_millis(15));
     }
 
-    #[tokio::test]
-    async fn earlier_deadline_is_served_first_although_it_came_later() {
-        let late = tokio::spawn(sleep(Duration::from_secs(3600)));
-        tokio::task::yield_now().await;
-        sleep(Duration::from_millis(5)).await;
-        assert!(!late.is_finished());
-        late.abort();
+    #[test]
+    fn earlier_deadline_is_served_first_although_it_came_later() {
+        let mut late = sleep(Duration::from_secs(3600));
+        assert!(!is_ready_now(&mut late));
+        block_on(sleep(Duration::from_millis(5)));
+        assert!(!is_ready_now(&mut late));
     }
 
     #[test]

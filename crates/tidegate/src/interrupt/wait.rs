@@ -1,0 +1,253 @@
+//! Where requests are met: waits of parked stacks, and stacks that have yielded.
+
+use super::control::{Check, Control, Suspension, Terminated};
+use crate::Result;
+use crate::baton::{Baton, Blocked, Waiting};
+use crate::concurrent::Request;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use tidegate_engine::{Flow, Frame, Isolate, Job, Resume, Stack, Step, Trap, TrapCode};
+
+/// Runs a stack until it parks, yields or ends, and has the time counted.
+pub(crate) fn run(
+    control: Option<&Control>,
+    stack: &mut Stack<Baton>,
+    place: &mut Option<Isolate<Baton>>,
+    cx: &mut Context<'_>,
+    resume: Resume<Baton>,
+) -> Step<Blocked> {
+    let Some(control) = control else {
+        return stack.run(place, cx, resume);
+    };
+    control.tick_if_pending();
+    let _account = control.running();
+    stack.run(place, cx, resume)
+}
+
+/// Waits for what a stack is parked for, and gives what it is to be resumed with.
+pub(crate) async fn wait(
+    control: Option<&Control>,
+    stack: &mut Stack<Baton>,
+    place: &mut Option<Isolate<Baton>>,
+    mut waiting: Waiting,
+) -> Job<Baton> {
+    let Some(control) = control else {
+        return waiting.await;
+    };
+    let mut job = None;
+    let mut put_off = control.pauses_often();
+    let ended = poll_fn(|cx| {
+        // Before anything is looked at, so that what is asked meanwhile is looked at again.
+        control.register(cx.waker());
+        if std::mem::take(&mut put_off) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        // Whoever waits innermost meets the request. What it waits for is not lost if it is there just now.
+        if job.is_none()
+            && let Poll::Ready(ready) = Pin::new(&mut waiting).poll(cx)
+        {
+            job = Some(ready);
+        }
+        let stop = || Suspension {
+            waiting_in: waiting.function.clone(),
+            frames: frames(stack, place, cx),
+        };
+        match control.check(stop) {
+            Check::Go if job.is_some() => Poll::Ready(None),
+            Check::Go | Check::Stop => Poll::Pending,
+            Check::End(why) => Poll::Ready(Some(why)),
+        }
+    })
+    .await;
+    match (ended, job) {
+        (None, Some(job)) => job,
+        (None, None) => waiting.await,
+        (Some(why), job) => {
+            drop(waiting);
+            fail(control, job, why)
+        }
+    }
+}
+
+/// Ends the host call that a stack is parked in. The baton comes from what it would have been resumed with, or went home.
+fn fail(control: &Control, job: Option<Job<Baton>>, why: Terminated) -> Job<Baton> {
+    let home = control.home().clone();
+    let level = home.level();
+    Box::new(move |mut cx, slots| {
+        match job.map(|job| job(cx.reborrow(), slots)).transpose()? {
+            Some(Flow::Return) => {}
+            Some(Flow::Block(block)) => {
+                drop(block);
+                *cx.data_mut() = home.reclaim(level);
+            }
+            None => *cx.data_mut() = home.reclaim(level),
+        }
+        Err(why.into())
+    })
+}
+
+/// The guest's frames on a parked stack.
+fn frames(
+    stack: &mut Stack<Baton>,
+    place: &mut Option<Isolate<Baton>>,
+    cx: &mut Context<'_>,
+) -> Vec<Frame> {
+    let found = Arc::new(Mutex::new(Vec::new()));
+    let finding = found.clone();
+    let look: Job<Baton> = Box::new(move |cx, _| {
+        *finding.lock().unwrap_or_else(PoisonError::into_inner) = cx.backtrace();
+        Ok(Flow::Block(Blocked::Request(
+            Baton::default(),
+            Request::Visited,
+        )))
+    });
+    // It parks again where it was.
+    let _ = stack.run(place, cx, Resume::Job(look));
+    std::mem::take(&mut *found.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Lets the executor run something else after a stack has yielded, and stands still while that is asked for.
+pub(crate) async fn yielded(control: Option<&Control>, stack: &mut Stack<Baton>) {
+    let mut once = true;
+    poll_fn(|cx| {
+        let check = match control {
+            None => Check::Go,
+            Some(control) => {
+                control.register(cx.waker());
+                control.check(|| Suspension {
+                    waiting_in: None,
+                    frames: stack.take_frames(),
+                })
+            }
+        };
+        match check {
+            Check::Stop => Poll::Pending,
+            Check::Go if std::mem::take(&mut once) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            // Code that goes on meets the request.
+            Check::Go | Check::End(_) => Poll::Ready(()),
+        }
+    })
+    .await;
+}
+
+/// Meets what was asked before a call has begun. The baton is in its place.
+///
+/// # Errors
+/// [`Terminated`].
+pub(crate) async fn begin(control: Option<&Control>, baton: &mut Baton) -> Result<()> {
+    let Some(control) = control.filter(|control| control.is_pending()) else {
+        return Ok(());
+    };
+    poll_fn(|cx| {
+        control.register(cx.waker());
+        crate::baton::run_callbacks(baton, control);
+        match control.check(Suspension::default) {
+            Check::Go => Poll::Ready(Ok(())),
+            Check::Stop => Poll::Pending,
+            Check::End(why) => Poll::Ready(Err(why.into())),
+        }
+    })
+    .await
+}
+
+/// The same for a call that cannot stand still.
+///
+/// # Errors
+/// [`Terminated`].
+#[inline]
+pub(crate) fn begin_plain(baton: &mut Baton) -> Result<()> {
+    match &baton.control {
+        Some(control) if control.is_pending() => {
+            let control = control.clone();
+            crate::baton::run_callbacks(baton, &control);
+            control.terminated().map_or(Ok(()), |why| Err(why.into()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Says of a call that was ended why it was.
+#[inline]
+pub(crate) fn explain<R>(control: Option<&Control>, result: Result<R>) -> Result<R> {
+    match (result, control) {
+        (Err(error), Some(control)) => Err(explain_error(control, error)),
+        (result, _) => result,
+    }
+}
+
+#[cold]
+fn explain_error(control: &Control, error: anyhow::Error) -> anyhow::Error {
+    let Some(why) = control.terminated() else {
+        return error;
+    };
+    // What called may be a host function that goes on calling.
+    control.ask_again();
+    let interrupted = error
+        .downcast_ref::<Trap>()
+        .is_some_and(|trap| trap.code == TrapCode::Interrupted);
+    if interrupted && !error.is::<Terminated>() {
+        error.context(why)
+    } else {
+        error
+    }
+}
+
+/// One look at whether the host's work has got on, while no guest of a store can; meets requests first.
+///
+/// # Errors
+/// The call is terminated.
+pub(crate) fn rest(
+    control: Option<&Control>,
+    baton: &mut Baton,
+    cx: &mut Context<'_>,
+    work: impl FnOnce(&mut Baton, &mut Context<'_>) -> Poll<bool>,
+) -> Poll<Result<bool, Terminated>> {
+    if let Some(control) = control {
+        control.register(cx.waker());
+        crate::baton::run_callbacks(baton, control);
+        match control.check(Suspension::default) {
+            Check::Go => {}
+            Check::Stop => return Poll::Pending,
+            Check::End(why) => return Poll::Ready(Err(why)),
+        }
+    }
+    work(baton, cx).map(Ok)
+}
+
+/// Lets the executor run something else.
+pub(crate) async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            Poll::Ready(())
+        } else {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await;
+}
+
+/// Waits for a future while having the baton, and runs meanwhile what is to be run in the store.
+pub(crate) async fn hold<F: Future + Unpin>(mut baton: Baton, mut future: F) -> (Baton, F::Output) {
+    let output = match baton.control.clone() {
+        None => future.await,
+        Some(control) => {
+            poll_fn(|cx| {
+                let polled = Pin::new(&mut future).poll(cx);
+                if polled.is_pending() {
+                    crate::baton::run_callbacks(&mut baton, &control);
+                }
+                polled
+            })
+            .await
+        }
+    };
+    (baton, output)
+}

@@ -1,0 +1,436 @@
+//! Many guests on few threads of the operating system, each in its turn.
+//!
+//! A [`Scheduler`] polls futures, such as those of guests' calls, on a fixed number of threads. Of those that could go on it takes the one that has had the least
+//! time of a processor, by its weight; so guests that compute share the threads evenly, as long as they let go of them: see
+//! [`Config::time_slice`](crate::Config::time_slice). Whoever has waited comes first, but saves up nothing: what was not used while waiting is gone.
+//!
+//! Any other executor does as well; this one is fair among thousands of futures that never wait.
+//!
+//! ```
+//! use tidegate::block_on;
+//! use tidegate::scheduler::Scheduler;
+//!
+//! let scheduler = Scheduler::new(2)?;
+//! let task = scheduler.spawn(async { 40 + 2 });
+//! assert_eq!(block_on(task), Some(42));
+//! # std::io::Result::Ok(())
+//! ```
+
+use std::collections::BinaryHeap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+use std::{cmp, io, thread};
+
+/// How much of the threads a task gets beside others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Weight(u32);
+
+impl Weight {
+    /// That of tasks whose weight nobody set.
+    pub const NORMAL: Self = Self(100);
+
+    /// A weight of at least 1: a task of weight 200 gets twice the time of one of [`NORMAL`](Self::NORMAL).
+    pub fn new(weight: u32) -> Self {
+        Self(weight.max(1))
+    }
+}
+
+impl Default for Weight {
+    fn default() -> Self {
+        Self::NORMAL
+    }
+}
+
+/// Threads that poll futures. Cheap to clone; the threads end, and what has not ended is dropped, when the last clone is gone.
+#[derive(Clone)]
+pub struct Scheduler {
+    owner: Arc<Owner>,
+}
+
+struct Owner(Arc<Shared>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let mut queue = self.0.lock();
+        queue.ended = true;
+        let left = std::mem::take(&mut queue.ready);
+        drop(queue);
+        self.0.work.notify_all();
+        for ready in left {
+            ready.task.drop_future();
+        }
+    }
+}
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    ready: BinaryHeap<Ready>,
+    /// The virtual time of whoever was taken last: nobody who begins or has waited is put before that.
+    now: u64,
+    next: u64,
+    /// Threads that sleep.
+    idle: usize,
+    ended: bool,
+}
+
+/// A task that could go on.
+struct Ready {
+    /// When its turn is, and who comes first of several at that time.
+    turn: (u64, u64),
+    task: Arc<Task>,
+}
+
+impl PartialEq for Ready {
+    fn eq(&self, other: &Self) -> bool {
+        self.turn == other.turn
+    }
+}
+
+impl Eq for Ready {}
+
+impl PartialOrd for Ready {
+    fn partial_cmp(&self, other: &Self) -> Option<cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ready {
+    /// The greatest is the one whose turn is first.
+    fn cmp(&self, other: &Self) -> cmp::Ordering {
+        other.turn.cmp(&self.turn)
+    }
+}
+
+struct Task {
+    shared: Arc<Shared>,
+    /// `None` once it has ended.
+    future: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
+    state: AtomicU8,
+    weight: u32,
+    /// Nanoseconds it had, by its weight.
+    virtual_time: AtomicU64,
+    used: AtomicU64,
+}
+
+/// States of a task.
+mod state {
+    pub(super) const WAITING: u8 = 0;
+    pub(super) const READY: u8 = 1;
+    pub(super) const RUNNING: u8 = 2;
+    /// Woken while it was running.
+    pub(super) const AGAIN: u8 = 3;
+}
+
+impl Scheduler {
+    /// Starts so many threads, at least one.
+    ///
+    /// # Errors
+    /// The system refuses them.
+    pub fn new(workers: usize) -> io::Result<Self> {
+        let shared = Arc::<Shared>::default();
+        let scheduler = Self {
+            owner: Arc::new(Owner(shared.clone())),
+        };
+        for _ in 0..workers.max(1) {
+            let shared = shared.clone();
+            thread::Builder::new()
+                .name("tidegate-worker".to_owned())
+                .spawn(move || shared.work())?;
+        }
+        Ok(scheduler)
+    }
+
+    /// Has a future polled until it ends.
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.spawn_weighted(Weight::NORMAL, future)
+    }
+
+    /// The same with a weight.
+    pub fn spawn_weighted<F>(&self, weight: Weight, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let end = Arc::new(End(Mutex::new(Awaited {
+            output: None,
+            is_over: false,
+            waker: None,
+        })));
+        let ending = Ending(end.clone());
+        let future = async move { ending.put(future.await) };
+        let task = Arc::new(Task {
+            shared: self.owner.0.clone(),
+            future: Mutex::new(Some(Box::pin(future))),
+            state: AtomicU8::new(state::READY),
+            weight: weight.0,
+            virtual_time: AtomicU64::new(0),
+            used: AtomicU64::new(0),
+        });
+        self.owner.0.put(task.clone());
+        JoinHandle { task, end }
+    }
+}
+
+impl std::fmt::Debug for Scheduler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scheduler").finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, task: Arc<Task>) {
+        let mut queue = self.lock();
+        if queue.ended {
+            drop(queue);
+            task.drop_future();
+            return;
+        }
+        let time = task.virtual_time.load(Ordering::Relaxed).max(queue.now);
+        task.virtual_time.store(time, Ordering::Relaxed);
+        queue.next += 1;
+        let turn = (time, queue.next);
+        queue.ready.push(Ready { turn, task });
+        let wake = queue.idle > 0;
+        drop(queue);
+        if wake {
+            self.work.notify_one();
+        }
+    }
+
+    /// What each thread does.
+    fn work(&self) {
+        let mut queue = self.lock();
+        while !queue.ended {
+            let Some(Ready { turn, task }) = queue.ready.pop() else {
+                queue.idle += 1;
+                queue = self
+                    .work
+                    .wait(queue)
+                    .unwrap_or_else(PoisonError::into_inner);
+                queue.idle -= 1;
+                continue;
+            };
+            queue.now = queue.now.max(turn.0);
+            drop(queue);
+            task.run();
+            queue = self.lock();
+        }
+    }
+}
+
+impl Task {
+    fn run(self: Arc<Self>) {
+        self.state.store(state::RUNNING, Ordering::SeqCst);
+        let begun = Instant::now();
+        let waker = Waker::from(self.clone());
+        let is_over = {
+            let mut future = self.future.lock().unwrap_or_else(PoisonError::into_inner);
+            let polled = match &mut *future {
+                // A future that panics is over, as it would be in a thread of its own; the thread goes on.
+                Some(future) => std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                    future
+                        .as_mut()
+                        .poll(&mut Context::from_waker(&waker))
+                        .is_ready()
+                }))
+                .unwrap_or(true),
+                None => true,
+            };
+            if polled {
+                *future = None;
+            }
+            polled
+        };
+        let used = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.used.fetch_add(used, Ordering::Relaxed);
+        let by_weight = used.saturating_mul(Weight::NORMAL.0.into()) / u64::from(self.weight);
+        self.virtual_time.fetch_add(by_weight, Ordering::Relaxed);
+        if is_over {
+            return;
+        }
+        let waits = self.state.compare_exchange(
+            state::RUNNING,
+            state::WAITING,
+            Ordering::SeqCst,
+            Ordering::SeqCst,
+        );
+        if waits.is_err() {
+            self.state.store(state::READY, Ordering::SeqCst);
+            let shared = self.shared.clone();
+            shared.put(self);
+        }
+    }
+
+    fn drop_future(&self) {
+        let future = self
+            .future
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        drop(future);
+    }
+}
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {
+        let before = self
+            .state
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |now| match now {
+                state::WAITING => Some(state::READY),
+                state::RUNNING => Some(state::AGAIN),
+                _ => None,
+            });
+        if before == Ok(state::WAITING) {
+            let shared = self.shared.clone();
+            shared.put(self);
+        }
+    }
+}
+
+/// A future's result, which it is itself a future of: `None` if the task was dropped or panicked. Dropping this does not end the task.
+pub struct JoinHandle<T> {
+    task: Arc<Task>,
+    end: Arc<End<T>>,
+}
+
+impl<T> JoinHandle<T> {
+    /// How long the task was polled.
+    pub fn processor_time(&self) -> Duration {
+        Duration::from_nanos(self.task.used.load(Ordering::Relaxed))
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Option<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let mut end = self.end.lock();
+        if end.is_over {
+            return Poll::Ready(end.output.take());
+        }
+        end.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+struct End<T>(Mutex<Awaited<T>>);
+
+struct Awaited<T> {
+    output: Option<T>,
+    is_over: bool,
+    waker: Option<Waker>,
+}
+
+impl<T> End<T> {
+    fn lock(&self) -> MutexGuard<'_, Awaited<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Kept by a task until it ends, in whatever way.
+struct Ending<T>(Arc<End<T>>);
+
+impl<T> Ending<T> {
+    fn put(&self, output: T) {
+        self.0.lock().output = Some(output);
+    }
+}
+
+impl<T> Drop for Ending<T> {
+    fn drop(&mut self) {
+        let mut end = self.0.lock();
+        end.is_over = true;
+        let waker = end.waker.take();
+        drop(end);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{block_on, timer};
+
+    #[test]
+    fn tasks_end_and_give_their_results() {
+        let scheduler = Scheduler::new(2).unwrap();
+        let tasks: Vec<_> = (0..100)
+            .map(|number| {
+                scheduler.spawn(async move {
+                    timer::sleep(Duration::from_millis(number % 3)).await;
+                    number
+                })
+            })
+            .collect();
+        for (number, task) in (0..).zip(tasks) {
+            assert_eq!(block_on(task), Some(number));
+        }
+    }
+
+    #[test]
+    fn a_panic_ends_its_task_alone() {
+        let scheduler = Scheduler::new(1).unwrap();
+        let bad = scheduler.spawn(async { std::panic::resume_unwind(Box::new(())) });
+        let good = scheduler.spawn(async { 1 });
+        assert_eq!(block_on(bad), None::<()>);
+        assert_eq!(block_on(good), Some(1));
+    }
+
+    #[test]
+    fn tasks_that_wait_are_dropped_with_their_wakers_and_tasks_that_are_ready_with_the_scheduler() {
+        let scheduler = Scheduler::new(1).unwrap();
+        let (begin, begun) = std::sync::mpsc::channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let busy = scheduler.spawn(async move {
+            begin.send(()).unwrap();
+            let _ = ended.recv();
+        });
+        begun.recv().unwrap();
+        let queued = scheduler.spawn(async {});
+        drop(scheduler);
+        assert_eq!(block_on(queued), None);
+        drop(end);
+        assert_eq!(block_on(busy), Some(()));
+    }
+
+    #[test]
+    fn who_has_had_less_comes_first_and_waiting_saves_up_nothing() {
+        let shared = Arc::<Shared>::default();
+        let task = |time| {
+            Arc::new(Task {
+                shared: shared.clone(),
+                future: Mutex::new(None),
+                state: AtomicU8::new(state::READY),
+                weight: 100,
+                virtual_time: AtomicU64::new(time),
+                used: AtomicU64::new(0),
+            })
+        };
+        shared.put(task(300));
+        shared.put(task(100));
+        let first = shared.lock().ready.pop().map(|ready| ready.turn.0);
+        assert_eq!(first, Some(100));
+        shared.lock().now = 200;
+        shared.put(task(0));
+        let next = shared.lock().ready.pop().map(|ready| ready.turn.0);
+        assert_eq!(next, Some(200));
+    }
+}
