@@ -108,7 +108,8 @@ impl Preview1 {
                 count.ok_or_else(|| would_block(nonblocking, || write_ready(socket)))?
             }
             Resource::File(file) => {
-                let slices = memory.slices(&iovecs);
+                let gathered = memory.gather(&iovecs);
+                let slices = gathered.slices();
                 let result = if append {
                     file.append(&slices)
                 } else {
@@ -180,7 +181,7 @@ impl Preview1 {
         let iovecs = memory.iovecs(iovs, iovs_len)?;
         let nwritten = memory.slot::<4>(nwritten)?;
         let file = entry.file(rights::FD_WRITE | rights::FD_SEEK, Errno::Spipe)?;
-        let count = file.write_at(&memory.slices(&iovecs), offset)?;
+        let count = file.write_at(&memory.gather(&iovecs).slices(), offset)?;
         put_count(memory, nwritten, count)
     }
 
@@ -391,13 +392,13 @@ fn write_some(
         let mut len = 0;
         for range in iovecs.ranges() {
             let bytes = memory.bytes(range.clone());
-            gathered[len..len + bytes.len()].copy_from_slice(bytes);
+            gathered[len..len + bytes.len()].copy_from_slice(&bytes);
             len += bytes.len();
         }
         total = write(&gathered[..len])?;
     } else {
         for range in iovecs.ranges() {
-            match write(memory.bytes(range.clone())) {
+            match write(&memory.bytes(range.clone())) {
                 Ok(count) => {
                     total += count;
                     if count < range.len() {

@@ -1,6 +1,7 @@
 //! The list of functions, for whoever binds them to guests.
 
 use super::{Memory, Outcome, Preview1, Stop, Trap};
+use tidegate::module::GuestMemory;
 
 /// The type of a parameter in core WebAssembly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,11 +54,11 @@ impl Function {
     pub fn call(
         &self,
         host: &mut Preview1,
-        memory: &mut [u8],
+        memory: GuestMemory<'_>,
         arguments: &[u64],
     ) -> Result<Outcome, Trap> {
-        let size = memory.len();
-        match (self.implementation)(host, &mut Memory::new(memory), arguments) {
+        let mut memory = Memory::new(memory);
+        match (self.implementation)(host, &mut memory, arguments) {
             Ok(()) => Ok(Outcome::Done(0)),
             Err(Stop::Errno(errno)) => Ok(Outcome::Done(errno as u32)),
             Err(Stop::Exit(status)) => Ok(Outcome::Exit(status)),
@@ -67,7 +68,7 @@ impl Function {
                 function: self.name,
                 pointer,
                 len,
-                size,
+                size: memory.size(),
             }),
         }
     }

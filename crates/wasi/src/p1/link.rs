@@ -1,12 +1,13 @@
 //! Binding the functions to core modules.
 
-use tidegate::module::{FuncType, ModuleLinker, Outcome as HostOutcome, ValType};
+use tidegate::module::{FuncType, GuestMemory, ModuleLinker, Outcome as HostOutcome, ValType};
 
-use super::{CoreType, FUNCTIONS, MODULE, Outcome, Preview1};
+use super::{CoreType, FUNCTIONS, MODULE, Outcome, Process};
 use crate::I32Exit;
 
 /// Offers all functions of `wasi_snapshot_preview1` to the modules that `linker` instantiates.
-/// `get` finds the guest's [`Preview1`] in the store's data:
+/// `get` finds the guest's [`Preview1`](super::Preview1) in the store's data, or its [`ThreadPreview1`](super::ThreadPreview1) if the guest has
+/// several threads:
 ///
 /// ```
 /// use tidegate::module::{Module, ModuleLinker};
@@ -41,9 +42,9 @@ use crate::I32Exit;
 ///
 /// # Errors
 /// When the linker has a function of one of these names already.
-pub fn add_to_linker<T: Send + 'static>(
+pub fn add_to_linker<T: Send + 'static, P: Process>(
     linker: &mut ModuleLinker<T>,
-    get: impl Fn(&mut T) -> &mut Preview1 + Clone + Send + Sync + 'static,
+    get: impl Fn(&mut T) -> &mut P + Clone + Send + Sync + 'static,
 ) -> tidegate::Result<()> {
     for function in FUNCTIONS {
         let get = get.clone();
@@ -52,9 +53,12 @@ pub fn add_to_linker<T: Send + 'static>(
             function.results().iter().map(value_type),
         );
         let host = move |caller: &mut tidegate::module::Caller<'_, T>, slots: &mut [u64]| {
-            let outcome = match caller.memory_and_data_mut() {
-                Ok((memory, data)) => function.call(get(data), memory, slots),
-                Err(_) => function.call(get(caller.data_mut()), &mut [], slots),
+            let outcome = match caller.guest_memory_and_data_mut() {
+                Ok((memory, data)) => get(data).with(|host| function.call(host, memory, slots)),
+                Err(_) => {
+                    let memory = GuestMemory::Own(&mut []);
+                    get(caller.data_mut()).with(|host| function.call(host, memory, slots))
+                }
             };
             match outcome? {
                 Outcome::Done(errno) => {

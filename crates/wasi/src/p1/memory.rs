@@ -1,7 +1,13 @@
 //! The guest's memory: every pointer is checked before anything happens.
+//!
+//! A memory that is shared with other threads is never borrowed: what is read is copied out first, and what is to be written
+//! is put together apart and copied in when the call ends.
 
+use std::borrow::Cow;
 use std::io::{IoSlice, IoSliceMut};
 use std::ops::Range;
+
+use tidegate::module::{GuestMemory, SharedMemory};
 
 use super::outcome::Stop;
 use super::types::Errno;
@@ -15,9 +21,73 @@ const IOVECS_USED: usize = 16;
 /// The longest path in bytes. No host takes a longer one, so nothing more is looked at.
 const PATH_MAX: u32 = 4095;
 
+/// How many bytes of buffers in a shared memory one call uses, as they are copied once more.
+const SHARED_USED: usize = 64 << 10;
+
 /// The guest's memory during one call. Alignment does not matter.
-pub(super) struct Memory<'a> {
-    bytes: &'a mut [u8],
+pub(super) struct Memory<'a>(Backing<'a>);
+
+enum Backing<'a> {
+    Own(&'a mut [u8]),
+    Shared(Shared<'a>),
+}
+
+struct Shared<'a> {
+    memory: &'a SharedMemory,
+    /// As it was when the call began; it never shrinks.
+    size: usize,
+    /// What may be written when the call ends.
+    staged: Vec<Staged>,
+}
+
+/// Bytes that were given out to be written to. Only those that have changed are written, so that nothing is undone that other threads wrote.
+struct Staged {
+    start: usize,
+    before: Box<[u8]>,
+    bytes: Box<[u8]>,
+}
+
+impl Shared<'_> {
+    /// Copies a range out that was found to be within memory.
+    fn copy(&self, range: Range<usize>) -> Box<[u8]> {
+        let mut bytes = vec![0; range.len()].into_boxed_slice();
+        self.read(range.start, &mut bytes);
+        bytes
+    }
+
+    fn read(&self, start: usize, bytes: &mut [u8]) {
+        // The range was checked against `size`.
+        let _ = self.memory.read(start as u64, bytes);
+    }
+
+    fn stage(&mut self, range: Range<usize>) -> &mut [u8] {
+        let before = self.copy(range.clone());
+        let index = self.staged.len();
+        self.staged.push(Staged {
+            start: range.start,
+            bytes: before.clone(),
+            before,
+        });
+        &mut self.staged[index].bytes
+    }
+}
+
+impl Drop for Shared<'_> {
+    fn drop(&mut self) {
+        for staged in &self.staged {
+            let mut rest = 0;
+            let differs = |index: usize| staged.before[index] != staged.bytes[index];
+            while let Some(first) = (rest..staged.bytes.len()).find(|index| differs(*index)) {
+                let end = (first..staged.bytes.len())
+                    .find(|index| !differs(*index))
+                    .unwrap_or(staged.bytes.len());
+                let start = (staged.start + first) as u64;
+                // The range was checked against `size`.
+                let _ = self.memory.write(start, &staged.bytes[first..end]);
+                rest = end;
+            }
+        }
+    }
 }
 
 /// A place for `N` bytes that was found to be within memory.
@@ -27,8 +97,23 @@ pub(super) struct Slot<const N: usize> {
 }
 
 impl<'a> Memory<'a> {
-    pub(super) fn new(bytes: &'a mut [u8]) -> Self {
-        Self { bytes }
+    pub(super) fn new(memory: impl Into<GuestMemory<'a>>) -> Self {
+        Self(match memory.into() {
+            GuestMemory::Own(bytes) => Backing::Own(bytes),
+            GuestMemory::Shared(memory) => Backing::Shared(Shared {
+                memory,
+                size: memory.size(),
+                staged: Vec::new(),
+            }),
+        })
+    }
+
+    /// How many bytes it has.
+    pub(super) fn size(&self) -> usize {
+        match &self.0 {
+            Backing::Own(bytes) => bytes.len(),
+            Backing::Shared(shared) => shared.size,
+        }
     }
 
     /// Checks that `len` bytes at `pointer` are within memory.
@@ -38,7 +123,7 @@ impl<'a> Memory<'a> {
             return Err(fault);
         };
         match start.checked_add(len) {
-            Some(end) if end <= self.bytes.len() => Ok(start..end),
+            Some(end) if end <= self.size() => Ok(start..end),
             _ => Err(fault),
         }
     }
@@ -52,32 +137,50 @@ impl<'a> Memory<'a> {
     /// Stores a result.
     pub(super) fn put<const N: usize>(&mut self, slot: Slot<N>, value: [u8; N]) {
         // The slot was checked against this memory, which does not change size during a call.
-        self.bytes[slot.at..slot.at + N].copy_from_slice(&value);
+        match &mut self.0 {
+            Backing::Own(bytes) => bytes[slot.at..slot.at + N].copy_from_slice(&value),
+            Backing::Shared(shared) => {
+                let _ = shared.memory.write(slot.at as u64, &value);
+            }
+        }
     }
 
-    pub(super) fn bytes(&self, range: Range<usize>) -> &[u8] {
-        &self.bytes[range]
+    pub(super) fn bytes(&self, range: Range<usize>) -> Cow<'_, [u8]> {
+        match &self.0 {
+            Backing::Own(bytes) => Cow::Borrowed(&bytes[range]),
+            Backing::Shared(shared) => Cow::Owned(shared.copy(range).into_vec()),
+        }
     }
 
     pub(super) fn bytes_mut(&mut self, range: Range<usize>) -> &mut [u8] {
-        &mut self.bytes[range]
+        match &mut self.0 {
+            Backing::Own(bytes) => &mut bytes[range],
+            Backing::Shared(shared) => shared.stage(range),
+        }
     }
 
     /// Reads `N` bytes at `pointer`.
     pub(super) fn load<const N: usize>(&self, pointer: u32) -> Result<[u8; N], Stop> {
         let slot = self.slot::<N>(pointer)?;
         let mut value = [0; N];
-        value.copy_from_slice(&self.bytes[slot.at..slot.at + N]);
+        match &self.0 {
+            Backing::Own(bytes) => value.copy_from_slice(&bytes[slot.at..slot.at + N]),
+            Backing::Shared(shared) => shared.read(slot.at, &mut value),
+        }
         Ok(value)
     }
 
     /// A path: UTF-8, and no longer than any host takes.
-    pub(super) fn path(&self, pointer: u32, len: u32) -> Result<&str, Stop> {
+    pub(super) fn path(&self, pointer: u32, len: u32) -> Result<Cow<'_, str>, Stop> {
         let range = self.range(pointer, len.into())?;
         if len > PATH_MAX {
             return Err(Errno::NameTooLong.into());
         }
-        std::str::from_utf8(&self.bytes[range]).map_err(|_| Errno::Ilseq.into())
+        match self.bytes(range) {
+            Cow::Borrowed(bytes) => std::str::from_utf8(bytes).map(Cow::Borrowed).ok(),
+            Cow::Owned(bytes) => String::from_utf8(bytes).map(Cow::Owned).ok(),
+        }
+        .ok_or_else(|| Errno::Ilseq.into())
     }
 
     /// A list of `count` buffers at `pointer`, all of them within memory.
@@ -91,24 +194,47 @@ impl<'a> Memory<'a> {
         }
         let mut iovecs = Iovecs::default();
         let mut total = 0u32;
-        for iovec in self.bytes[list].chunks_exact(8) {
+        let mut room = match &self.0 {
+            Backing::Own(_) => usize::MAX,
+            Backing::Shared(_) => SHARED_USED,
+        };
+        for iovec in self.bytes(list).chunks_exact(8) {
             let (at, len) = iovec.split_at(4);
             let len = le_u32(len);
-            let range = self.range(le_u32(at), len.into())?;
+            let mut range = self.range(le_u32(at), len.into())?;
             total = total.checked_add(len).ok_or(Errno::Inval)?;
+            let used = range.len().min(room);
+            // Once a buffer is cut short, the transfer is.
+            room = if used < range.len() { 0 } else { room - used };
+            range.end = range.start + used;
             iovecs.push(range);
         }
         Ok(iovecs)
     }
 
     /// The buffers to write from.
-    pub(super) fn slices(&self, iovecs: &Iovecs) -> [IoSlice<'_>; IOVECS_USED] {
-        std::array::from_fn(|index| IoSlice::new(&self.bytes[iovecs.ranges[index].clone()]))
+    pub(super) fn gather(&self, iovecs: &Iovecs) -> Gathered<'_> {
+        Gathered(std::array::from_fn(|index| {
+            self.bytes(iovecs.ranges[index].clone())
+        }))
     }
 
     /// The buffers to read into. Where they overlap, only the first is given; the others are empty.
     pub(super) fn slices_mut(&mut self, iovecs: &Iovecs) -> [IoSliceMut<'_>; IOVECS_USED] {
         let mut slices: [&mut [u8]; IOVECS_USED] = std::array::from_fn(|_| &mut [][..]);
+        let bytes = match &mut self.0 {
+            Backing::Own(bytes) => bytes,
+            Backing::Shared(shared) => {
+                let first = shared.staged.len();
+                for range in iovecs.ranges() {
+                    shared.stage(range.clone());
+                }
+                for (slice, staged) in slices.iter_mut().zip(&mut shared.staged[first..]) {
+                    *slice = &mut staged.bytes;
+                }
+                return slices.map(IoSliceMut::new);
+            }
+        };
         let mut order: [usize; IOVECS_USED] = std::array::from_fn(|index| index);
         let order = &mut order[..iovecs.used];
         order.sort_unstable_by_key(|index| iovecs.ranges[*index].start);
@@ -116,9 +242,9 @@ impl<'a> Memory<'a> {
             .windows(2)
             .any(|pair| iovecs.ranges[pair[0]].end > iovecs.ranges[pair[1]].start);
         if overlap {
-            slices[0] = &mut self.bytes[iovecs.ranges[0].clone()];
+            slices[0] = &mut bytes[iovecs.ranges[0].clone()];
         } else {
-            let mut rest = &mut *self.bytes;
+            let mut rest = &mut **bytes;
             let mut passed = 0;
             for index in order.iter().copied() {
                 let range = &iovecs.ranges[index];
@@ -130,6 +256,15 @@ impl<'a> Memory<'a> {
             }
         }
         slices.map(IoSliceMut::new)
+    }
+}
+
+/// The contents of buffers.
+pub(super) struct Gathered<'a>([Cow<'a, [u8]>; IOVECS_USED]);
+
+impl Gathered<'_> {
+    pub(super) fn slices(&self) -> [IoSlice<'_>; IOVECS_USED] {
+        std::array::from_fn(|index| IoSlice::new(&self.0[index]))
     }
 }
 
@@ -194,13 +329,14 @@ mod tests {
     #[test]
     fn buffers_in_any_order_are_split_without_overlap() {
         let mut bytes = with_iovecs(&[(300, 3), (100, 2), (200, 0), (102, 1)]);
-        let mut memory = Memory::new(&mut bytes);
+        let mut memory = Memory::new(&mut *bytes);
         let iovecs = memory.iovecs(0, 4).unwrap_or_default();
         assert_eq!(iovecs.total(), 6);
         let mut slices = memory.slices_mut(&iovecs);
         slices[0].copy_from_slice(b"abc");
         slices[1].copy_from_slice(b"de");
         slices[2].copy_from_slice(b"f");
+        drop(memory);
         assert_eq!(&bytes[100..103], b"def");
         assert_eq!(&bytes[300..303], b"abc");
     }
@@ -208,7 +344,7 @@ mod tests {
     #[test]
     fn overlapping_buffers_are_used_one_at_a_time() {
         let mut bytes = with_iovecs(&[(300, 10), (305, 10)]);
-        let mut memory = Memory::new(&mut bytes);
+        let mut memory = Memory::new(&mut *bytes);
         let iovecs = memory.iovecs(0, 2).unwrap_or_default();
         let slices = memory.slices_mut(&iovecs);
         assert_eq!((slices[0].len(), slices[1].len()), (10, 0));
@@ -224,14 +360,14 @@ mod tests {
             (outside.clone(), 65532, 1),
             (outside, 8, u32::MAX),
         ] {
-            let memory = Memory::new(&mut bytes);
+            let memory = Memory::new(&mut *bytes);
             assert!(matches!(
                 memory.iovecs(pointer, count),
                 Err(Stop::Fault { .. })
             ));
         }
         let mut many = with_iovecs(&[]);
-        let memory = Memory::new(&mut many);
+        let memory = Memory::new(&mut *many);
         assert!(memory.iovecs(0, 1024).is_ok());
         assert!(matches!(
             memory.iovecs(0, 1025),
@@ -242,7 +378,7 @@ mod tests {
     #[test]
     fn skipping_goes_across_buffers() {
         let mut bytes = with_iovecs(&[(300, 4), (400, 4)]);
-        let memory = Memory::new(&mut bytes);
+        let memory = Memory::new(&mut *bytes);
         let iovecs = memory.iovecs(0, 2).unwrap_or_default();
         assert_eq!(iovecs.skip(5).ranges().first(), Some(&(401..404)));
         assert_eq!(iovecs.skip(8).ranges(), []);

@@ -41,6 +41,7 @@ mod proc;
 mod random;
 mod sock;
 mod table;
+mod threads;
 mod types;
 
 use std::io;
@@ -52,6 +53,7 @@ pub use functions::{CoreType, FUNCTIONS, Function};
 pub use link::add_to_linker;
 pub use outcome::{Outcome, Trap};
 pub use table::DESCRIPTORS_MAX;
+pub use threads::{Process, ThreadPreview1};
 pub use types::Errno;
 
 use memory::Memory;

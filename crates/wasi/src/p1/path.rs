@@ -24,7 +24,7 @@ impl Preview1 {
         path_len: u32,
     ) -> Result<(), Stop> {
         let dir = self.table.dir(fd, rights::PATH_CREATE_DIRECTORY)?;
-        Ok(dir.create_dir(memory.path(path, path_len)?)?)
+        Ok(dir.create_dir(&memory.path(path, path_len)?)?)
     }
 
     /// `path_filestat_get`: stores 64 bytes about what the path leads to. With `flags` 1 a symbolic
@@ -44,7 +44,7 @@ impl Preview1 {
         let dir = self.table.dir(fd, rights::PATH_FILESTAT_GET)?;
         let slot = memory.slot::<64>(stat)?;
         let follow = parse_lookupflags(flags)?;
-        let stat = dir.stat_at(memory.path(path, path_len)?, follow)?;
+        let stat = dir.stat_at(&memory.path(path, path_len)?, follow)?;
         memory.put(slot, encode_filestat(&stat));
         Ok(())
     }
@@ -67,7 +67,7 @@ impl Preview1 {
         fst_flags: u32,
     ) -> Result<(), Stop> {
         let dir = self.table.dir(fd, rights::PATH_FILESTAT_SET_TIMES)?;
-        let path = memory.path(path, path_len)?;
+        let path = &*memory.path(path, path_len)?;
         let follow = parse_lookupflags(flags)?;
         let (accessed, modified) = parse_times(atim, mtim, fst_flags)?;
         Ok(dir.set_times_at(path, follow, accessed, modified)?)
@@ -93,8 +93,8 @@ impl Preview1 {
     ) -> Result<(), Stop> {
         let old_dir = self.table.dir(old_fd, rights::PATH_LINK_SOURCE)?;
         let new_dir = self.table.dir(new_fd, rights::PATH_LINK_TARGET)?;
-        let old_path = memory.path(old_path, old_path_len)?;
-        let new_path = memory.path(new_path, new_path_len)?;
+        let old_path = &*memory.path(old_path, old_path_len)?;
+        let new_path = &*memory.path(new_path, new_path_len)?;
         if old_flags != 0 {
             return Err(Errno::Inval.into());
         }
@@ -120,7 +120,7 @@ impl Preview1 {
         let dir = self.table.dir(fd, rights::PATH_READLINK)?;
         let mut buffer = memory.range(buf, buf_len.into())?;
         let bufused = memory.slot::<4>(bufused)?;
-        let contents = dir.read_link(memory.path(path, path_len)?)?;
+        let contents = dir.read_link(&memory.path(path, path_len)?)?;
         let len = contents.len().min(buffer.len());
         buffer.end = buffer.start + len;
         memory
@@ -141,7 +141,7 @@ impl Preview1 {
         path_len: u32,
     ) -> Result<(), Stop> {
         let dir = self.table.dir(fd, rights::PATH_REMOVE_DIRECTORY)?;
-        Ok(dir.remove_dir(memory.path(path, path_len)?)?)
+        Ok(dir.remove_dir(&memory.path(path, path_len)?)?)
     }
 
     /// `path_rename`: moves a file or directory, over a file or an empty directory.
@@ -161,8 +161,8 @@ impl Preview1 {
     ) -> Result<(), Stop> {
         let old_dir = self.table.dir(old_fd, rights::PATH_RENAME_SOURCE)?;
         let new_dir = self.table.dir(new_fd, rights::PATH_RENAME_TARGET)?;
-        let old_path = memory.path(old_path, old_path_len)?;
-        let new_path = memory.path(new_path, new_path_len)?;
+        let old_path = &*memory.path(old_path, old_path_len)?;
+        let new_path = &*memory.path(new_path, new_path_len)?;
         Ok(old_dir.rename(old_path, new_dir, new_path)?)
     }
 
@@ -181,8 +181,8 @@ impl Preview1 {
         new_path_len: u32,
     ) -> Result<(), Stop> {
         let dir = self.table.dir(fd, rights::PATH_SYMLINK)?;
-        let contents = memory.path(old_path, old_path_len)?;
-        let path = memory.path(new_path, new_path_len)?;
+        let contents = &*memory.path(old_path, old_path_len)?;
+        let path = &*memory.path(new_path, new_path_len)?;
         Ok(dir.symlink(contents, path)?)
     }
 
@@ -198,7 +198,7 @@ impl Preview1 {
         path_len: u32,
     ) -> Result<(), Stop> {
         let dir = self.table.dir(fd, rights::PATH_UNLINK_FILE)?;
-        Ok(dir.unlink(memory.path(path, path_len)?)?)
+        Ok(dir.unlink(&memory.path(path, path_len)?)?)
     }
 }
 

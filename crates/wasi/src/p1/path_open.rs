@@ -39,7 +39,7 @@ impl Preview1 {
     ) -> Result<(), Stop> {
         let dir = self.table.dir(fd, rights::PATH_OPEN)?;
         let opened = memory.slot::<4>(opened)?;
-        let path = memory.path(path, path_len)?;
+        let path = &*memory.path(path, path_len)?;
         let follow = parse_lookupflags(dirflags)?;
         let fdflags = parse_fdflags(fdflags)?;
         if oflags & !oflags::ALL != 0 {

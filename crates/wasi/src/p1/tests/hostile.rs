@@ -248,7 +248,7 @@ fn random_calls_of_every_function_never_bring_the_host_down() {
                 _ => pick(&[size - 1, size, 1 << 31, u32::MAX.into(), 1 << 63, u64::MAX]),
             })
             .collect();
-        match function.call(&mut guest.host, &mut guest.memory, &arguments) {
+        match function.call(&mut guest.host, (&mut *guest.memory).into(), &arguments) {
             Ok(Outcome::Done(number)) => assert!(number <= 76, "round {round}"),
             Ok(Outcome::Exit(_)) => assert!(function.name().starts_with("proc_")),
             Ok(Outcome::Wait(readiness)) => drop(readiness),

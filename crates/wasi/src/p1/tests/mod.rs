@@ -75,7 +75,7 @@ impl Guest {
         let function = FUNCTIONS.iter().find(|function| function.name() == name);
         let function = function.unwrap_or_else(|| panic!("there is no function {name}"));
         assert_eq!(function.params().len(), arguments.len(), "{name}");
-        let outcome = function.call(&mut self.host, &mut self.memory, arguments);
+        let outcome = function.call(&mut self.host, (&mut *self.memory).into(), arguments);
         if matches!(outcome, Ok(Outcome::Wait(_))) {
             assert!(function.may_wait(), "{name} says that it never waits");
         }
