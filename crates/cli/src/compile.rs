@@ -17,7 +17,11 @@ pub fn execute(args: &CompileArgs) -> Outcome {
             args.file.display()
         )));
     }
-    let engine = run::engine(crate::args::EngineChoice::Wasmtime)?;
+    let needs = match program::uses_threads(&bytes) {
+        true => run::Needs::threads(),
+        false => run::Needs::default(),
+    };
+    let engine = run::engine(crate::args::EngineChoice::Wasmtime, needs)?;
     let program = Program::compile(&args.file, &bytes, &engine)
         .with_context(|| format!("cannot compile {}", args.file.display()))?;
     let output = args

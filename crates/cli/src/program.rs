@@ -1,6 +1,7 @@
 //! Program files: what they are, and loading them.
 
 use crate::cache::Cache;
+use crate::run::Needs;
 use crate::{progress, trust};
 use anyhow::{Context as _, Result, bail};
 use std::borrow::Cow;
@@ -84,22 +85,64 @@ fn read_open(path: &Path, file: &mut File) -> Result<Vec<u8>> {
     })
 }
 
+/// Whether a binary is a module of several threads: one that imports a shared memory.
+pub fn uses_threads(bytes: &[u8]) -> bool {
+    if Kind::of(bytes) != Some(Kind::Module) {
+        return false;
+    }
+    // What is malformed is reported when it is compiled.
+    for payload in wasmparser::Parser::new(0).parse_all(bytes) {
+        match payload {
+            Ok(wasmparser::Payload::ImportSection(imports)) => {
+                return imports.into_imports().any(|import| {
+                    matches!(import, Ok(import) if matches!(import.ty, wasmparser::TypeRef::Memory(ty) if ty.shared))
+                });
+            }
+            Ok(wasmparser::Payload::CodeSectionStart { .. }) | Err(_) => return false,
+            Ok(_) => {}
+        }
+    }
+    false
+}
+
 impl Program {
-    /// Loads a file, compiling it unless it is precompiled or the cache has it.
+    /// Loads a file, compiling it unless it is precompiled or the cache has it. `engine` makes the engine that is needed: one that can interrupt
+    /// guests that compute, if that is asked for, but not for what was compiled before without.
     ///
     /// # Errors
     /// The file cannot be read, or is not valid, with the offset.
-    pub fn load(path: &Path, engine: &Engine, cache: Option<&Cache>) -> Result<Self> {
+    pub fn load(
+        path: &Path,
+        cache: Option<&Cache>,
+        interruptible: bool,
+        engine: impl Fn(Needs) -> Result<Engine>,
+    ) -> Result<(Engine, Self)> {
+        let context = || format!("cannot load {}", path.display());
         let mut file = open(path)?;
-        let loaded = match Self::load_precompiled(&mut file, engine) {
-            Ok(None) => {
-                let bytes = read_open(path, &mut file)?;
-                Self::cached(path, &bytes, engine, cache)
+        // What was compiled before says itself what for, and fits one of these.
+        let plain = engine(Needs::default())?;
+        match Self::load_precompiled(&mut file, &plain) {
+            Ok(None) => {}
+            Ok(Some(program)) => return Ok((plain, program)),
+            Err(error) => {
+                let threads = engine(Needs::threads())?;
+                return match Self::load_precompiled(&mut file, &threads) {
+                    Ok(Some(program)) => Ok((threads, program)),
+                    _ => Err(error).with_context(context),
+                };
             }
-            Ok(Some(program)) => Ok(program),
-            Err(error) => Err(error),
+        }
+        let bytes = read_open(path, &mut file)?;
+        let engine = match uses_threads(&bytes) {
+            true => engine(Needs::threads())?,
+            false if interruptible => engine(Needs {
+                interruptible,
+                ..Needs::default()
+            })?,
+            false => plain,
         };
-        loaded.with_context(|| format!("cannot load {}", path.display()))
+        let program = Self::cached(path, &bytes, &engine, cache).with_context(context)?;
+        Ok((engine, program))
     }
 
     /// Compiles a binary, with a sign of life for the user.

@@ -8,6 +8,7 @@ pub use quantity::{parse_bytes, parse_duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 use tidegate::{EngineKind, Strategy};
@@ -91,6 +92,9 @@ pub struct RunArgs {
     /// More that the guest is granted.
     #[arg(help = "Grant more: inherit-env, inherit-network, allow-ip-name-lookup, connect=ADDRESS[:PORTS], bind=ADDRESS[:PORTS]", short = 'S', value_name = "OPTION,…", value_delimiter = ',', value_parser = grant::parse_option)]
     pub wasi: Vec<WasiOption>,
+    /// Interrupt the guest at every Nth opportunity and have it go on: for tests of the runtime.
+    #[arg(long, hide = true, value_name = "N")]
+    pub pause_often: Option<NonZeroU32>,
     /// Neither use nor fill the cache of compiled code
     #[arg(long)]
     pub no_cache: bool,
@@ -130,6 +134,9 @@ pub struct WastArgs {
     /// Accept a trap or a refusal whatever its message says
     #[arg(long)]
     pub ignore_messages: bool,
+    /// Interrupt guests at every Nth opportunity and have them go on, which must change nothing
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1")]
+    pub pause_often: Option<NonZeroU32>,
     /// Print every directive, not only those that fail
     #[arg(short, long)]
     pub verbose: bool,

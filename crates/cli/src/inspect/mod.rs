@@ -34,7 +34,7 @@ pub fn execute(args: &InspectArgs) -> Outcome {
 
 fn component(args: &InspectArgs, bytes: &[u8]) -> Result<String> {
     // Nothing is compiled for an interpreter, so the plan is there at once.
-    let engine = crate::run::engine(args.engine)?;
+    let engine = crate::run::engine(args.engine, crate::run::Needs::default())?;
     let component = tidegate::Component::decode(&engine, bytes)?;
     let plan = component.plan();
     let mut text = headline(&args.file, "a component", bytes);
@@ -95,7 +95,7 @@ fn exports(
 }
 
 fn module(args: &InspectArgs, bytes: &[u8]) -> Result<String> {
-    let engine = crate::run::engine(args.engine)?;
+    let engine = crate::run::engine(args.engine, crate::run::Needs::default())?;
     let module = text::Module::read(bytes)?;
     let mut text = headline(&args.file, "a core module", bytes);
     section(&mut text, "Imports");

@@ -1,6 +1,7 @@
 //! Components: WASI 0.2.
 
 use super::call::{Call, unknown};
+use super::ending::{Ending, Guest};
 use super::{Ended, wave};
 use crate::status::Failure;
 use anyhow::Context as _;
@@ -36,6 +37,7 @@ pub fn run(
     component: &Component,
     wasi: WasiCtx,
     call: Option<&str>,
+    ending: &Ending,
 ) -> Result<ExitCode, Ended> {
     let call = call.map(Call::parse).transpose()?;
     let mut linker = Linker::new(engine);
@@ -49,6 +51,7 @@ pub fn run(
         },
         limits,
     );
+    ending.watch(Guest::Store(store.interrupt_handle()));
     let instance = linked.instantiate(&mut store).map_err(Ended::Guest)?;
     match call {
         Some(call) => invoke(&mut store, &instance, &call),

@@ -2,9 +2,9 @@
 
 mod call;
 mod component;
+mod ending;
 mod host;
 mod module;
-mod timeout;
 mod wave;
 
 use crate::args::{EngineChoice, RunArgs};
@@ -13,9 +13,12 @@ use crate::program::Program;
 use crate::report;
 use crate::status::{Failure, Outcome, Status};
 use anyhow::{Context as _, Error, Result};
+use ending::Ending;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::process::ExitCode;
-use tidegate::{Backtrace, Config, Engine, Limits, Trap, block_on};
+use tidegate::interrupt::Terminated;
+use tidegate::{Backtrace, Config, Engine, Limits, Trap};
 use tidegate_wasi::I32Exit;
 
 /// Runs the file that the command line names.
@@ -26,30 +29,51 @@ pub fn execute(args: &RunArgs) -> Outcome {
         .first()
         .map(Path::new)
         .context("there is no file to run")?;
-    let engine = engine(args.engine)?;
     let cache = if args.no_cache {
         None
     } else {
         Cache::of_user()
     };
-    let program = Program::load(file, &engine, cache.as_ref())?;
+    let make = |needs| {
+        engine(
+            args.engine,
+            Needs {
+                pause_often: args.pause_often,
+                ..needs
+            },
+        )
+    };
+    let (engine, program) = Program::load(file, cache.as_ref(), args.timeout.is_some(), make)?;
     let wasi = host::context(args)?;
-    let drains = wasi.drains();
+    let ending = Ending::new(file.display().to_string(), wasi.drains());
     let mut limits = Limits::default();
     if let Some(bytes) = args.max_memory {
         limits.isolate.memory_bytes = bytes;
     }
 
+    ending.on_signals();
     if let Some(time) = args.timeout {
-        timeout::set(time, file.display().to_string(), drains.clone());
+        ending.after(time)?;
     }
     let call = args.invoke.as_deref();
     let ended = match program {
-        Program::Module(module) => module::run(&engine, limits, &module, wasi, call),
-        Program::Component(component) => component::run(&engine, limits, &component, wasi, call),
+        Program::Module(module) => module::run(&engine, limits, &module, wasi, call, &ending),
+        Program::Component(component) => {
+            component::run(&engine, limits, &component, wasi, call, &ending)
+        }
     };
+    let cause = ending.over();
     // What the guest wrote reaches its reader, however the guest ended.
-    block_on(drains.finished());
+    ending.drain(cause);
+    let terminated = match &ended {
+        Err(Ended::Guest(error)) => error.is::<Terminated>(),
+        Err(Ended::Host(failure)) => failure.error.is::<Terminated>(),
+        Ok(_) => false,
+    };
+    if let Some(cause) = cause.filter(|_| terminated) {
+        ending.report(cause);
+        return Ok(cause.code().into());
+    }
     match ended {
         Ok(status) => Ok(status),
         Err(Ended::Guest(error)) => guest_error(file, error),
@@ -57,10 +81,37 @@ pub fn execute(args: &RunArgs) -> Outcome {
     }
 }
 
+/// What the engine must be able to do beside running guests, which costs them something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Have several threads in a program.
+    pub threads: bool,
+    /// Interrupt guests that compute.
+    pub interruptible: bool,
+    /// Interrupt them at every so many opportunities.
+    pub pause_often: Option<NonZeroU32>,
+}
+
+impl Needs {
+    /// What a program of several threads needs: when one ends it, it ends the others.
+    pub fn threads() -> Self {
+        Self {
+            threads: true,
+            interruptible: true,
+            pause_often: None,
+        }
+    }
+}
+
 /// An engine as `tidegate run` sets it up.
-pub fn engine(choice: EngineChoice) -> Result<Engine> {
+pub fn engine(choice: EngineChoice, needs: Needs) -> Result<Engine> {
     let mut config = Config::new();
     config.strategy(choice.into());
+    config.core().threads = needs.threads;
+    config.core().epoch_interruption = needs.interruptible;
+    if let Some(every) = needs.pause_often {
+        config.pause_often(every);
+    }
     // What is loaded has been checked to be this user's own: see `crate::trust`.
     config.core().trust_artifacts = true;
     Engine::new(&config)

@@ -2,15 +2,20 @@
 
 use super::Ended;
 use super::call::{Call, unknown};
+use super::ending::{Ending, Guest};
 use crate::status::Failure;
 use anyhow::{Context as _, bail};
+use std::num::NonZero;
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use tidegate::module::{
-    CoreFunc, ExternType, FuncType, Module, ModuleInstance, ModuleLinker, ValType,
+    CoreFunc, ExternType, FuncType, Module, ModuleInstance, ModuleLinker, Threads, ValType,
 };
-use tidegate::{Engine, Limits, Store};
+use tidegate::scheduler::Scheduler;
+use tidegate::{Engine, Limits, Store, block_on};
 use tidegate_wasi::WasiCtx;
-use tidegate_wasi::p1::{self, Preview1};
+use tidegate_wasi::p1::{self, Preview1, ThreadPreview1};
 use wasm_wave::value::{Type, Value};
 use wasm_wave::wasm::{WasmTypeKind, WasmValue as _};
 
@@ -26,11 +31,16 @@ pub fn run(
     module: &Module,
     wasi: WasiCtx,
     call: Option<&str>,
+    ending: &Ending,
 ) -> Result<ExitCode, Ended> {
+    if module.uses_threads() {
+        return run_threads(engine, limits, module, wasi, call, ending);
+    }
     let call = call.map(Call::parse).transpose()?;
     let mut linker = ModuleLinker::new(engine);
     p1::add_to_linker(&mut linker, |host: &mut Preview1| host)?;
     let mut store = Store::with_limits(engine, Preview1::new(wasi), limits);
+    ending.watch(Guest::Store(store.interrupt_handle()));
     let instance = linker.instantiate(&mut store, module)?;
     if let Some(initialize) = instance.get_func(&mut store, INITIALIZE) {
         initialize.call(&mut store, &mut []).map_err(Ended::Guest)?;
@@ -48,6 +58,45 @@ pub fn run(
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Runs a program of several threads.
+fn run_threads(
+    engine: &Engine,
+    limits: Limits,
+    module: &Module,
+    wasi: WasiCtx,
+    call: Option<&str>,
+    ending: &Ending,
+) -> Result<ExitCode, Ended> {
+    if call.is_some() {
+        return Err(
+            Failure::usage("--invoke: a program of several threads can only be run").into(),
+        );
+    }
+    let mut linker = ModuleLinker::new(engine);
+    p1::add_to_linker(&mut linker, |host: &mut ThreadPreview1| host)?;
+    let process = Mutex::new(ThreadPreview1::new(Preview1::new(wasi)));
+    let view = move || {
+        process
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    };
+    let threads = Threads::new(linker, module, view)?.limits(limits);
+    ending.watch(Guest::Threads(threads.handle()));
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let scheduler = Scheduler::new(workers).context("cannot start threads")?;
+    let spawning = scheduler.clone();
+    let main = scheduler.spawn(threads.run(move |thread| {
+        // Whoever started it does not wait for it.
+        drop(spawning.spawn(thread));
+    }));
+    match block_on(main) {
+        Some(result) => result.map_err(Ended::Guest)?,
+        None => return Err(Failure::from(anyhow::anyhow!("the main thread panicked")).into()),
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn invoke(

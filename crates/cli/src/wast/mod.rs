@@ -32,6 +32,7 @@ pub fn execute(args: &WastArgs) -> Outcome {
     };
     let settings = Settings {
         compare_messages: !args.ignore_messages,
+        pause_often: args.pause_often,
     };
     let mut report = Report::new(args.verbose);
     let mut total = Tally::default();

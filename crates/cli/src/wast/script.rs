@@ -14,6 +14,8 @@ use wast::{QuoteWat, Wast, WastArg, WastDirective, WastExecute, WastInvoke, Wast
 pub struct Settings {
     /// Whether a trap or refusal must say what the script says.
     pub compare_messages: bool,
+    /// Interrupts guests at every so many opportunities.
+    pub pause_often: Option<std::num::NonZeroU32>,
 }
 
 /// One directive, executed.
@@ -88,6 +90,9 @@ impl Script {
         let mut config = Config::new();
         // The vectors demand what the specification says for now.
         config.strategy(strategy).intra_component_copies(false);
+        if let Some(every) = settings.pause_often {
+            config.pause_often(every);
+        }
         let engine = Engine::new(&config)?;
         Ok(Self {
             settings,
