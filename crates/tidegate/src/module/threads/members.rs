@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::interrupt::InterruptHandle;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::future::poll_fn;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
@@ -57,8 +58,8 @@ impl Members {
                 state.last + 1
             };
             let number = state.last;
-            if !state.threads.contains_key(&number) {
-                state.threads.insert(number, handle);
+            if let Entry::Vacant(place) = state.threads.entry(number) {
+                place.insert(handle);
                 return Some(number);
             }
         }
