@@ -11,6 +11,7 @@ use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -208,7 +209,10 @@ fn measure(
             thread::sleep(Duration::from_micros(200 + random % 500));
             *asking.lock().unwrap() = Some(Instant::now());
             ask();
-            if goes_on.recv().is_err() {
+            // Asked before the call had gone on, it was paused already, and is asked again.
+            if goes_on.recv_timeout(Duration::from_millis(100))
+                == Err(RecvTimeoutError::Disconnected)
+            {
                 return;
             }
         }
