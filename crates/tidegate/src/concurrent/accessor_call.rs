@@ -209,7 +209,7 @@ fn cancel(baton: &mut Baton, number: u64) -> Option<Run> {
     let resumed = baton.state.request_cancellation(task, None, &mut Fair);
     if !baton.state.has_task(task) {
         // It had not started.
-        baton.concurrent.tasks.remove(&task);
+        baton.concurrent.tasks.remove(task);
         end_call(baton, number, Err(CallCancelled.into()));
     }
     resumed.map(Run::Thread)

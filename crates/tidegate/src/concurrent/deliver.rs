@@ -36,7 +36,7 @@ pub(crate) fn visit(place: &mut Baton, isolate: usize, f: Visit) -> Result<()> {
         .parked
         .iter()
         .find(|(_, parked)| parked.running.isolate == isolate)
-        .map(|(thread, _)| *thread)
+        .map(|(thread, _)| thread)
         .context("an isolate is in use by a call that holds the store")?;
     visit_parked(place, thread, f)
 }
@@ -55,7 +55,7 @@ fn visit_parked(place: &mut Baton, thread: ThreadId, f: Visit) -> Result<()> {
     let mut parked = place
         .concurrent
         .parked
-        .remove(&thread)
+        .remove(thread)
         .context(bug("a parked stack is gone"))?;
     let baton = place.take();
     let outcome = Arc::new(Mutex::new(None));

@@ -73,7 +73,7 @@ pub(crate) fn call_cancelled(baton: &mut Baton, task: TaskId) {
     if let Some(CallData {
         from: From::Host(number),
         ..
-    }) = baton.concurrent.tasks.get(&task)
+    }) = baton.concurrent.tasks.get(task)
     {
         let number = *number;
         end_call(baton, number, Err(super::CallCancelled.into()));
@@ -286,7 +286,7 @@ pub(super) fn begin(
             run: Some((entry(callee, thread, task, args), then)),
         }),
         Err(error) => {
-            baton.concurrent.tasks.remove(&task);
+            baton.concurrent.tasks.remove(task);
             trapped(&mut baton.state, Some(thread), instance);
             Err(error)
         }

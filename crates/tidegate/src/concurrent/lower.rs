@@ -240,7 +240,7 @@ impl GuestCall {
 
     /// Passes the arguments of a call that had to wait, now that it may start. Gives the callee's flat ones.
     pub(super) fn start_later(place: &mut Baton, task: TaskId) -> Result<Vec<u64>> {
-        let Some(mut data) = place.concurrent.tasks.remove(&task) else {
+        let Some(mut data) = place.concurrent.tasks.remove(task) else {
             anyhow::bail!(crate::error::bug("a task has no call"));
         };
         let From::Guest(from) = &mut data.from else {

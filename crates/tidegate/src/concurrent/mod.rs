@@ -9,8 +9,11 @@ mod builtins;
 mod copy;
 mod deliver;
 mod driver;
+mod end;
+mod go_on;
 mod host;
 mod host_func;
+mod id_map;
 mod lower;
 mod needs;
 mod park;
@@ -18,13 +21,16 @@ mod run;
 mod signal;
 mod slot;
 mod spawn;
+mod step;
+mod thread;
 mod work;
 
 pub use accessor_call::{CallCancelled, ConcurrentCall};
 pub(crate) use builtins::blocking;
 pub(crate) use copy::pass;
 pub(crate) use deliver::{reachable, visit};
-pub(crate) use driver::{drive, end_entered, fail_instance};
+pub(crate) use driver::drive;
+pub(crate) use end::{end_entered, fail_instance};
 pub(crate) use host::{LaterArgs, call_cancelled, call_driven};
 pub(crate) use host_func::{HostFunction, call_host_function};
 pub(crate) use lower::define_lowered;
@@ -41,6 +47,7 @@ use crate::call::canon::Callee;
 use crate::call::enter::Slots;
 use crate::call::guest::{GuestCall, Pending};
 use anyhow::{Context, Error, Result};
+use id_map::IdMap;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tidegate_core::runtime::{InstanceId, Offence, TaskId, ThreadId, WaitableId};
@@ -51,15 +58,15 @@ use tidegate_engine::Func;
 #[derive(Default)]
 pub(crate) struct Concurrent {
     /// The calls that have not ended.
-    pub(crate) tasks: HashMap<TaskId, CallData>,
+    pub(crate) tasks: IdMap<TaskId, CallData>,
     /// The functions of threads that have not begun, with their arguments.
-    pub(crate) new_threads: HashMap<ThreadId, (usize, Func, u64)>,
+    pub(crate) new_threads: IdMap<ThreadId, (usize, Func, u64)>,
     /// The stacks that wait to be resumed.
-    pub(crate) parked: HashMap<ThreadId, Parked>,
+    pub(crate) parked: IdMap<ThreadId, Parked>,
     /// Flat results of synchronous calls, until the caller goes on.
-    pub(crate) returned: HashMap<WaitableId, u64>,
+    pub(crate) returned: IdMap<WaitableId, u64>,
     /// Flat results of functions whose type is not `async`, until the call is found to have ended.
-    pub(crate) sync_results: HashMap<TaskId, u64>,
+    pub(crate) sync_results: IdMap<TaskId, u64>,
     /// Results of calls by the host, until they are fetched.
     pub(crate) host: HashMap<u64, host::HostCall>,
     /// What made instances unusable: the cause of traps in those that depended on them.
@@ -70,6 +77,8 @@ pub(crate) struct Concurrent {
     pub(crate) host_functions: HashMap<u64, WorkKey>,
     /// How calls of host functions failed, whose callers have not learnt of it.
     pub(crate) host_errors: Vec<Error>,
+    /// How many stacks have parked.
+    pub(crate) parks: u64,
     /// The number of the next call by the host.
     pub(crate) next_number: u64,
 }
@@ -104,7 +113,7 @@ impl Concurrent {
     /// A call that has not ended.
     pub(crate) fn task(&mut self, task: TaskId) -> Result<&mut CallData> {
         self.tasks
-            .get_mut(&task)
+            .get_mut(task)
             .context(crate::error::bug("a task has no call"))
     }
 

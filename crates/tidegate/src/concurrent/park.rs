@@ -7,6 +7,8 @@ use tidegate_engine::{Func, Job, Memory, Stack};
 /// A stack that waits to be resumed.
 pub(crate) struct Parked {
     pub(crate) stack: Stack<Baton>,
+    /// Tells it apart from another stack that parks under the same name later.
+    pub(crate) serial: u64,
     /// Whose code runs on it.
     pub(crate) running: Running,
     /// Where `waitable-set.wait` puts its event, if that is what it is blocked in.
@@ -90,4 +92,14 @@ pub(crate) enum Then {
         subtask: WaitableId,
         async_: bool,
     },
+}
+
+impl Then {
+    /// The thread that goes on, if it is a guest's.
+    pub(crate) fn caller(self) -> Option<ThreadId> {
+        match self {
+            Self::Lowered { caller, .. } | Self::Cancelled { caller, .. } => Some(caller),
+            Self::Sync { caller, .. } => caller,
+        }
+    }
 }

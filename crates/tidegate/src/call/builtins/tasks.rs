@@ -42,7 +42,7 @@ fn task_return(
     let runtime = &mut **cx.data_mut();
     runtime.state.check_may_leave(options.instance)?;
     let current = runtime.state.current_task()?;
-    let (same_type, same_options) = match runtime.concurrent.tasks.get(&current) {
+    let (same_type, same_options) = match runtime.concurrent.tasks.get(current) {
         Some(data) => compare(data, options, result)?,
         // A task without a call is not one of an `async` lift, which the state finds out first.
         None => (true, true),
@@ -54,7 +54,7 @@ fn task_return(
     let mut data = runtime
         .concurrent
         .tasks
-        .remove(&task)
+        .remove(task)
         .context(bug("a task has no call"))?;
     let passed = data.result(cx, options, task, slots);
     let concurrent = &mut cx.data_mut().concurrent;

@@ -1,0 +1,132 @@
+//! What is done when control has come back from what a caller had run: it goes on with the result, or its trap.
+
+use super::driver::{Outcome, Trapped};
+use super::end::clean;
+use super::{From, Run, Then};
+use crate::baton::Baton;
+use anyhow::{Error, Result};
+use tidegate_core::runtime::{Fair, LowerStep, SubtaskCancelStep, SyncStep, TaskId, ThreadId};
+use tidegate_engine::{Cx, Flow, Job};
+
+/// What is done when control has come back.
+pub(super) fn go_on(baton: &mut Baton, then: Then, error: Option<Error>) -> Outcome {
+    match then {
+        Then::Lowered {
+            caller,
+            subtask,
+            async_,
+        } => {
+            if let Some(error) = error {
+                return fail(caller, error);
+            }
+            if let Some(resumed) = baton.state.make_way(subtask, &mut Fair) {
+                return Outcome::Run(Run::Thread(resumed), Some(then));
+            }
+            match baton.state.lower_returned(subtask, async_, &mut Fair) {
+                Ok(LowerStep::Block) => Outcome::Back,
+                Ok(LowerStep::Return(_)) if !async_ => {
+                    let result = baton.concurrent.returned.remove(subtask).unwrap_or(0);
+                    resume_with(caller, result)
+                }
+                Ok(LowerStep::Return(code)) => resume_with(caller, code.into()),
+                Err(trap) => fail(caller, trap.into()),
+            }
+        }
+        Then::Cancelled {
+            caller,
+            subtask,
+            async_,
+        } => {
+            if let Some(error) = error {
+                return fail(caller, error);
+            }
+            match baton.state.finish_subtask_cancel(subtask, async_) {
+                Ok(SubtaskCancelStep::Return(value)) => resume_with(caller, value.into()),
+                Ok(_) => Outcome::Back,
+                Err(trap) => fail(caller, trap.into()),
+            }
+        }
+        Then::Sync { caller, task } => sync(baton, caller, task, error),
+    }
+}
+
+/// A call of a function whose type is not `async`: it must come to its end.
+fn sync(
+    baton: &mut Baton,
+    caller: Option<ThreadId>,
+    task: TaskId,
+    error: Option<Error>,
+) -> Outcome {
+    let call = match baton.concurrent.tasks.get(task).map(|data| &data.from) {
+        Some(From::Host(number)) => Some(*number),
+        _ => None,
+    };
+    let ended = |error: Option<Error>, result: u64| match (caller, error) {
+        (None, None) => Outcome::Back,
+        (None, Some(error)) => Outcome::Trapped(Trapped { error, call }),
+        (Some(caller), None) => resume_with(caller, result),
+        (Some(caller), Some(error)) => fail(caller, error),
+    };
+    if let Some(error) = error {
+        baton.concurrent.tasks.remove(task);
+        return ended(Some(error), 0);
+    }
+    // A task that has ended has left its call behind, with the result.
+    if let Some(result) = baton.concurrent.sync_results.remove(task) {
+        return ended(None, result);
+    }
+    let instance = baton
+        .concurrent
+        .tasks
+        .get(task)
+        .map(|data| data.callee.options.instance);
+    match baton.state.sync_next(task, &mut Fair) {
+        Ok(SyncStep::Run(resumed)) => {
+            Outcome::Run(Run::Thread(resumed), Some(Then::Sync { caller, task }))
+        }
+        Ok(SyncStep::Resolved) => ended(None, 0),
+        Err(trap) => {
+            let error: Error = trap.into();
+            if let Some(instance) = instance {
+                let poisoned = baton.state.poison(instance);
+                clean(baton, poisoned, call, &error);
+            }
+            baton.concurrent.tasks.remove(task);
+            ended(Some(error), 0)
+        }
+    }
+}
+
+pub(super) fn resume_with(thread: ThreadId, value: u64) -> Outcome {
+    let job: JobBody = Box::new(move |_, slots| {
+        if let Some(slot) = slots.first_mut() {
+            *slot = value;
+        }
+        Ok(())
+    });
+    Outcome::Run(
+        Run::Resume {
+            thread,
+            job: with_baton(job),
+        },
+        None,
+    )
+}
+
+pub(super) fn fail(thread: ThreadId, error: Error) -> Outcome {
+    Outcome::Run(
+        Run::Resume {
+            thread,
+            job: with_baton(Box::new(|_, _| Err(error))),
+        },
+        None,
+    )
+}
+
+/// What a job does once it has the baton.
+type JobBody = Box<dyn FnOnce(&mut Cx<'_, Baton>, &mut [u64]) -> Result<()> + Send>;
+
+/// A job still without the baton: it is put in as the stack is resumed.
+pub(super) fn with_baton(body: JobBody) -> Job<Baton> {
+    Box::new(move |mut cx, slots| body(&mut cx, slots).map(|()| Flow::Return))
+}

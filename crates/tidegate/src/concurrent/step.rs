@@ -1,0 +1,273 @@
+//! Running one stack until it parks or ends, and what follows from that.
+
+use super::driver::{At, Outcome};
+use super::end::end_trapped;
+use super::host::HostGoal;
+use super::park::Running;
+use super::thread::thread;
+use super::{Entry, From, Parked, Request, Run};
+use crate::baton::{Baton, Blocked, Home, Level};
+use crate::call::enter::{return_isolate, take_isolate};
+use crate::call::guest::GuestCall;
+use crate::error::bug;
+use crate::interrupt;
+use anyhow::{Result, anyhow};
+use std::future::poll_fn;
+use std::task::Poll;
+use tidegate_core::runtime::{CallbackStep, Event, Fair, TaskId, ThreadId};
+use tidegate_engine::{Cx, Isolate, Job, Memory, Resume, Stack, Step};
+
+/// Runs one thing.
+pub(super) async fn step(
+    at: At<'_>,
+    mut baton: Baton,
+    run: Run,
+    goal: &mut (dyn HostGoal + Send),
+) -> (Baton, Outcome) {
+    match run {
+        Run::Core {
+            running,
+            func,
+            args,
+        } => {
+            let isolate = match take_isolate(&mut baton, running.isolate) {
+                Ok(isolate) => isolate,
+                Err(_) => {
+                    let error = anyhow!(
+                        "two stacks are needed in one isolate, which compiled code cannot have (run it with the interpreter: engine `wasmi`)"
+                    );
+                    return end_trapped(baton, running, error);
+                }
+            };
+            match Stack::call(func, &args) {
+                Ok(stack) => {
+                    run_on(at, Place::Idle(isolate), stack, running, Resume::Continue).await
+                }
+                Err(error) => {
+                    let baton = return_isolate(isolate, running.isolate);
+                    end_trapped(baton, running, error.into())
+                }
+            }
+        }
+        Run::Resume { thread, job } => {
+            let Some(parked) = baton.concurrent.parked.remove(thread) else {
+                return (
+                    baton,
+                    Outcome::Trapped(anyhow!(bug("a parked stack is gone")).into()),
+                );
+            };
+            let Parked { stack, running, .. } = parked;
+            let place = match take_isolate(&mut baton, running.isolate) {
+                Ok(isolate) => Place::Idle(isolate),
+                Err(_) => Place::InStack(baton),
+            };
+            let (place, job): (Place, Job<Baton>) = match place {
+                Place::Idle(isolate) => (Place::Idle(isolate), job),
+                Place::InStack(baton) => {
+                    let job: Job<Baton> = Box::new(move |mut cx, slots| {
+                        *cx.data_mut() = baton;
+                        job(cx, slots)
+                    });
+                    (Place::InStack(Baton::default()), job)
+                }
+            };
+            run_on(at, place, stack, running, Resume::Job(job)).await
+        }
+        Run::Thread(resumed) => thread(baton, resumed, goal),
+    }
+}
+
+/// Where a stack's isolate is before it runs.
+enum Place {
+    /// With the driver, and the baton in it.
+    Idle(Isolate<Baton>),
+    /// In the stack; the job has the baton.
+    InStack(Baton),
+}
+
+/// Runs a stack until it parks or ends.
+async fn run_on(
+    (home, level, interrupts): At<'_>,
+    place: Place,
+    mut stack: Stack<Baton>,
+    running: Running,
+    mut resume: Resume<Baton>,
+) -> (Baton, Outcome) {
+    let mut place = match place {
+        Place::Idle(isolate) => Some(isolate),
+        Place::InStack(_) => None,
+    };
+    loop {
+        let step = poll_fn(|cx| {
+            let resume = std::mem::replace(&mut resume, Resume::Continue);
+            Poll::Ready(interrupt::run(
+                interrupts, &mut stack, &mut place, cx, resume,
+            ))
+        })
+        .await;
+        match step {
+            Step::Blocked(Blocked::Waiting(waiting)) => {
+                let job = interrupt::wait(interrupts, &mut stack, &mut place, waiting).await;
+                resume = Resume::Job(job);
+            }
+            Step::Yielded => interrupt::yielded(interrupts, &mut stack).await,
+            Step::Blocked(Blocked::Request(mut baton, request)) => {
+                if let Some(isolate) = place.take() {
+                    baton.isolates[running.isolate] = Some(isolate);
+                }
+                return requested(baton, stack, running, request);
+            }
+            Step::Done(result) => {
+                let result = interrupt::explain(interrupts, result);
+                let Some(isolate) = place.take() else {
+                    return lost(home, level, stack, running, result);
+                };
+                return ended(isolate, &stack, running, result);
+            }
+        }
+    }
+}
+
+fn requested(
+    mut baton: Baton,
+    stack: Stack<Baton>,
+    running: Running,
+    request: Request,
+) -> (Baton, Outcome) {
+    let serial = baton.concurrent.parks;
+    baton.concurrent.parks += 1;
+    let park = |thread: ThreadId, memory: Option<Memory>| {
+        baton.concurrent.parked.insert(
+            thread,
+            Parked {
+                stack,
+                serial,
+                running,
+                memory,
+            },
+        );
+    };
+    let outcome = match request {
+        Request::Blocked { thread, memory } => {
+            park(thread, memory);
+            Outcome::Back
+        }
+        Request::Run { thread, run, then } => {
+            park(thread, None);
+            Outcome::Run(run, Some(then))
+        }
+        Request::Switch { thread, resumed } => {
+            park(thread, None);
+            Outcome::Run(Run::Thread(resumed), None)
+        }
+        Request::Visited => {
+            park(running.thread, None);
+            Outcome::Back
+        }
+    };
+    (baton, outcome)
+}
+
+/// A stack ended and kept its isolate, which no engine should do: its instance is lost, and the baton comes home as the stack is dropped.
+fn lost(
+    home: &Home,
+    level: Level,
+    stack: Stack<Baton>,
+    running: Running,
+    result: Result<()>,
+) -> (Baton, Outcome) {
+    drop(stack);
+    let error = match result {
+        Ok(()) => anyhow!(bug("a stack kept its isolate")),
+        Err(error) => error.context(bug("a stack kept its isolate")),
+    };
+    end_trapped(home.reclaim(level), running, error)
+}
+
+/// A stack has run to its end.
+fn ended(
+    mut isolate: Isolate<Baton>,
+    stack: &Stack<Baton>,
+    running: Running,
+    result: Result<()>,
+) -> (Baton, Outcome) {
+    let result = result.and_then(|()| end_of(&mut isolate.cx(), running, stack.results()));
+    let baton = return_isolate(isolate, running.isolate);
+    match result {
+        Ok(outcome) => (baton, outcome),
+        Err(error) => end_trapped(baton, running, error),
+    }
+}
+
+/// What follows on the return of core code. `cx` is its isolate.
+fn end_of(cx: &mut Cx<'_, Baton>, running: Running, results: &[u64]) -> Result<Outcome> {
+    if running.entry == Entry::Explicit {
+        cx.data_mut().state.exit_thread()?;
+        return Ok(Outcome::Back);
+    }
+    let callee = cx.data_mut().concurrent.task(running.task)?.callee.clone();
+    if let Some(callback) = callee.callback {
+        let packed = results.first().copied().unwrap_or(0) as u32;
+        return match cx.data_mut().state.callback_returned(packed, &mut Fair)? {
+            CallbackStep::Exit => {
+                end_task(cx.data_mut(), running.task);
+                Ok(Outcome::Back)
+            }
+            CallbackStep::Block => Ok(Outcome::Back),
+            CallbackStep::Call(event) => {
+                Ok(Outcome::Run(call_back(running, callback, event), None))
+            }
+        };
+    }
+    if callee.lift.async_option() {
+        cx.data_mut().state.exit_thread()?;
+        end_task(cx.data_mut(), running.task);
+        return Ok(Outcome::Back);
+    }
+    // The results of a function lifted without `async` are those of its core function.
+    cx.data_mut().state.begin_return(running.task)?;
+    let Some(mut data) = cx.data_mut().concurrent.tasks.remove(running.task) else {
+        return Err(anyhow!(bug("a task has no call")));
+    };
+    let passed = data.result(cx, &callee.options, running.task, results);
+    cx.data_mut()
+        .concurrent
+        .keep_result(running.task, &mut data);
+    if passed.is_err() {
+        cx.data_mut().concurrent.sync_results.remove(running.task);
+    }
+    passed?;
+    cx.data_mut().state.finish_return(running.task);
+    if let Some(post_return) = callee.post_return {
+        callee.run_post_return(cx, post_return, results)?;
+    }
+    if callee.lift.async_type() {
+        cx.data_mut().state.exit_thread()?;
+    } else {
+        cx.data_mut().state.end_sync_call(running.task)?;
+        if let From::Guest(from) = &mut data.from {
+            GuestCall::end_sync(cx.data_mut(), from);
+        }
+    }
+    Ok(Outcome::Back)
+}
+
+/// The thread of a call has ended; its task may have others.
+fn end_task(baton: &mut Baton, task: TaskId) {
+    if !baton.state.has_task(task) {
+        baton.concurrent.tasks.remove(task);
+    }
+}
+
+pub(super) fn call_back(running: Running, callback: tidegate_engine::Func, event: Event) -> Run {
+    let running = Running {
+        entry: Entry::Callback,
+        ..running
+    };
+    let args = vec![event.code as u64, event.index.into(), event.payload.into()];
+    Run::Core {
+        running,
+        func: callback,
+        args,
+    }
+}
