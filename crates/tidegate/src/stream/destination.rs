@@ -65,6 +65,15 @@ impl<T> Default for Chunk<T> {
     }
 }
 
+impl<T> Chunk<T> {
+    /// Begins at the front again, if everything was read.
+    pub(super) fn rewind(&mut self) {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+}
+
 impl<T: Send + 'static> WriteBuffer<T> for Chunk<T> {
     fn remaining(&self) -> &[T] {
         self.items.get(self.start..self.end).unwrap_or_default()
@@ -132,9 +141,6 @@ impl<'a, B> Destination<'a, u8, B> {
 
 impl Chunk<u8> {
     fn reserve(&mut self, capacity: usize) {
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-        }
         let length = self.end.saturating_add(capacity).min(MAX_CHUNK);
         if self.items.len() < length {
             self.items.resize(length, 0);

@@ -208,6 +208,7 @@ impl<P: StreamProducer<D>, D: Send + 'static> ProduceItems<P::Item, D> for Strea
         store: StoreContextMut<'_, D>,
         chunk: &mut Chunk<P::Item>,
     ) -> Result<Produced> {
+        chunk.rewind();
         let before = chunk.end;
         let result = self.produce(cx, store, Room::Host(chunk), false)?;
         let (room, written) = (chunk.items.len() - before, chunk.end - before);
