@@ -67,9 +67,10 @@
 ///         "wasi:io/poll.[method]pollable.ready": trappable,
 ///         "wasi:filesystem/types.[drop]descriptor": async,
 ///         "wasi:clocks": trappable | tracing,
+///         "my:pkg/api.fetch": concurrent | trappable,
 ///         default: trappable,
 ///     },
-///     // Likewise for exported functions, for which there is `async`.
+///     // Likewise for exported functions, for which there are `sync`, `async` and `concurrent`.
 ///     exports: { default: async },
 ///
 ///     // Interfaces, packages and namespaces that are bound elsewhere, by the path of their module; and single types by a Rust type, which for a
@@ -91,7 +92,10 @@
 ///
 /// | flag | what it does |
 /// | --- | --- |
-/// | `async` | a host function is an `async fn`, while which waits the guest is parked; a call of an exported function is an `async fn` |
+/// | `sync` | a host function returns at once; a call of an exported function blocks the thread. So it is without a flag, unless WIT says `async` |
+/// | `async` | a host function is an `async fn` that has `&mut self` while it waits, so that nothing else runs in the store; a call of an exported function is an `async fn` |
+/// | `concurrent` | a host function is an `async fn` with an [`Accessor`](crate::Accessor), and others run while it waits; a call of an exported function takes a [`Caller`](crate::Caller): a store, or an accessor beside other calls. So it is without a flag, or with `async`, where WIT says `async` |
+/// | `store` | a host function returns at once, and has [`Access`](crate::Access) to the whole store, to make a stream for example |
 /// | `trappable` | a host function returns [`Result`](crate::Result), whose error traps the guest |
 /// | `tracing` | each call of a host function, and its return, is a `tracing` event at level `TRACE` |
 /// | `verbose_tracing` | those events show strings and lists too |
@@ -114,6 +118,54 @@
 ///   [`HasData`](crate::HasData) to name the view.
 ///
 /// Each trait is implemented for `&mut U` where `U` implements it.
+///
+/// # Concurrent functions
+///
+/// They stand in the same trait as the others, without `self`: they are told where the host's data is, and borrow it when they need it and never while they wait.
+///
+/// ```
+/// use tidegate::{Accessor, HasSelf};
+///
+/// tidegate::bindgen!({
+///     inline: r#"
+///         package example:rooms;
+///
+///         interface doors {
+///           enter: async func(name: string) -> u32;
+///         }
+///
+///         world rooms { import doors; }
+///     "#,
+/// });
+///
+/// #[derive(Default)]
+/// struct House {
+///     inside: Vec<String>,
+/// }
+///
+/// impl example::rooms::doors::Host for House {
+///     async fn enter<T: Send + 'static>(house: &Accessor<T, HasSelf<Self>>, name: String) -> u32 {
+///         knock().await;
+///         let entered = house.with(|mut access| {
+///             let inside = &mut access.get().inside;
+///             inside.push(name);
+///             inside.len()
+///         });
+///         entered.map_or(0, |inside| inside as u32)
+///     }
+/// }
+///
+/// async fn knock() {}
+/// # let engine = tidegate::Engine::new(&tidegate::Config::new()).unwrap();
+/// # let mut linker = tidegate::Linker::<House>::new(&engine);
+/// // As ever: one line.
+/// Rooms::add_to_linker(&mut linker)?;
+/// # Ok::<(), tidegate::Error>(())
+/// ```
+///
+/// `T` is the data of whatever store the linker is for, and `HasSelf<Self>` says that `House`, all of it or a part, is found there. The traits of an interface with such
+/// functions have that name as a parameter, `Host<HasSelf<Self>>` if nothing else is said. A view says its own: `impl doors::Host<View<'static>> for View<'_>` with
+/// `async fn enter<T: Send + 'static>(house: &Accessor<T, View<'static>>, …)`.
 ///
 /// # Errors with a type of their own
 ///
