@@ -1,4 +1,4 @@
-//! Components: WASI 0.2.
+//! Components: WASI 0.2 and 0.3.
 
 use super::call::{Call, unknown};
 use super::ending::{Ending, Guest};
@@ -9,11 +9,12 @@ use std::process::ExitCode;
 use tidegate::{Component, Engine, Func, Instance, Limits, Linker, ResourceTable, Store, Val};
 use tidegate_core::plan::Export;
 use tidegate_wasi::WasiCtx;
-use tidegate_wasi::p2::{self, WasiCtxView, WasiView};
+use tidegate_wasi::p3::{WasiCtxView, WasiView};
+use tidegate_wasi::{p2, p3};
 use wasm_wave::value::{Type, Value};
 
-/// The interface that a command exports, in any version of WASI 0.2.
-const RUN: &str = "wasi:cli/run@0.2.";
+/// The interface that a command exports, in any version of these generations of WASI; the first that is there is run.
+const RUN: [&str; 2] = ["wasi:cli/run@0.3.", "wasi:cli/run@0.2."];
 
 /// The data of a component's store.
 struct Host {
@@ -42,6 +43,7 @@ pub fn run(
     let call = call.map(Call::parse).transpose()?;
     let mut linker = Linker::new(engine);
     p2::add_to_linker(&mut linker)?;
+    p3::add_to_linker(&mut linker)?;
     let linked = linker.instantiate_pre(component)?;
     let mut store = Store::with_limits(
         engine,
@@ -61,13 +63,13 @@ pub fn run(
 
 fn command(store: &mut Store<Host>, instance: &Instance) -> Result<ExitCode, Ended> {
     let exports = &instance.component().plan().exports;
-    let run = exports
+    let run = RUN
         .iter()
-        .find(|(name, _)| name.starts_with(RUN))
+        .find_map(|run| exports.iter().find(|(name, _)| name.starts_with(run)))
         .and_then(|(name, _)| function(store, instance, Some(name), "run"))
         .ok_or_else(|| {
             Failure::from(anyhow::anyhow!(
-                "the component is no command: it does not export wasi:cli/run@0.2"
+                "the component is no command: it exports neither wasi:cli/run@0.3 nor wasi:cli/run@0.2"
             ))
             .help("call a function of it with --invoke NAME(ARGS)")
         })?;

@@ -32,6 +32,10 @@ pub trait WallClock: Send + Sync + 'static {
 pub trait TimeZone: Send + Sync + 'static {
     /// What holds `seconds` after 1970-01-01T00:00:00Z.
     fn at(&self, seconds: u64) -> LocalTime;
+    /// The name in the IANA Time Zone Database, such as `Europe/Berlin`, if there is one.
+    fn iana_id(&self) -> Option<String> {
+        None
+    }
 }
 
 /// How local time differs from Coordinated Universal Time at one moment.
@@ -56,6 +60,10 @@ impl TimeZone for Utc {
             name: "UTC".to_owned(),
             daylight_saving: false,
         }
+    }
+
+    fn iana_id(&self) -> Option<String> {
+        Some("UTC".to_owned())
     }
 }
 

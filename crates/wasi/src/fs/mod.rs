@@ -20,7 +20,9 @@
 //! The WASI generations share this module and add their own tables, rights and encodings.
 
 mod access;
+mod descriptor;
 mod dir;
+mod entries;
 mod error;
 mod file;
 mod listing;
@@ -30,6 +32,7 @@ mod stat;
 
 pub use access::{Access, Preopen};
 pub use dir::Dir;
+pub use entries::{BATCH, Entries, NamedEntry};
 pub use error::ErrorCode;
 pub use file::{Advice, File};
 pub use listing::{Entry, Listing};

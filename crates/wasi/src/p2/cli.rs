@@ -6,17 +6,11 @@ use super::bindings::wasi::cli::{
     environment, exit, stderr, stdin, stdout, terminal_input, terminal_output, terminal_stderr,
     terminal_stdin, terminal_stdout,
 };
-use super::view::WasiCtxView;
 use crate::I32Exit;
-use crate::io::{Input, InputStream, Kind, Output, OutputStream, SharedOutput};
-
-/// The proof that stdin is a terminal.
-#[derive(Debug)]
-pub struct TerminalInput(());
-
-/// The proof that an output is a terminal.
-#[derive(Debug)]
-pub struct TerminalOutput(());
+use crate::io::{InputStream, OutputStream, SharedOutput};
+use crate::terminal::{TerminalInput, TerminalOutput};
+use crate::view::WasiCtxView;
+use crate::view::push_some;
 
 impl environment::Host for WasiCtxView<'_> {
     fn get_environment(&mut self) -> Result<Vec<(String, String)>> {
@@ -68,16 +62,6 @@ impl WasiCtxView<'_> {
         let stream = OutputStream::with_ceiling(output, self.ctx.output_ceiling);
         Ok(self.table.push(stream)?)
     }
-
-    fn terminal_output(
-        &mut self,
-        output: &SharedOutput,
-    ) -> Result<Option<Resource<TerminalOutput>>> {
-        match output.kind() {
-            Kind::Terminal => Ok(Some(self.table.push(TerminalOutput(()))?)),
-            _ => Ok(None),
-        }
-    }
 }
 
 impl terminal_input::Host for WasiCtxView<'_> {}
@@ -100,23 +84,18 @@ impl terminal_output::HostTerminalOutput for WasiCtxView<'_> {
 
 impl terminal_stdin::Host for WasiCtxView<'_> {
     fn get_terminal_stdin(&mut self) -> Result<Option<Resource<TerminalInput>>> {
-        match self.ctx.stdin.kind() {
-            Kind::Terminal => Ok(Some(self.table.push(TerminalInput(()))?)),
-            _ => Ok(None),
-        }
+        push_some(self.table, self.ctx.terminal_stdin())
     }
 }
 
 impl terminal_stdout::Host for WasiCtxView<'_> {
     fn get_terminal_stdout(&mut self) -> Result<Option<Resource<TerminalOutput>>> {
-        let stdout = self.ctx.stdout();
-        self.terminal_output(&stdout)
+        push_some(self.table, self.ctx.terminal_stdout())
     }
 }
 
 impl terminal_stderr::Host for WasiCtxView<'_> {
     fn get_terminal_stderr(&mut self) -> Result<Option<Resource<TerminalOutput>>> {
-        let stderr = self.ctx.stderr();
-        self.terminal_output(&stderr)
+        push_some(self.table, self.ctx.terminal_stderr())
     }
 }

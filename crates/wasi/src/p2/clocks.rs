@@ -6,7 +6,7 @@ use tidegate::{Resource, Result};
 
 use super::bindings::wasi::clocks::{monotonic_clock, timezone, wall_clock};
 use super::poll::Pollable;
-use super::view::WasiCtxView;
+use crate::view::WasiCtxView;
 
 impl monotonic_clock::Host for WasiCtxView<'_> {
     fn now(&mut self) -> Result<u64> {

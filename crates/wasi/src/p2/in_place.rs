@@ -4,9 +4,9 @@
 use tidegate::{Answer, GuestBytes, InPlace, Linker, Resource, Result};
 
 use super::bindings::wasi::io::streams::{self, Host as _};
-use super::error::{Fault, StreamFault};
-use super::view::WasiView;
+use crate::fault::{Fault, StreamFault};
 use crate::io::{InputStream, OutputStream, StreamError};
+use crate::view::WasiView;
 
 const STREAMS: &str = "wasi:io/streams@0.2.12";
 

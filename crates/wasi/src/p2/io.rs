@@ -3,10 +3,10 @@
 use tidegate::{Resource, Result};
 
 use super::bindings::wasi::io::{error, streams};
-use super::error::{Fault, StreamFault};
 use super::poll::{Pollable, subscribe};
-use super::view::WasiCtxView;
+use crate::fault::{Fault, StreamFault};
 use crate::io::{InputStream, OutputStream, StreamError};
+use crate::view::WasiCtxView;
 
 type Answer<T> = std::result::Result<T, StreamFault>;
 

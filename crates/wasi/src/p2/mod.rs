@@ -11,22 +11,20 @@
 pub mod bindings;
 mod cli;
 mod clocks;
-mod error;
 mod filesystem;
 mod in_place;
 mod io;
 mod poll;
 mod random;
 mod sockets;
-mod view;
 
-pub use cli::{TerminalInput, TerminalOutput};
-pub use error::{Fault, FsFault, NetFault, StreamFault};
+pub use crate::fault::{Fault, FsFault, NetFault, StreamFault};
+pub use crate::random::RANDOM_LIMIT;
+pub use crate::terminal::{TerminalInput, TerminalOutput};
+pub use crate::view::{Wasi, WasiCtxView, WasiView};
 pub use filesystem::{Descriptor, DirectoryEntryStream};
 pub use poll::Pollable;
-pub use random::RANDOM_LIMIT;
 pub use sockets::Network;
-pub use view::{Wasi, WasiCtxView, WasiView};
 
 use tidegate::{Linker, Result};
 

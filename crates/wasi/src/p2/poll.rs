@@ -5,9 +5,9 @@ use std::any::Any;
 use tidegate::{Resource, ResourceTable, ResourceTableError, Result};
 
 use super::bindings::wasi::io::poll;
-use super::view::WasiCtxView;
 use crate::io::{InputStream, OutputStream, Readiness, is_ready_now, wait_any};
 use crate::net::{IncomingDatagrams, Lookup, OutgoingDatagrams, TcpSocket, UdpSocket};
+use crate::view::WasiCtxView;
 
 /// An event that may be waited for.
 pub struct Pollable(Event);

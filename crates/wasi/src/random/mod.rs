@@ -11,6 +11,24 @@ pub trait Random: Send + Sync + 'static {
     fn fill(&mut self, buf: &mut [u8]) -> io::Result<()>;
 }
 
+/// The most random bytes one call gives: the guest's number must not size an allocation of the host. WASI 0.2 promises exactly as many as were asked
+/// for, so there asking for more is a trap; in WASI 0.3 the answer is short.
+pub const RANDOM_LIMIT: u64 = 16 * 1024 * 1024;
+
+/// Random bytes, `len` or the most that one call gives.
+pub(crate) fn random_bytes(source: &mut dyn Random, len: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; len.min(RANDOM_LIMIT) as usize];
+    source.fill(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A random number.
+pub(crate) fn random_number(source: &mut dyn Random) -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    source.fill(&mut bytes)?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
 /// The operating system's cryptographically secure source.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct HostRandom;

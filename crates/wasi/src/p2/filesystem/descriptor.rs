@@ -9,63 +9,22 @@ use super::super::bindings::wasi::filesystem::types::{
     self, DescriptorFlags, DescriptorStat, DescriptorType, MetadataHashValue, NewTimestamp,
     OpenFlags, PathFlags,
 };
-use super::super::error::FsFault;
-use super::super::view::WasiCtxView;
-use super::{Answer, DirectoryEntryStream};
-use crate::fs::{Dir, ErrorCode, File, FileType, OpenOptions, Opened, Stat};
+use super::{Answer, Descriptor, DirectoryEntryStream};
+use crate::fault::FsFault;
+use crate::fs::{Dir, File, MetadataHash, OpenOptions};
 use crate::io::{FileInput, FileOutput, InputStream, OutputStream, READ_CHUNK, SharedOutput};
+use crate::view::WasiCtxView;
 
-/// An open file or directory.
-#[derive(Debug, Clone)]
-pub enum Descriptor {
-    /// Anything but a directory.
-    File(Arc<File>),
-    /// A directory.
-    Dir(Arc<Dir>),
-}
-
-impl Descriptor {
-    fn file(&self) -> std::result::Result<&Arc<File>, ErrorCode> {
-        match self {
-            Self::File(file) => Ok(file),
-            Self::Dir(_) => Err(ErrorCode::IsDirectory),
-        }
-    }
-
-    fn dir(&self) -> std::result::Result<&Arc<Dir>, ErrorCode> {
-        match self {
-            Self::Dir(dir) => Ok(dir),
-            Self::File(_) => Err(ErrorCode::NotDirectory),
-        }
-    }
-
-    fn stat(&self) -> std::result::Result<Stat, ErrorCode> {
-        match self {
-            Self::File(file) => file.stat(),
-            Self::Dir(dir) => dir.stat(),
-        }
-    }
-
-    fn flags(&self) -> DescriptorFlags {
-        let mut flags = DescriptorFlags::empty();
-        match self {
-            Self::File(file) => {
-                if file.may_read() {
-                    flags |= DescriptorFlags::READ;
-                }
-                if file.may_write() {
-                    flags |= DescriptorFlags::WRITE;
-                }
-            }
-            Self::Dir(dir) => {
-                flags |= DescriptorFlags::READ;
-                if dir.access().may_write() {
-                    flags |= DescriptorFlags::MUTATE_DIRECTORY;
-                }
-            }
-        }
-        flags
-    }
+/// The flags of a descriptor.
+fn flags(descriptor: &Descriptor) -> DescriptorFlags {
+    let mut flags = DescriptorFlags::empty();
+    flags.set(DescriptorFlags::READ, descriptor.may_read());
+    flags.set(DescriptorFlags::WRITE, descriptor.may_write());
+    flags.set(
+        DescriptorFlags::MUTATE_DIRECTORY,
+        descriptor.may_mutate_directory(),
+    );
+    flags
 }
 
 /// The size of the reads that make up a stream is the stream's affair; this is for `read` alone.
@@ -114,25 +73,14 @@ impl WasiCtxView<'_> {
     }
 }
 
-fn writable(file: &Arc<File>) -> std::result::Result<Arc<File>, ErrorCode> {
-    if file.may_write() {
-        Ok(Arc::clone(file))
-    } else {
-        Err(ErrorCode::BadDescriptor)
-    }
-}
-
 impl types::HostDescriptor for WasiCtxView<'_> {
     fn read_via_stream(
         &mut self,
         descriptor: Resource<Descriptor>,
         offset: u64,
     ) -> Answer<Resource<InputStream>> {
-        let file = self.file(&descriptor)?;
-        if !file.may_read() {
-            return Err(ErrorCode::BadDescriptor.into());
-        }
-        let input = FileInput::new(Arc::clone(file), offset);
+        let file = self.descriptor(&descriptor)?.readable()?;
+        let input = FileInput::new(file, offset);
         Ok(self.table.push(InputStream::new(input))?)
     }
 
@@ -141,7 +89,7 @@ impl types::HostDescriptor for WasiCtxView<'_> {
         descriptor: Resource<Descriptor>,
         offset: u64,
     ) -> Answer<Resource<OutputStream>> {
-        let file = writable(self.file(&descriptor)?)?;
+        let file = self.descriptor(&descriptor)?.writable()?;
         self.push_file_output(FileOutput::at(file, offset))
     }
 
@@ -149,7 +97,7 @@ impl types::HostDescriptor for WasiCtxView<'_> {
         &mut self,
         descriptor: Resource<Descriptor>,
     ) -> Answer<Resource<OutputStream>> {
-        let file = writable(self.file(&descriptor)?)?;
+        let file = self.descriptor(&descriptor)?.writable()?;
         self.push_file_output(FileOutput::append(file))
     }
 
@@ -160,30 +108,20 @@ impl types::HostDescriptor for WasiCtxView<'_> {
         length: u64,
         advice: types::Advice,
     ) -> Answer<()> {
-        let file = match self.descriptor(&descriptor)? {
-            Descriptor::File(file) => file,
-            Descriptor::Dir(_) => return Err(ErrorCode::BadDescriptor.into()),
-        };
-        Ok(file.advise(offset, length, advice.into())?)
+        let descriptor = self.descriptor(&descriptor)?;
+        Ok(descriptor.advise(offset, length, advice.into())?)
     }
 
     fn sync_data(&mut self, descriptor: Resource<Descriptor>) -> Answer<()> {
-        match self.descriptor(&descriptor)? {
-            Descriptor::File(file) if file.may_write() => ignore_unsyncable(file.sync_data()),
-            Descriptor::File(_) => Ok(()),
-            Descriptor::Dir(dir) => Ok(dir.sync()?),
-        }
+        Ok(self.descriptor(&descriptor)?.sync_data()?)
     }
 
     fn get_flags(&mut self, descriptor: Resource<Descriptor>) -> Answer<DescriptorFlags> {
-        Ok(self.descriptor(&descriptor)?.flags())
+        Ok(flags(self.descriptor(&descriptor)?))
     }
 
     fn get_type(&mut self, descriptor: Resource<Descriptor>) -> Answer<DescriptorType> {
-        Ok(match self.descriptor(&descriptor)? {
-            Descriptor::File(file) => file.file_type().into(),
-            Descriptor::Dir(_) => FileType::Directory.into(),
-        })
+        Ok(self.descriptor(&descriptor)?.file_type().into())
     }
 
     fn set_size(&mut self, descriptor: Resource<Descriptor>, size: u64) -> Answer<()> {
@@ -197,10 +135,8 @@ impl types::HostDescriptor for WasiCtxView<'_> {
         modified: NewTimestamp,
     ) -> Answer<()> {
         let (accessed, modified) = (accessed.try_into()?, modified.try_into()?);
-        match self.descriptor(&descriptor)? {
-            Descriptor::File(file) => Ok(file.set_times(accessed, modified)?),
-            Descriptor::Dir(dir) => Ok(dir.set_times(accessed, modified)?),
-        }
+        let descriptor = self.descriptor(&descriptor)?;
+        Ok(descriptor.set_times(accessed, modified)?)
     }
 
     /// Reads at most 64 KiB at once. The flag says that the end was met: there is nothing beyond
@@ -233,16 +169,12 @@ impl types::HostDescriptor for WasiCtxView<'_> {
         &mut self,
         descriptor: Resource<Descriptor>,
     ) -> Answer<Resource<DirectoryEntryStream>> {
-        let listing = self.dir(&descriptor)?.list()?;
-        Ok(self.table.push(DirectoryEntryStream::new(listing))?)
+        let entries = self.descriptor(&descriptor)?.entries()?;
+        Ok(self.table.push(DirectoryEntryStream::new(entries))?)
     }
 
     fn sync(&mut self, descriptor: Resource<Descriptor>) -> Answer<()> {
-        match self.descriptor(&descriptor)? {
-            Descriptor::File(file) if file.may_write() => ignore_unsyncable(file.sync()),
-            Descriptor::File(_) => Ok(()),
-            Descriptor::Dir(dir) => Ok(dir.sync()?),
-        }
+        Ok(self.descriptor(&descriptor)?.sync()?)
     }
 
     fn create_directory_at(
@@ -280,7 +212,6 @@ impl types::HostDescriptor for WasiCtxView<'_> {
         Ok(dir.set_times_at(&path, follow(flags), accessed, modified)?)
     }
 
-    /// Links to a symbolic link itself; following one is refused, as nothing would say where to.
     fn link_at(
         &mut self,
         descriptor: Resource<Descriptor>,
@@ -289,15 +220,13 @@ impl types::HostDescriptor for WasiCtxView<'_> {
         new_descriptor: Resource<Descriptor>,
         new_path: String,
     ) -> Answer<()> {
-        let (from, to) = (self.dir(&descriptor)?, self.dir(&new_descriptor)?);
-        if follow(flags) {
-            return Err(ErrorCode::Invalid.into());
-        }
-        Ok(from.link(&old_path, to, &new_path)?)
+        let (from, to) = (
+            self.descriptor(&descriptor)?,
+            self.descriptor(&new_descriptor)?,
+        );
+        Ok(from.link_at(follow(flags), &old_path, to, &new_path)?)
     }
 
-    /// A directory is opened with all that its parent allows: programs of older toolchains do not
-    /// ask for `mutate-directory`, and expect it.
     fn open_at(
         &mut self,
         descriptor: Resource<Descriptor>,
@@ -306,15 +235,11 @@ impl types::HostDescriptor for WasiCtxView<'_> {
         open_flags: OpenFlags,
         flags: DescriptorFlags,
     ) -> Answer<Resource<Descriptor>> {
-        let dir = self.dir(&descriptor)?;
-        if flags.contains(DescriptorFlags::MUTATE_DIRECTORY) && !dir.access().may_write() {
-            return Err(ErrorCode::ReadOnly.into());
-        }
-        let opened = dir.open(&path, &options(path_flags, open_flags, flags))?;
-        let opened = match opened {
-            Opened::File(file) => Descriptor::File(file),
-            Opened::Dir(dir) => Descriptor::Dir(dir),
-        };
+        let opened = self.descriptor(&descriptor)?.open_at(
+            &path,
+            &options(path_flags, open_flags, flags),
+            flags.contains(DescriptorFlags::MUTATE_DIRECTORY),
+        )?;
         Ok(self.table.push(opened)?)
     }
 
@@ -347,11 +272,9 @@ impl types::HostDescriptor for WasiCtxView<'_> {
         old_path: String,
         new_path: String,
     ) -> Answer<()> {
-        let dir = self.dir(&descriptor)?;
-        if old_path.starts_with('/') {
-            return Err(ErrorCode::NotPermitted.into());
-        }
-        Ok(dir.symlink(&old_path, &new_path)?)
+        Ok(self
+            .descriptor(&descriptor)?
+            .symlink_at(&old_path, &new_path)?)
     }
 
     fn unlink_file_at(&mut self, descriptor: Resource<Descriptor>, path: String) -> Answer<()> {
@@ -363,16 +286,14 @@ impl types::HostDescriptor for WasiCtxView<'_> {
         descriptor: Resource<Descriptor>,
         other: Resource<Descriptor>,
     ) -> Result<bool> {
-        let same = match (self.table.get(&descriptor)?, self.table.get(&other)?) {
-            (Descriptor::File(one), Descriptor::File(other)) => one.is_same_object(other),
-            (Descriptor::Dir(one), Descriptor::Dir(other)) => one.is_same_object(other),
-            _ => Ok(false),
-        };
-        Ok(same.unwrap_or(false))
+        Ok(self
+            .table
+            .get(&descriptor)?
+            .is_same_object(self.table.get(&other)?))
     }
 
     fn metadata_hash(&mut self, descriptor: Resource<Descriptor>) -> Answer<MetadataHashValue> {
-        Ok(hash(&self.descriptor(&descriptor)?.stat()?))
+        Ok(hash(self.descriptor(&descriptor)?.metadata_hash()?))
     }
 
     fn metadata_hash_at(
@@ -382,7 +303,7 @@ impl types::HostDescriptor for WasiCtxView<'_> {
         path: String,
     ) -> Answer<MetadataHashValue> {
         let dir = self.dir(&descriptor)?;
-        Ok(hash(&dir.stat_at(&path, follow(flags))?))
+        Ok(hash(dir.stat_at(&path, follow(flags))?.metadata_hash()))
     }
 
     fn drop(&mut self, descriptor: Resource<Descriptor>) -> Result<()> {
@@ -391,16 +312,7 @@ impl types::HostDescriptor for WasiCtxView<'_> {
     }
 }
 
-/// Pipes and devices have nothing to bring to a disk, which is no failure.
-fn ignore_unsyncable(answer: std::result::Result<(), ErrorCode>) -> Answer<()> {
-    match answer {
-        Ok(()) | Err(ErrorCode::Invalid) => Ok(()),
-        Err(code) => Err(code.into()),
-    }
-}
-
-fn hash(stat: &Stat) -> MetadataHashValue {
-    let hash = stat.metadata_hash();
+fn hash(hash: MetadataHash) -> MetadataHashValue {
     MetadataHashValue {
         lower: hash.lower,
         upper: hash.upper,

@@ -4,15 +4,15 @@ mod convert;
 mod descriptor;
 mod entries;
 
-pub use descriptor::Descriptor;
+pub use crate::fs::Opened as Descriptor;
 pub use entries::DirectoryEntryStream;
 
 use tidegate::{Resource, Result};
 
 use super::bindings::wasi::filesystem::{preopens, types};
-use super::error::{Fault, FsFault};
-use super::view::WasiCtxView;
+use crate::fault::{Fault, FsFault};
 use crate::fs::ErrorCode;
+use crate::view::WasiCtxView;
 
 type Answer<T> = std::result::Result<T, FsFault>;
 

@@ -5,9 +5,9 @@ use tidegate::{Resource, Result};
 use super::super::bindings::wasi::sockets::ip_name_lookup;
 use super::super::bindings::wasi::sockets::network::IpAddress;
 use super::super::poll::{Pollable, subscribe};
-use super::super::view::WasiCtxView;
 use super::{Answer, Network};
 use crate::net::Lookup;
+use crate::view::WasiCtxView;
 
 impl ip_name_lookup::Host for WasiCtxView<'_> {
     fn resolve_addresses(

@@ -8,6 +8,6 @@ mod udp;
 
 pub use network::Network;
 
-use super::error::NetFault;
+use crate::fault::NetFault;
 
 type Answer<T> = std::result::Result<T, NetFault>;

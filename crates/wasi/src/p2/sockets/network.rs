@@ -3,9 +3,9 @@
 use tidegate::{Resource, Result};
 
 use super::super::bindings::wasi::sockets::{instance_network, network};
-use super::super::error::{Fault, NetFault};
-use super::super::view::WasiCtxView;
+use crate::fault::{Fault, NetFault};
 use crate::net::ErrorCode;
+use crate::view::WasiCtxView;
 
 /// The handle that stands for the network. What it allows is the policy of the guest's context.
 #[derive(Debug)]

@@ -4,12 +4,12 @@ use tidegate::{Resource, Result};
 
 use super::super::bindings::wasi::sockets::network::{IpAddressFamily, IpSocketAddress};
 use super::super::bindings::wasi::sockets::{tcp, tcp_create_socket};
-use super::super::error::NetFault;
 use super::super::poll::{Pollable, subscribe};
-use super::super::view::WasiCtxView;
 use super::{Answer, Network};
+use crate::fault::NetFault;
 use crate::io::{InputStream, OutputStream};
 use crate::net::{Connection, Direction, TcpSocket};
+use crate::view::WasiCtxView;
 
 type Socket = Resource<TcpSocket>;
 

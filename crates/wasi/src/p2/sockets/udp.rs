@@ -7,9 +7,9 @@ use tidegate::{Resource, Result};
 use super::super::bindings::wasi::sockets::network::{IpAddressFamily, IpSocketAddress};
 use super::super::bindings::wasi::sockets::{udp, udp_create_socket};
 use super::super::poll::{Pollable, subscribe};
-use super::super::view::WasiCtxView;
 use super::{Answer, Network};
 use crate::net::{Direction, IncomingDatagrams, OutgoingDatagram, OutgoingDatagrams, UdpSocket};
+use crate::view::WasiCtxView;
 
 type Socket = Resource<UdpSocket>;
 

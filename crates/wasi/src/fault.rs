@@ -1,6 +1,6 @@
 //! How host functions fail: with an error of the interface, or with a trap.
 
-use tidegate::ResourceTableError;
+use tidegate::{ResourceTableError, StoreInUse};
 
 use crate::{fs, io, net};
 
@@ -44,6 +44,19 @@ impl From<fs::ErrorCode> for FsFault {
 impl From<net::ErrorCode> for NetFault {
     fn from(code: net::ErrorCode) -> Self {
         Self::Error(code)
+    }
+}
+
+/// What the runtime fails with, no guest can make up for.
+impl<E> From<tidegate::Error> for Fault<E> {
+    fn from(error: tidegate::Error) -> Self {
+        Self::Trap(error)
+    }
+}
+
+impl<E> From<StoreInUse> for Fault<E> {
+    fn from(error: StoreInUse) -> Self {
+        Self::Trap(error.into())
     }
 }
 

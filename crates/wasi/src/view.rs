@@ -1,6 +1,6 @@
 //! Where the host functions find their state in the store's data.
 
-use tidegate::{HasData, ResourceTable};
+use tidegate::{HasData, Resource, ResourceTable, Result};
 
 use crate::WasiCtx;
 
@@ -23,4 +23,12 @@ pub struct Wasi;
 
 impl HasData for Wasi {
     type Data<'a> = WasiCtxView<'a>;
+}
+
+/// Puts what is there into the table.
+pub(crate) fn push_some<R: Send + 'static>(
+    table: &mut ResourceTable,
+    value: Option<R>,
+) -> Result<Option<Resource<R>>> {
+    Ok(value.map(|value| table.push(value)).transpose()?)
 }

@@ -1,0 +1,51 @@
+//! WASI 0.3: the world `wasi:cli/command` for components.
+//!
+//! Every function of `wasi:clocks`, `wasi:random`, `wasi:cli` and `wasi:filesystem` at 0.3.0. They are thin faces of [`io`](crate::io),
+//! [`fs`](crate::fs), [`clocks`](crate::clocks) and [`random`](crate::random), as those of WASI 0.2 are, and share the guest's context and
+//! table with them: a component may import both.
+//!
+//! Bytes go between a guest's `stream<u8>` and an endpoint without being kept by the host: it takes from a guest what the sink takes, and no more, so that a slow
+//! sink holds up the guest that writes to it, and nobody else.
+
+pub mod bindings;
+mod cli;
+mod clocks;
+mod filesystem;
+mod random;
+pub(crate) mod stream;
+
+pub use crate::fault::{Fault, FsFault, NetFault};
+pub use crate::fs::Opened as Descriptor;
+pub use crate::terminal::{TerminalInput, TerminalOutput};
+pub use crate::view::{Wasi, WasiCtxView, WasiView};
+
+use tidegate::{Linker, Result};
+
+/// Offers everything the world `wasi:cli/command` imports to components linked by `linker`. WASI 0.2 may be offered by the same linker.
+///
+/// # Errors
+/// When one of the interfaces is defined already.
+pub fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
+    use bindings::wasi::{cli, clocks, filesystem, random};
+
+    cli::environment::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
+    cli::exit::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
+    cli::types::add_to_linker(linker)?;
+    cli::stdin::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
+    cli::stdout::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
+    cli::stderr::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
+    cli::terminal_input::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
+    cli::terminal_output::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
+    cli::terminal_stdin::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
+    cli::terminal_stdout::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
+    cli::terminal_stderr::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
+    clocks::types::add_to_linker(linker)?;
+    clocks::monotonic_clock::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
+    clocks::system_clock::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
+    clocks::timezone::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
+    filesystem::types::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
+    filesystem::preopens::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
+    random::random::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
+    random::insecure::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
+    random::insecure_seed::add_to_linker_get::<T, Wasi>(linker, T::wasi)
+}

@@ -1,0 +1,34 @@
+//! `wasi:random`.
+
+use tidegate::Result;
+
+use super::bindings::wasi::random::{insecure, insecure_seed, random};
+use crate::random::{random_bytes, random_number};
+use crate::view::WasiCtxView;
+
+impl random::Host for WasiCtxView<'_> {
+    fn get_random_bytes(&mut self, max_len: u64) -> Result<Vec<u8>> {
+        Ok(random_bytes(self.ctx.random(), max_len)?)
+    }
+
+    fn get_random_u64(&mut self) -> Result<u64> {
+        Ok(random_number(self.ctx.random())?)
+    }
+}
+
+impl insecure::Host for WasiCtxView<'_> {
+    fn get_insecure_random_bytes(&mut self, max_len: u64) -> Result<Vec<u8>> {
+        Ok(random_bytes(self.ctx.insecure_random(), max_len)?)
+    }
+
+    fn get_insecure_random_u64(&mut self) -> Result<u64> {
+        Ok(random_number(self.ctx.insecure_random())?)
+    }
+}
+
+impl insecure_seed::Host for WasiCtxView<'_> {
+    fn get_insecure_seed(&mut self) -> Result<(u64, u64)> {
+        let source = self.ctx.insecure_random();
+        Ok((random_number(source)?, random_number(source)?))
+    }
+}
