@@ -171,9 +171,11 @@ async fn control(
                 },
                 Outcome::Trapped(Trapped { error, call }) => match later.pop() {
                     None => {
-                        match call.filter(|&call| !goal.owns(call)) {
-                            Some(call) => end_call(&mut baton, call, Err(error)),
-                            None => goal.trapped(&mut baton, error),
+                        match call {
+                            Some(call) if !goal.owns(call) => {
+                                end_call(&mut baton, call, Err(error));
+                            }
+                            call => goal.trapped(&mut baton, error, call.is_some()),
                         }
                         return baton;
                     }

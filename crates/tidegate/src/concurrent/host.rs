@@ -107,8 +107,8 @@ pub(crate) trait HostGoal {
     /// Whether this call is its own.
     fn owns(&self, number: u64) -> bool;
 
-    /// Something trapped that no guest waits for, nor a call by an accessor.
-    fn trapped(&mut self, baton: &mut Baton, error: Error);
+    /// Something trapped that no guest waits for, nor a call by an accessor; perhaps its own call.
+    fn trapped(&mut self, baton: &mut Baton, error: Error, own: bool);
 }
 
 /// The end of one call.
@@ -153,10 +153,17 @@ impl<L: LowerArgs> HostGoal for Call<L> {
         number == self.number
     }
 
-    fn trapped(&mut self, baton: &mut Baton, error: Error) {
-        if let Some(call) = baton.concurrent.host.get_mut(&self.number)
-            && (self.first || matches!(call.outcome, Some(Err(_))))
-        {
+    fn trapped(&mut self, baton: &mut Baton, error: Error, own: bool) {
+        let Some(call) = baton.concurrent.host.get_mut(&self.number) else {
+            return;
+        };
+        let tells = match &call.outcome {
+            None => self.first || own,
+            Some(Ok(())) => self.first,
+            // The same trap, told of without what kind of error it was.
+            Some(Err(_)) => true,
+        };
+        if tells {
             call.outcome = Some(Err(error));
         }
     }

@@ -98,7 +98,7 @@ impl HostGoal for Never {
         false
     }
 
-    fn trapped(&mut self, _: &mut Baton, error: Error) {
+    fn trapped(&mut self, _: &mut Baton, error: Error, _: bool) {
         tracing::debug!("a guest trapped that nobody waits for: {error:#}");
     }
 }
