@@ -8,7 +8,7 @@ use crate::io::{
     self, DiscardOutput, Drains, EmptyInput, Input, Output, SharedInput, SharedOutput,
 };
 use crate::net::Policy;
-use crate::random::{HostRandom, Random, SeededRandom};
+use crate::random::{HostRandom, Random, SeededRandom, random_number};
 
 /// Everything a guest was granted: arguments, environment, standard streams, directories, network,
 /// clocks and randomness.
@@ -28,6 +28,8 @@ pub struct WasiCtx {
     pub(crate) time_zone: Box<dyn TimeZone>,
     pub(crate) random: Box<dyn Random>,
     pub(crate) insecure_random: Box<dyn Random>,
+    /// Drawn when it is first asked for.
+    insecure_seed: Option<(u64, u64)>,
 }
 
 impl WasiCtx {
@@ -101,6 +103,17 @@ impl WasiCtx {
     pub fn insecure_random(&mut self) -> &mut dyn Random {
         &mut *self.insecure_random
     }
+
+    /// The seed for the guest's own hash tables: the same whenever it is asked for.
+    pub(crate) fn insecure_seed(&mut self) -> std::io::Result<(u64, u64)> {
+        if let Some(seed) = self.insecure_seed {
+            return Ok(seed);
+        }
+        let source = &mut *self.insecure_random;
+        let seed = (random_number(source)?, random_number(source)?);
+        self.insecure_seed = Some(seed);
+        Ok(seed)
+    }
 }
 
 /// Collects what a guest is granted. See [`WasiCtx::builder`].
@@ -136,6 +149,7 @@ impl WasiCtxBuilder {
                 time_zone: Box::new(Utc),
                 random: Box::new(HostRandom),
                 insecure_random: Box::new(SeededRandom::from_host()),
+                insecure_seed: None,
             },
         }
     }

@@ -3,6 +3,8 @@
 use crate::args::{Dir, RunArgs, WasiOption};
 use crate::status::Failure;
 use anyhow::Context as _;
+use std::ffi::OsString;
+use std::path::Path;
 use tidegate_wasi::fs::Access;
 use tidegate_wasi::net::Policy;
 use tidegate_wasi::{WasiCtx, WasiCtxBuilder};
@@ -10,7 +12,13 @@ use tidegate_wasi::{WasiCtx, WasiCtxBuilder};
 /// The guest's context: the standard streams of this process, and what was asked for.
 pub fn context(args: &RunArgs) -> Result<WasiCtx, Failure> {
     let mut builder = WasiCtx::builder().inherit_stdio();
-    for word in &args.command {
+    // The folders of this machine are no business of the guest's.
+    let name = args
+        .command
+        .first()
+        .and_then(|file| Path::new(file).file_name());
+    let words = args.command.iter().skip(1).map(OsString::as_os_str);
+    for word in name.into_iter().chain(words) {
         let word = word
             .to_str()
             .with_context(|| format!("{word:?} is not Unicode, as arguments of guests are"))?;

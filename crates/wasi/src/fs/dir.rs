@@ -136,6 +136,10 @@ impl Dir {
     pub fn remove_dir(&self, path: &str) -> Result<(), ErrorCode> {
         self.access.demand_write()?;
         let parent = parent(self.as_fd(), path)?;
+        if !parent.is_plain_name() {
+            // A link with a trailing slash means what it leads to, which may be outside.
+            self.open_entry(path, true)?;
+        }
         Ok(rustix::fs::unlinkat(
             &parent,
             parent.last,

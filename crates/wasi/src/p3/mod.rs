@@ -15,9 +15,9 @@ mod random;
 pub(crate) mod stream;
 
 pub use crate::fault::{Fault, FsFault, NetFault};
-pub use crate::fs::Opened as Descriptor;
 pub use crate::terminal::{TerminalInput, TerminalOutput};
 pub use crate::view::{Wasi, WasiCtxView, WasiView};
+pub use filesystem::Descriptor;
 
 use tidegate::{Linker, Result};
 

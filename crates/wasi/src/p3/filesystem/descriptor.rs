@@ -12,20 +12,48 @@ use super::super::bindings::wasi::filesystem::types::{
 use super::super::stream::{self, Ending};
 use super::Answer;
 use super::entries::Listed;
-use crate::fs::{Dir, ErrorCode, OpenOptions, Opened};
+use crate::fs::{Dir, ErrorCode, OpenOptions, Opened, Preopen};
 use crate::io::{FileInput, FileOutput, off_thread};
 use crate::view::{Wasi, WasiCtxView};
 
+/// An open file or directory.
+#[derive(Debug, Clone)]
+pub struct Descriptor {
+    opened: Opened,
+    /// Whether the guest asked to change what is below a directory.
+    mutate_directory: bool,
+}
+
+impl Descriptor {
+    pub(super) fn preopened(preopen: &Preopen) -> Self {
+        Self {
+            opened: Opened::Dir(preopen.dir().clone()),
+            mutate_directory: true,
+        }
+    }
+
+    fn flags(&self) -> DescriptorFlags {
+        let mut flags = DescriptorFlags::empty();
+        flags.set(DescriptorFlags::READ, self.opened.may_read());
+        flags.set(DescriptorFlags::WRITE, self.opened.may_write());
+        flags.set(
+            DescriptorFlags::MUTATE_DIRECTORY,
+            self.mutate_directory && self.opened.may_mutate_directory(),
+        );
+        flags
+    }
+}
+
 /// A handle to a descriptor.
-type Handle = Resource<Opened>;
+type Handle = Resource<Descriptor>;
 
 impl WasiCtxView<'_> {
     fn opened(&self, descriptor: &Handle) -> Answer<&Opened> {
-        Ok(self.table.get(descriptor)?)
+        Ok(&self.table.get(descriptor)?.opened)
     }
 
     fn opened_dir(&self, descriptor: &Handle) -> Answer<&Arc<Dir>> {
-        Ok(self.table.get(descriptor)?.dir()?)
+        Ok(self.opened(descriptor)?.dir()?)
     }
 }
 
@@ -35,8 +63,8 @@ async fn on_device<T: Send + 'static>(
     descriptor: Handle,
     work: fn(&Opened) -> StdResult<(), ErrorCode>,
 ) -> Answer<()> {
-    let opened = accessor.with(|mut access| access.get().table.get(&descriptor).cloned())??;
-    let done = off_thread(move || work(&opened));
+    let descriptor = accessor.with(|mut access| access.get().table.get(&descriptor).cloned())??;
+    let done = off_thread(move || work(&descriptor.opened));
     done.ready().await;
     // Ready means that it is there.
     Ok(done.answer().copied().unwrap_or(Err(ErrorCode::Io))?)
@@ -48,7 +76,7 @@ impl types::HostDescriptor<Wasi> for WasiCtxView<'_> {
         descriptor: Handle,
         offset: u64,
     ) -> Result<(StreamReader<u8>, FutureReader<Ending<types::ErrorCode>>)> {
-        let file = access.get().table.get(&descriptor)?.readable();
+        let file = access.get().table.get(&descriptor)?.opened.readable();
         let input = file.map(|file| FileInput::new(file, offset));
         stream::read(access, input.map_err(types::ErrorCode::from))
     }
@@ -59,7 +87,7 @@ impl types::HostDescriptor<Wasi> for WasiCtxView<'_> {
         data: StreamReader<u8>,
         offset: u64,
     ) -> Result<FutureReader<Ending<types::ErrorCode>>> {
-        let file = access.get().table.get(&descriptor)?.writable();
+        let file = access.get().table.get(&descriptor)?.opened.writable();
         let output = file.map(|file| FileOutput::at(file, offset));
         stream::write(access, data, output.map_err(types::ErrorCode::from))
     }
@@ -69,7 +97,7 @@ impl types::HostDescriptor<Wasi> for WasiCtxView<'_> {
         descriptor: Handle,
         data: StreamReader<u8>,
     ) -> Result<FutureReader<Ending<types::ErrorCode>>> {
-        let file = access.get().table.get(&descriptor)?.writable();
+        let file = access.get().table.get(&descriptor)?.opened.writable();
         let output = file.map(FileOutput::append);
         stream::write(access, data, output.map_err(types::ErrorCode::from))
     }
@@ -93,15 +121,7 @@ impl types::HostDescriptor<Wasi> for WasiCtxView<'_> {
     }
 
     fn get_flags(&mut self, descriptor: Handle) -> Answer<DescriptorFlags> {
-        let descriptor = self.opened(&descriptor)?;
-        let mut flags = DescriptorFlags::empty();
-        flags.set(DescriptorFlags::READ, descriptor.may_read());
-        flags.set(DescriptorFlags::WRITE, descriptor.may_write());
-        flags.set(
-            DescriptorFlags::MUTATE_DIRECTORY,
-            descriptor.may_mutate_directory(),
-        );
-        Ok(flags)
+        Ok(self.table.get(&descriptor)?.flags())
     }
 
     fn get_type(&mut self, descriptor: Handle) -> Answer<DescriptorType> {
@@ -129,7 +149,7 @@ impl types::HostDescriptor<Wasi> for WasiCtxView<'_> {
         StreamReader<DirectoryEntry>,
         FutureReader<Ending<types::ErrorCode>>,
     )> {
-        let entries = access.get().table.get(&descriptor)?.entries();
+        let entries = access.get().table.get(&descriptor)?.opened.entries();
         let entries = entries.map_err(types::ErrorCode::from);
         stream::produce(access, entries, Listed::new)
     }
@@ -193,12 +213,16 @@ impl types::HostDescriptor<Wasi> for WasiCtxView<'_> {
         open_flags: OpenFlags,
         flags: DescriptorFlags,
     ) -> Answer<Handle> {
+        let mutate_directory = flags.contains(DescriptorFlags::MUTATE_DIRECTORY);
         let opened = self.opened(&descriptor)?.open_at(
             &path,
             &options(path_flags, open_flags, flags),
-            flags.contains(DescriptorFlags::MUTATE_DIRECTORY),
+            mutate_directory,
         )?;
-        Ok(self.table.push(opened)?)
+        Ok(self.table.push(Descriptor {
+            opened,
+            mutate_directory,
+        })?)
     }
 
     fn readlink_at(&mut self, descriptor: Handle, path: String) -> Answer<String> {
@@ -230,10 +254,8 @@ impl types::HostDescriptor<Wasi> for WasiCtxView<'_> {
     }
 
     fn is_same_object(&mut self, descriptor: Handle, other: Handle) -> Result<bool> {
-        Ok(self
-            .table
-            .get(&descriptor)?
-            .is_same_object(self.table.get(&other)?))
+        let (one, other) = (self.table.get(&descriptor)?, self.table.get(&other)?);
+        Ok(one.opened.is_same_object(&other.opened))
     }
 
     fn metadata_hash(&mut self, descriptor: Handle) -> Answer<MetadataHashValue> {
@@ -260,8 +282,9 @@ impl types::HostDescriptor<Wasi> for WasiCtxView<'_> {
 
 fn options(path: PathFlags, open: OpenFlags, flags: DescriptorFlags) -> OpenOptions {
     OpenOptions {
-        read: flags.contains(DescriptorFlags::READ),
-        write: flags.contains(DescriptorFlags::WRITE),
+        // What is opened for nothing is opened for reading, and what is created can be written.
+        read: flags.contains(DescriptorFlags::READ) || !flags.contains(DescriptorFlags::WRITE),
+        write: flags.contains(DescriptorFlags::WRITE) || open.contains(OpenFlags::CREATE),
         append: false,
         create: open.contains(OpenFlags::CREATE),
         exclusive: open.contains(OpenFlags::EXCLUSIVE),

@@ -8,16 +8,17 @@ use tidegate::{Resource, Result};
 
 use super::bindings::wasi::filesystem::{preopens, types};
 use crate::fault::{Fault, FsFault};
-use crate::fs::Opened;
 use crate::view::{Wasi, WasiCtxView};
+
+pub use descriptor::Descriptor;
 
 type Answer<T> = std::result::Result<T, FsFault>;
 
 impl preopens::Host for WasiCtxView<'_> {
-    fn get_directories(&mut self) -> Result<Vec<(Resource<Opened>, String)>> {
+    fn get_directories(&mut self) -> Result<Vec<(Resource<Descriptor>, String)>> {
         let mut directories = Vec::with_capacity(self.ctx.preopens.len());
         for preopen in &self.ctx.preopens {
-            let descriptor = Opened::Dir(preopen.dir().clone());
+            let descriptor = Descriptor::preopened(preopen);
             directories.push((self.table.push(descriptor)?, preopen.name().to_owned()));
         }
         Ok(directories)
