@@ -10,8 +10,7 @@ use rustix::net::SocketFlags;
 use super::{Connection, ErrorCode, Family, TcpSocket};
 use crate::io::{Descriptor, Direction, Drains, Readiness, sleep};
 
-/// The connections that arrive at a listening socket; it outlives the
-/// [`TcpSocket`](super::TcpSocket) it came from.
+/// The connections that arrive at a listening socket; it outlives the [`TcpSocket`] it came from.
 #[derive(Clone)]
 pub struct Incoming {
     pub(super) fd: Arc<OwnedFd>,

@@ -25,12 +25,13 @@ tidegate::bindgen!({
     trappable_error_type: {
         "wasi:filesystem/types.error-code" => crate::p3::FsFault,
         "wasi:sockets/types.error-code" => crate::p3::NetFault,
+        "wasi:sockets/ip-name-lookup.error-code" => crate::p3::NetFault,
     },
     with: {
         "wasi:cli/terminal-input.terminal-input": crate::p3::TerminalInput,
         "wasi:cli/terminal-output.terminal-output": crate::p3::TerminalOutput,
         "wasi:filesystem/types.descriptor": crate::p3::Descriptor,
-        "wasi:sockets/types.tcp-socket": crate::net::TcpSocket,
+        "wasi:sockets/types.tcp-socket": crate::p3::sockets::TcpSocket,
         "wasi:sockets/types.udp-socket": crate::net::UdpSocket,
     },
 });

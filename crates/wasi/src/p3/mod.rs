@@ -1,6 +1,6 @@
 //! WASI 0.3: the world `wasi:cli/command` for components.
 //!
-//! Every function of `wasi:clocks`, `wasi:random`, `wasi:cli` and `wasi:filesystem` at 0.3.0. They are thin faces of [`io`](crate::io),
+//! Every function of `wasi:clocks`, `wasi:random`, `wasi:cli`, `wasi:filesystem` and `wasi:sockets` at 0.3.0. They are thin faces of [`io`](crate::io),
 //! [`fs`](crate::fs), [`clocks`](crate::clocks) and [`random`](crate::random), as those of WASI 0.2 are, and share the guest's context and
 //! table with them: a component may import both.
 //!
@@ -12,6 +12,7 @@ mod cli;
 mod clocks;
 mod filesystem;
 mod random;
+pub mod sockets;
 pub(crate) mod stream;
 
 pub use crate::fault::{Fault, FsFault, NetFault};
@@ -26,7 +27,7 @@ use tidegate::{Linker, Result};
 /// # Errors
 /// When one of the interfaces is defined already.
 pub fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
-    use bindings::wasi::{cli, clocks, filesystem, random};
+    use bindings::wasi::{cli, clocks, filesystem, random, sockets};
 
     cli::environment::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
     cli::exit::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
@@ -47,5 +48,7 @@ pub fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
     filesystem::preopens::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
     random::random::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
     random::insecure::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
-    random::insecure_seed::add_to_linker_get::<T, Wasi>(linker, T::wasi)
+    random::insecure_seed::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
+    sockets::types::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
+    sockets::ip_name_lookup::add_to_linker_get::<T, Wasi>(linker, T::wasi)
 }

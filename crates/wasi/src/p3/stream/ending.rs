@@ -21,6 +21,8 @@ enum Last<E> {
     Failed(E),
     /// All was written, and is yet to be flushed.
     Written(Box<dyn Output>),
+    /// All was written, and the flush is over.
+    Flushed(io::Result<()>),
 }
 
 /// Both sides.
@@ -30,6 +32,7 @@ pub(super) fn ending<E: Code>() -> (Ended<E>, EndingFuture<E>) {
         Ok(match last.await {
             Ok(Last::Failed(error)) => Err(error),
             Ok(Last::Written(mut output)) => finish(&mut *output).await.map_err(E::from),
+            Ok(Last::Flushed(flushed)) => flushed.map_err(E::from),
             Err(_) => Ok(()),
         })
     });
@@ -48,9 +51,22 @@ impl<E> Ended<E> {
         let _ = self.0.send(Last::Failed(error));
     }
 
-    /// All was handed to `output`, which is to be flushed and closed.
-    pub(super) fn written(self, output: Box<dyn Output>) {
-        if let Err(Last::Written(mut output)) = self.0.send(Last::Written(output)) {
+    /// All was handed to `output`, which is to be flushed and closed: at once where that takes no wait, since the other side is to hear of it whether
+    /// or not the guest asks how it ended.
+    pub(super) fn written(self, mut output: Box<dyn Output>) {
+        let flushed = match output.try_flush() {
+            Flush::Pending => None,
+            Flush::Done => Some(Ok(())),
+            Flush::Failed(error) => Some(Err(error)),
+        };
+        let last = match flushed {
+            None => Last::Written(output),
+            Some(flushed) => {
+                output.close();
+                Last::Flushed(flushed)
+            }
+        };
+        if let Err(Last::Written(mut output)) = self.0.send(last) {
             output.close();
         }
     }

@@ -23,6 +23,9 @@ const TURN: usize = 256 * 1024;
 /// What a future that belongs to a stream gives in the end.
 pub(crate) type Ending<E> = std::result::Result<(), E>;
 
+/// A stream, and the future that belongs to it.
+pub(crate) type Reading<T, E> = (StreamReader<T>, FutureReader<Ending<E>>);
+
 /// What the errors of an interface must be, for a future to give them.
 pub(crate) trait Code:
     From<io::Error> + Lift + Lower + ComponentType + Send + Sync + 'static
@@ -39,7 +42,7 @@ impl<E: From<io::Error> + Lift + Lower + ComponentType + Send + Sync + 'static> 
 pub(crate) fn read<I: Input, E: Code>(
     store: impl AsContextMut,
     input: std::result::Result<I, E>,
-) -> Result<(StreamReader<u8>, FutureReader<Ending<E>>)> {
+) -> Result<Reading<u8, E>> {
     produce(store, input, Producer::new)
 }
 
@@ -51,7 +54,7 @@ pub(crate) fn produce<S, P, I, E>(
     mut store: S,
     from: std::result::Result<I, E>,
     producer: impl FnOnce(I, Ended<E>) -> P,
-) -> Result<(StreamReader<P::Item>, FutureReader<Ending<E>>)>
+) -> Result<Reading<P::Item, E>>
 where
     S: AsContextMut,
     P: StreamProducer<S::Data>,
