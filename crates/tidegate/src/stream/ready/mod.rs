@@ -8,7 +8,7 @@
 //! | tokio's `AsyncRead` or `AsyncWrite` | [`FromAsyncRead`] | [`IntoAsyncWrite`] |
 //! | another task of the host | [`producer_channel`] | [`consumer_channel`] |
 //! | a `Future` of a `Result` | itself, of a future | |
-//! | another task that waits for one value | | [`oneshot`], of a future |
+//! | another task that waits for one value | | [`oneshot()`], of a future |
 
 mod async_read;
 mod async_write;

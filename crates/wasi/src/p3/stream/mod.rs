@@ -1,6 +1,6 @@
 //! Between endpoints and the streams of guests: one producer and one consumer, for files, pipes, terminals and sockets alike.
 //!
-//! WASI 0.3 pairs each stream with a future that says how it ended: [`read`] and [`write`] make both.
+//! WASI 0.3 pairs each stream with a future that says how it ended: [`read`] and [`write()`] make both.
 
 mod consumer;
 mod ending;
