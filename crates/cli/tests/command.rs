@@ -85,10 +85,10 @@ fn runs_text_and_binary_on_both_engines() {
 }
 
 #[test]
-fn copies_input_to_output_in_both_generations() {
+fn copies_input_to_output_in_all_generations() {
     let tidegate = Tidegate::new();
     let text: String = (0..100_000).map(|n| format!("line {n}\n")).collect();
-    for name in ["wasm/cat-p1.wasm", "wasm/cat-p2.wasm"] {
+    for name in ["wasm/cat-p1.wasm", "wasm/cat-p2.wasm", "wasm/cat-p3.wasm"] {
         let output = tidegate.run_with(&["run", &guest(name)], &text);
         assert!(output.status.success(), "{}", stderr(&output));
         assert!(output.stdout == text.as_bytes(), "{name} changed the bytes");
@@ -308,6 +308,15 @@ fn inspect_tells_what_a_program_may_touch() {
         assert!(said.contains(part), "{part} is missing in:\n{said}");
     }
     assert!(!said.contains("the network"), "{said}");
+    assert!(said.contains("a command, by wasi:cli/run@0.2."), "{said}");
+    let output = tidegate.run(&["inspect", &guest("wasm/cat-p3.wasm")]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    for part in [
+        "run: async func() -> result",
+        "a command, by wasi:cli/run@0.3.0",
+    ] {
+        assert!(said.contains(part), "{part} is missing in:\n{said}");
+    }
     let output = tidegate.run(&["inspect", &guest("wat/hello.wat")]);
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(

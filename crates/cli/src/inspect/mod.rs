@@ -55,6 +55,10 @@ fn component(args: &InspectArgs, bytes: &[u8]) -> Result<String> {
             exports(&mut text, plan, &plan.exports, "")?;
         }
     }
+    if let Some(run) = crate::run::command_interface(&component) {
+        section(&mut text, "Runs as");
+        writeln!(text, "  a command, by {run}")?;
+    }
     section(&mut text, "Isolates");
     for isolate in component.isolates() {
         writeln!(

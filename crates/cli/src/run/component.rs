@@ -61,12 +61,16 @@ pub fn run(
     }
 }
 
+/// The interface by which a component is a command, if it is one.
+pub fn command_interface(component: &Component) -> Option<&str> {
+    let names = component.plan().exports.iter().map(|(name, _)| &**name);
+    RUN.iter()
+        .find_map(|run| names.clone().find(|name| name.starts_with(run)))
+}
+
 fn command(store: &mut Store<Host>, instance: &Instance) -> Result<ExitCode, Ended> {
-    let exports = &instance.component().plan().exports;
-    let run = RUN
-        .iter()
-        .find_map(|run| exports.iter().find(|(name, _)| name.starts_with(run)))
-        .and_then(|(name, _)| function(store, instance, Some(name), "run"))
+    let run = command_interface(instance.component())
+        .and_then(|name| function(store, instance, Some(name), "run"))
         .ok_or_else(|| {
             Failure::from(anyhow::anyhow!(
                 "the component is no command: it exports neither wasi:cli/run@0.3 nor wasi:cli/run@0.2"

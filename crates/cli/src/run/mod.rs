@@ -7,6 +7,8 @@ mod host;
 mod module;
 mod wave;
 
+pub use component::command_interface;
+
 use crate::args::{EngineChoice, RunArgs};
 use crate::cache::Cache;
 use crate::program::Program;

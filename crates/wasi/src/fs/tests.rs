@@ -546,3 +546,16 @@ fn changes_through_an_entry_swapped_for_a_link_never_land_outside() {
     assert_eq!(names, ["kept"]);
     assert_eq!(fs::read_to_string(outer.join("kept")).unwrap(), "outside");
 }
+
+#[test]
+fn a_link_with_a_trailing_slash_is_not_removed_and_does_not_lead_out() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = Dir::open_ambient(tmp.path(), Access::ReadWrite).unwrap();
+    dir.symlink("..", "out").unwrap();
+    assert_eq!(dir.remove_dir("out/"), Err(ErrorCode::NotPermitted));
+    dir.create_dir("inside").unwrap();
+    dir.symlink("inside", "in").unwrap();
+    assert_eq!(dir.remove_dir("in/"), Err(ErrorCode::NotDirectory));
+    dir.remove_dir("inside/").unwrap();
+    assert_eq!(dir.remove_dir("in/"), Err(ErrorCode::NoEntry));
+}

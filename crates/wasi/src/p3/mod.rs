@@ -27,28 +27,5 @@ use tidegate::{Linker, Result};
 /// # Errors
 /// When one of the interfaces is defined already.
 pub fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
-    use bindings::wasi::{cli, clocks, filesystem, random, sockets};
-
-    cli::environment::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
-    cli::exit::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
-    cli::types::add_to_linker(linker)?;
-    cli::stdin::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
-    cli::stdout::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
-    cli::stderr::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
-    cli::terminal_input::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
-    cli::terminal_output::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
-    cli::terminal_stdin::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
-    cli::terminal_stdout::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
-    cli::terminal_stderr::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
-    clocks::types::add_to_linker(linker)?;
-    clocks::monotonic_clock::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
-    clocks::system_clock::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
-    clocks::timezone::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
-    filesystem::types::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
-    filesystem::preopens::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
-    random::random::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
-    random::insecure::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
-    random::insecure_seed::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
-    sockets::types::add_to_linker_get::<T, Wasi>(linker, T::wasi)?;
-    sockets::ip_name_lookup::add_to_linker_get::<T, Wasi>(linker, T::wasi)
+    bindings::Command::add_to_linker_get::<T, Wasi>(linker, T::wasi)
 }
