@@ -90,7 +90,8 @@ impl<D: IsolateData> StoreData<D> {
             Asked::Yield if self.user.interrupted() => {
                 if self.may_block {
                     self.slice_left = self.time_slice.map_or(0, NonZeroU64::get);
-                    return UpdateDeadline::Yield(deadline);
+                    // The deadline counts from when it goes on: what was asked meanwhile is to be looked at then.
+                    return UpdateDeadline::Yield(0);
                 }
                 // The stack below is to yield, once this plain call is over.
                 if let Some(interrupt) = &self.interrupt {
