@@ -124,7 +124,7 @@
 /// They stand in the same trait as the others, without `self`: they are told where the host's data is, and borrow it when they need it and never while they wait.
 ///
 /// ```
-/// use tidegate::{Accessor, HasSelf};
+/// use tidegate::{Accessor, Engine, HasSelf, Linker};
 ///
 /// tidegate::bindgen!({
 ///     inline: r#"
@@ -156,11 +156,16 @@
 /// }
 ///
 /// async fn knock() {}
-/// # let engine = tidegate::Engine::new(&tidegate::Config::new()).unwrap();
-/// # let mut linker = tidegate::Linker::<House>::new(&engine);
-/// // As ever: one line.
-/// Rooms::add_to_linker(&mut linker)?;
-/// # Ok::<(), tidegate::Error>(())
+///
+/// fn linker(engine: &Engine) -> tidegate::Result<Linker<House>> {
+///     let mut linker = Linker::new(engine);
+///     // As ever: one line.
+///     Rooms::add_to_linker(&mut linker)?;
+///     Ok(linker)
+/// }
+/// # fn main() {
+/// #     linker(&Engine::default()).unwrap();
+/// # }
 /// ```
 ///
 /// `T` is the data of whatever store the linker is for, and `HasSelf<Self>` says that `House`, all of it or a part, is found there. The traits of an interface with such
