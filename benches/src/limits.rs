@@ -1,6 +1,7 @@
 //! Reference lines: what the work would cost if nothing stood between.
 
 use crate::measure::Subject;
+use std::io::{Read as _, Write as _};
 use wasmtime::Result;
 
 /// A call of a core function by the host.
@@ -49,6 +50,20 @@ pub fn memcpy(length: usize) -> Subject {
         }
         Ok(n)
     })
+}
+
+/// So many bytes through a pipe of the operating system.
+pub fn pipe(length: usize) -> std::io::Result<Subject> {
+    let (mut read, mut write) = std::io::pipe()?;
+    let from = vec![3u8; length];
+    let mut to = vec![0u8; length];
+    Ok(Subject::new(move |n| -> std::io::Result<u64> {
+        for _ in 0..n {
+            write.write_all(&from)?;
+            read.read_exact(&mut to)?;
+        }
+        Ok(n)
+    }))
 }
 
 fn module(engine: &wasmtime::Engine, text: &str) -> Result<wasmtime::Module> {

@@ -2,6 +2,10 @@
 
 /// What the subjects are written against: the names of `wasmtime::component`, which Tidegate has as well.
 mod rt {
+    pub use tidegate::stream::{
+        Destination, FutureConsumer, FutureReader, Source, StreamConsumer, StreamProducer,
+        StreamReader, StreamResult, VecBuffer,
+    };
     pub use tidegate::{
         Component, ComponentType, Engine, Instance, InstancePre, Lift, Linker, Lower, Resource,
         ResourceType, Result, Store, StoreContextMut, TypedFunc,
@@ -19,6 +23,14 @@ mod rt {
         Engine::new(&config)
     }
 
+    /// Something done with the store by way of an accessor.
+    pub fn with<T: Send + 'static, R>(
+        accessor: &tidegate::Accessor<T>,
+        f: impl FnOnce(tidegate::Access<'_, T>) -> Result<R>,
+    ) -> Result<R> {
+        accessor.with(f)?
+    }
+
     #[derive(ComponentType, Lift, Lower, Clone, Debug)]
     pub struct Entry {
         pub id: u64,
@@ -34,3 +46,5 @@ pub mod calls;
 pub mod host_calls;
 #[path = "subjects/instances.rs"]
 pub mod instances;
+#[path = "subjects/streams.rs"]
+pub mod streams;

@@ -2,8 +2,9 @@
 
 mod rt {
     pub use wasmtime::component::{
-        Component, ComponentType, Instance, InstancePre, Lift, Linker, Lower, Resource,
-        ResourceType, TypedFunc,
+        Component, ComponentType, Destination, FutureConsumer, FutureReader, Instance, InstancePre,
+        Lift, Linker, Lower, Resource, ResourceType, Source, StreamConsumer, StreamProducer,
+        StreamReader, StreamResult, TypedFunc, VecBuffer,
     };
     pub use wasmtime::{Engine, Result, Store, StoreContextMut};
 
@@ -19,6 +20,14 @@ mod rt {
         config.wasm_component_model_async_stackful(true);
         config.allocation_strategy(wasmtime::InstanceAllocationStrategy::pooling());
         Engine::new(&config)
+    }
+
+    /// Something done with the store by way of an accessor.
+    pub fn with<T: Send + 'static, R>(
+        accessor: &wasmtime::component::Accessor<T>,
+        f: impl FnOnce(wasmtime::component::Access<'_, T>) -> Result<R>,
+    ) -> Result<R> {
+        accessor.with(f)
     }
 
     #[derive(ComponentType, Lift, Lower, Clone, Debug)]
@@ -37,3 +46,5 @@ pub mod calls;
 pub mod host_calls;
 #[path = "subjects/instances.rs"]
 pub mod instances;
+#[path = "subjects/streams.rs"]
+pub mod streams;

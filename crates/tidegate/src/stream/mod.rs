@@ -53,7 +53,7 @@ pub use source::{DirectSource, Source};
 pub use stream_reader::StreamReader;
 pub use tidegate_core::abi::{FutureAny, Item, LiftItem, LowerItem, StreamAny};
 pub use tidegate_core::runtime::ErrorContext;
-pub use write_buffer::WriteBuffer;
+pub use write_buffer::{VecBuffer, WriteBuffer};
 
 pub(crate) use ends::{HostEnds, ask, forget, retry, settle};
 

@@ -2,6 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use std::collections::VecDeque;
+use std::vec;
 
 /// Holds items that a producer has made and the reader has not taken.
 pub trait WriteBuffer<T>: Send + 'static {
@@ -27,6 +28,39 @@ impl<T: Send + 'static> WriteBuffer<T> for Vec<T> {
 
     fn take(&mut self, count: usize, into: &mut dyn FnMut(T)) {
         self.drain(..count.min(self.len())).for_each(into);
+    }
+}
+
+/// A vector's items, of which those that were taken are not there any more: unlike a [`Vec`], it does not move the rest when a reader takes a
+/// part.
+#[derive(Debug)]
+pub struct VecBuffer<T>(vec::IntoIter<T>);
+
+impl<T> From<Vec<T>> for VecBuffer<T> {
+    fn from(items: Vec<T>) -> Self {
+        Self(items.into_iter())
+    }
+}
+
+impl<T> Default for VecBuffer<T> {
+    fn default() -> Self {
+        Vec::new().into()
+    }
+}
+
+impl<T: Send + 'static> WriteBuffer<T> for VecBuffer<T> {
+    fn remaining(&self) -> &[T] {
+        self.0.as_slice()
+    }
+
+    fn skip(&mut self, count: usize) {
+        if let Some(last) = count.checked_sub(1) {
+            self.0.nth(last);
+        }
+    }
+
+    fn take(&mut self, count: usize, into: &mut dyn FnMut(T)) {
+        self.0.by_ref().take(count).for_each(into);
     }
 }
 
@@ -96,5 +130,24 @@ impl WriteBuffer<u8> for BytesMut {
             .iter()
             .copied()
             .for_each(into);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vector_is_taken_in_parts() {
+        let mut buffer = VecBuffer::from(vec!["a", "b", "c", "d"]);
+        buffer.skip(0);
+        assert_eq!(buffer.remaining(), ["a", "b", "c", "d"]);
+        buffer.skip(1);
+        let mut taken = Vec::new();
+        buffer.take(2, &mut |item| taken.push(item));
+        assert_eq!(taken, ["b", "c"]);
+        assert_eq!(buffer.remaining(), ["d"]);
+        buffer.skip(5);
+        assert!(buffer.remaining().is_empty());
     }
 }

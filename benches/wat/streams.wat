@@ -1,0 +1,126 @@
+;; Reads and writes streams in loops: any number of them at once, each so many times. `open-*` and `add-*` say which; `write-*` and `read-*`
+;; are tasks that wait in a callback. The element types are `u8` and a record (as a tuple, which needs no name).
+(component
+  (type $bytes (stream u8))
+  (type $entry (tuple u64 f32 f32 bool))
+  (type $entries (stream $entry))
+  (core module $memory (memory (export "memory") 32))
+  (core module $m
+    (import "" "op" (func $op (param i32 i32 i32) (result i32)))
+    (import "" "return" (func $return (param i64)))
+    (import "" "new" (func $new (result i64)))
+    (import "" "set" (func $set-new (result i32)))
+    (import "" "join" (func $join (param i32 i32)))
+    (import "" "memory" (memory 32))
+    (global $set (mut i32) (i32.const 0))
+    ;; Streams, and those that are not done.
+    (global $count (mut i32) (i32.const 0))
+    (global $left (mut i32) (i32.const 0))
+    (global $chunk (mut i32) (i32.const 0))
+    (global $sum (mut i64) (i64.const 0))
+    ;; 1024: the ends. 32768: how often each is still to be used, by its index. 131072: the buffer.
+    (func $add (export "add") (param $end i32)
+      (if (i32.eqz (global.get $set)) (then (global.set $set (call $set-new))))
+      (i32.store (i32.add (i32.const 1024) (i32.shl (global.get $count) (i32.const 2))) (local.get $end))
+      (global.set $count (i32.add (global.get $count) (i32.const 1)))
+      (call $join (local.get $end) (global.get $set)))
+    (func (export "open") (result i32)
+      (local $ends i64)
+      (local.set $ends (call $new))
+      (call $add (i32.wrap_i64 (i64.shr_u (local.get $ends) (i64.const 32))))
+      (i32.wrap_i64 (local.get $ends)))
+    (func $account (param $result i32)
+      (if (i32.and (local.get $result) (i32.const 15)) (then unreachable))
+      (global.set $sum (i64.add (global.get $sum) (i64.extend_i32_u (i32.add
+        (i32.shr_u (local.get $result) (i32.const 4)) (i32.load8_u (i32.const 131072)))))))
+    ;; Uses an end until it must wait or is done.
+    (func $use (param $end i32)
+      (local $left i32) (local $at i32) (local $result i32)
+      (local.set $at (i32.add (i32.const 32768) (i32.shl (local.get $end) (i32.const 2))))
+      (local.set $left (i32.load (local.get $at)))
+      (loop $l
+        (if (i32.eqz (local.get $left)) (then
+          (global.set $left (i32.sub (global.get $left) (i32.const 1)))
+          (return)))
+        (local.set $result (call $op (local.get $end) (i32.const 131072) (global.get $chunk)))
+        (if (i32.eq (local.get $result) (i32.const -1)) (then
+          (i32.store (local.get $at) (local.get $left))
+          (return)))
+        (call $account (local.get $result))
+        (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+        (br $l)))
+    (func $begin (param $n i32) (param $chunk i32)
+      (local $i i32) (local $end i32)
+      (global.set $chunk (local.get $chunk))
+      (global.set $left (global.get $count))
+      (global.set $sum (i64.const 0))
+      (loop $l
+        (local.set $end (i32.load (i32.add (i32.const 1024) (i32.shl (local.get $i) (i32.const 2)))))
+        (i32.store (i32.add (i32.const 32768) (i32.shl (local.get $end) (i32.const 2))) (local.get $n))
+        (call $use (local.get $end))
+        (br_if $l (i32.lt_u
+          (local.tee $i (i32.add (local.get $i) (i32.const 1)))
+          (global.get $count)))))
+    (func $event (param $end i32) (param $result i32)
+      (local $at i32)
+      (local.set $at (i32.add (i32.const 32768) (i32.shl (local.get $end) (i32.const 2))))
+      (call $account (local.get $result))
+      (i32.store (local.get $at) (i32.sub (i32.load (local.get $at)) (i32.const 1)))
+      (call $use (local.get $end)))
+    (func $next (result i32)
+      (if (global.get $left) (then (return (i32.or (i32.const 2) (i32.shl (global.get $set) (i32.const 4))))))
+      (call $return (global.get $sum))
+      (i32.const 0))
+    (func (export "run") (param $n i32) (param $chunk i32) (result i32)
+      (call $begin (local.get $n) (local.get $chunk))
+      (call $next))
+    (func (export "callback") (param $event i32) (param $end i32) (param $result i32) (result i32)
+      (call $event (local.get $end) (local.get $result))
+      (call $next)))
+
+  (core func $return (canon task.return (result u64)))
+  (core func $set (canon waitable-set.new))
+  (core func $join (canon waitable.join))
+  (core func $bytes-new (canon stream.new $bytes))
+  (core func $entries-new (canon stream.new $entries))
+
+  (core instance $m1 (instantiate $memory))
+  (core func $op1 (canon stream.read $bytes async (memory $m1 "memory")))
+  (core instance $i1 (instantiate $m (with "" (instance
+    (export "op" (func $op1)) (export "return" (func $return)) (export "new" (func $bytes-new)) (export "set" (func $set))
+    (export "join" (func $join)) (export "memory" (memory $m1 "memory"))))))
+  (func (export "add-bytes") (param "s" $bytes) (canon lift (core func $i1 "add")))
+  (func (export "read-bytes") async (param "n" u32) (param "chunk" u32) (result u64)
+    (canon lift (core func $i1 "run") async (callback (func $i1 "callback"))))
+
+  (core instance $m2 (instantiate $memory))
+  (core func $op2 (canon stream.write $bytes async (memory $m2 "memory")))
+  (core instance $i2 (instantiate $m (with "" (instance
+    (export "op" (func $op2)) (export "return" (func $return)) (export "new" (func $bytes-new)) (export "set" (func $set))
+    (export "join" (func $join)) (export "memory" (memory $m2 "memory"))))))
+  (func (export "open-bytes") (result $bytes) (canon lift (core func $i2 "open")))
+  (func (export "write-bytes") async (param "n" u32) (param "chunk" u32) (result u64)
+    (canon lift (core func $i2 "run") async (callback (func $i2 "callback"))))
+
+  (core instance $m3 (instantiate $memory))
+  (core func $op3 (canon stream.read $entries async (memory $m3 "memory")))
+  (core instance $i3 (instantiate $m (with "" (instance
+    (export "op" (func $op3)) (export "return" (func $return)) (export "new" (func $entries-new)) (export "set" (func $set))
+    (export "join" (func $join)) (export "memory" (memory $m3 "memory"))))))
+  (func (export "add-entries") (param "s" $entries) (canon lift (core func $i3 "add")))
+  (func (export "read-entries") async (param "n" u32) (param "chunk" u32) (result u64)
+    (canon lift (core func $i3 "run") async (callback (func $i3 "callback"))))
+
+  (core instance $m4 (instantiate $memory))
+  (core func $op4 (canon stream.write $entries async (memory $m4 "memory")))
+  (core instance $i4 (instantiate $m (with "" (instance
+    (export "op" (func $op4)) (export "return" (func $return)) (export "new" (func $entries-new)) (export "set" (func $set))
+    (export "join" (func $join)) (export "memory" (memory $m4 "memory"))))))
+  (func (export "open-entries") (result $entries) (canon lift (core func $i4 "open")))
+  (func (export "write-entries") async (param "n" u32) (param "chunk" u32) (result u64)
+    (canon lift (core func $i4 "run") async (callback (func $i4 "callback"))))
+
+  ;; Passes a stream on.
+  (core module $f (func (export "forward") (param i32) (result i32) (local.get 0)))
+  (core instance $f (instantiate $f))
+  (func (export "forward") (param "s" $bytes) (result $bytes) (canon lift (core func $f "forward"))))
