@@ -36,6 +36,23 @@ enum Answer {
     No,
 }
 
+/// Nothing but bytes.
+#[derive(ComponentType, Lift, Lower, Clone, Copy, Debug, PartialEq)]
+struct Point {
+    kind: Kind,
+    x: f64,
+    modes: Modes,
+    answer: Answer,
+    height: Height,
+}
+
+#[derive(ComponentType, Lift, Lower, Clone, Copy, Debug, PartialEq)]
+enum Height {
+    Unknown,
+    Metres(u16),
+    Exact(f64),
+}
+
 tidegate::flags! {
     /// Nine, so that they take two bytes.
     Modes {
@@ -58,6 +75,10 @@ const ECHO: &str = r#"
   (export $found "found" (type $found'))
   (type $answer' (variant (case "yes") (case "no")))
   (export $answer "answer" (type $answer'))
+  (type $height' (variant (case "unknown") (case "metres" u16) (case "exact" f64)))
+  (export $height "height" (type $height'))
+  (type $point' (record (field "kind" $kind) (field "x" f64) (field "modes" $modes) (field "answer" $answer) (field "height" $height)))
+  (export $point "point" (type $point'))
   (core module $m
     (memory (export "memory") 1)
     (global $next (mut i32) (i32.const 1024))
@@ -83,6 +104,8 @@ const ECHO: &str = r#"
   (alias core export $i "memory" (core memory $memory))
   (alias core export $i "realloc" (core func $realloc))
   (func (export "entries") (param "x" (list $entry)) (result (list $entry))
+    (canon lift (core func $i "echo-list") (memory $memory) (realloc $realloc)))
+  (func (export "points") (param "x" (list $point)) (result (list $point))
     (canon lift (core func $i "echo-list") (memory $memory) (realloc $realloc)))
   (func (export "founds") (param "x" (list $found)) (result (list $found))
     (canon lift (core func $i "echo-list") (memory $memory) (realloc $realloc)))
@@ -131,6 +154,28 @@ fn entries() -> Vec<Entry<(u8, i64)>> {
         r#type: kind,
     })
     .collect()
+}
+
+#[test]
+fn values_of_bytes_alone_survive_the_way_through_memory() {
+    const { assert!(<Point as Lift>::PLAIN && <Point as Lower>::PLAIN) };
+    const { assert!(!<Entry<u8> as Lift>::PLAIN && !<Found as Lower>::PLAIN) };
+    let point = |kind, modes, answer, height| Point {
+        kind,
+        x: -0.5,
+        modes,
+        answer,
+        height,
+    };
+    let points = vec![
+        point(Kind::Link, Modes::I | Modes::A, Answer::No, Height::Unknown),
+        point(Kind::RegularFile, Modes::C, Answer::Yes, Height::Metres(9)),
+        point(Kind::Directory, Modes::B, Answer::Yes, Height::Exact(0.25)),
+    ];
+    for mut guest in stores() {
+        let (back,): (Vec<Point>,) = call(&mut guest, "points", (points.clone(),)).unwrap();
+        assert_eq!(back, points);
+    }
 }
 
 #[test]

@@ -177,6 +177,12 @@ impl Fields {
         Self { at: ptr, memory64 }
     }
 
+    /// The fields of a record without pointers at `at`, which lies alike in both kinds of memory.
+    #[inline]
+    pub const fn plain(at: usize) -> Self {
+        Self::new(at, false)
+    }
+
     /// Where the next field is, given its layout.
     #[inline]
     pub const fn next(&mut self, field: Layout) -> usize {

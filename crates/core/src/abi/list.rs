@@ -198,6 +198,14 @@ fn whole<T, const N: usize>(list: Vec<T>) -> anyhow::Result<[T; N]> {
 }
 
 impl<T: Lower, const N: usize> Lower for [T; N] {
+    const PLAIN: bool = T::PLAIN;
+
+    #[inline]
+    fn lower_plain(&self, bytes: &mut [u8], at: usize) -> anyhow::Result<()> {
+        let size = const { T::LAYOUT.size32 as usize };
+        (self.iter().enumerate()).try_for_each(|(i, value)| value.lower_plain(bytes, at + i * size))
+    }
+
     fn lower_flat(
         &self,
         cx: &mut LowerContext<'_>,
@@ -253,6 +261,13 @@ macro_rules! pointer {
         }
 
         impl<T: Lower + ?Sized> Lower for $rust {
+            const PLAIN: bool = T::PLAIN;
+
+            #[inline]
+            fn lower_plain(&self, bytes: &mut [u8], at: usize) -> anyhow::Result<()> {
+                T::lower_plain(self, bytes, at)
+            }
+
             #[inline]
             fn lower_flat(
                 &self,
@@ -279,6 +294,13 @@ macro_rules! pointer {
 pointer! { &T Box<T> Rc<T> Arc<T> }
 
 impl<T: Lift> Lift for Box<T> {
+    const PLAIN: bool = T::PLAIN;
+
+    #[inline]
+    fn lift_plain(bytes: &[u8], at: usize) -> anyhow::Result<Self> {
+        Ok(Box::new(T::lift_plain(bytes, at)?))
+    }
+
     fn lift_flat(
         cx: &mut LiftContext<'_>,
         ty: ValType,

@@ -61,6 +61,8 @@ macro_rules! number {
         component_type!($rust, $ty, $name);
 
         impl Lift for $rust {
+            const PLAIN: bool = true;
+
             #[inline]
             fn lift_flat(
                 _: &mut LiftContext<'_>,
@@ -73,8 +75,13 @@ macro_rules! number {
 
             #[inline]
             fn lift_mem(cx: &mut LiftContext<'_>, _: ValType, ptr: usize) -> anyhow::Result<Self> {
+                Self::lift_plain(cx.memory, ptr)
+            }
+
+            #[inline]
+            fn lift_plain(bytes: &[u8], at: usize) -> anyhow::Result<Self> {
                 let from_bytes: fn([u8; size_of::<$rust>()]) -> $rust = $from_bytes;
-                Ok(from_bytes(cx.load(ptr)?))
+                Ok(from_bytes(memory::load(bytes, at)?))
             }
 
             fn lift_list(
@@ -93,6 +100,8 @@ macro_rules! number {
         }
 
         impl Lower for $rust {
+            const PLAIN: bool = true;
+
             #[inline]
             fn lower_flat(
                 &self,
@@ -111,8 +120,13 @@ macro_rules! number {
                 _: ValType,
                 ptr: usize,
             ) -> anyhow::Result<()> {
+                self.lower_plain(cx.memory(), ptr)
+            }
+
+            #[inline]
+            fn lower_plain(&self, bytes: &mut [u8], at: usize) -> anyhow::Result<()> {
                 let to_bytes: fn($rust) -> [u8; size_of::<$rust>()] = $to_bytes;
-                cx.store(ptr, to_bytes(*self))
+                memory::store(bytes, at, to_bytes(*self))
             }
 
             fn lower_list(
@@ -159,6 +173,8 @@ component_type!(bool, Bool, "bool");
 component_type!(char, Char, "char");
 
 impl Lift for bool {
+    const PLAIN: bool = true;
+
     #[inline]
     fn lift_flat(
         _: &mut LiftContext<'_>,
@@ -170,11 +186,18 @@ impl Lift for bool {
 
     #[inline]
     fn lift_mem(cx: &mut LiftContext<'_>, _: ValType, ptr: usize) -> anyhow::Result<Self> {
-        Ok(cx.load::<1>(ptr)? != [0])
+        Self::lift_plain(cx.memory, ptr)
+    }
+
+    #[inline]
+    fn lift_plain(bytes: &[u8], at: usize) -> anyhow::Result<Self> {
+        Ok(memory::load::<1>(bytes, at)? != [0])
     }
 }
 
 impl Lower for bool {
+    const PLAIN: bool = true;
+
     #[inline]
     fn lower_flat(
         &self,
@@ -187,11 +210,18 @@ impl Lower for bool {
 
     #[inline]
     fn lower_mem(&self, cx: &mut LowerContext<'_>, _: ValType, ptr: usize) -> anyhow::Result<()> {
-        cx.store(ptr, [u8::from(*self)])
+        self.lower_plain(cx.memory(), ptr)
+    }
+
+    #[inline]
+    fn lower_plain(&self, bytes: &mut [u8], at: usize) -> anyhow::Result<()> {
+        memory::store(bytes, at, [u8::from(*self)])
     }
 }
 
 impl Lift for char {
+    const PLAIN: bool = true;
+
     #[inline]
     fn lift_flat(
         _: &mut LiftContext<'_>,
@@ -203,11 +233,20 @@ impl Lift for char {
 
     #[inline]
     fn lift_mem(cx: &mut LiftContext<'_>, _: ValType, ptr: usize) -> anyhow::Result<Self> {
-        Ok(convert_u32_to_char(u32::from_le_bytes(cx.load(ptr)?))?)
+        Self::lift_plain(cx.memory, ptr)
+    }
+
+    #[inline]
+    fn lift_plain(bytes: &[u8], at: usize) -> anyhow::Result<Self> {
+        Ok(convert_u32_to_char(u32::from_le_bytes(memory::load(
+            bytes, at,
+        )?))?)
     }
 }
 
 impl Lower for char {
+    const PLAIN: bool = true;
+
     #[inline]
     fn lower_flat(
         &self,
@@ -220,6 +259,11 @@ impl Lower for char {
 
     #[inline]
     fn lower_mem(&self, cx: &mut LowerContext<'_>, _: ValType, ptr: usize) -> anyhow::Result<()> {
-        cx.store(ptr, u32::from(*self).to_le_bytes())
+        self.lower_plain(cx.memory(), ptr)
+    }
+
+    #[inline]
+    fn lower_plain(&self, bytes: &mut [u8], at: usize) -> anyhow::Result<()> {
+        memory::store(bytes, at, u32::from(*self).to_le_bytes())
     }
 }

@@ -17,6 +17,13 @@ impl ComponentType for () {
 }
 
 impl Lift for () {
+    const PLAIN: bool = true;
+
+    #[inline]
+    fn lift_plain(_: &[u8], _: usize) -> anyhow::Result<Self> {
+        Ok(())
+    }
+
     #[inline]
     fn lift_flat(
         _: &mut LiftContext<'_>,
@@ -33,6 +40,13 @@ impl Lift for () {
 }
 
 impl Lower for () {
+    const PLAIN: bool = true;
+
+    #[inline]
+    fn lower_plain(&self, _: &mut [u8], _: usize) -> anyhow::Result<()> {
+        Ok(())
+    }
+
     #[inline]
     fn lower_flat(
         &self,
@@ -60,6 +74,14 @@ macro_rules! tuple {
         }
 
         impl<$($name: Lift),*> Lift for ($($name,)*) {
+            const PLAIN: bool = true $(&& $name::PLAIN)*;
+
+            #[inline]
+            fn lift_plain(bytes: &[u8], at: usize) -> anyhow::Result<Self> {
+                let mut fields = Fields::plain(at);
+                Ok(($($name::lift_plain(bytes, fields.next($name::LAYOUT))?,)*))
+            }
+
             #[inline]
             fn lift_flat(
                 cx: &mut LiftContext<'_>,
@@ -87,6 +109,15 @@ macro_rules! tuple {
         }
 
         impl<$($name: Lower),*> Lower for ($($name,)*) {
+            const PLAIN: bool = true $(&& $name::PLAIN)*;
+
+            #[inline]
+            fn lower_plain(&self, bytes: &mut [u8], at: usize) -> anyhow::Result<()> {
+                let mut fields = Fields::plain(at);
+                $(self.$index.lower_plain(bytes, fields.next($name::LAYOUT))?;)*
+                Ok(())
+            }
+
             #[inline]
             fn lower_flat(
                 &self,
@@ -106,6 +137,9 @@ macro_rules! tuple {
                 ty: ValType,
                 ptr: usize,
             ) -> anyhow::Result<()> {
+                if Self::PLAIN {
+                    return self.lower_plain(cx.memory(), ptr);
+                }
                 let types = cx.types;
                 let mut fields = Fields::new(ptr, cx.memory64);
                 $(self.$index.lower_mem(

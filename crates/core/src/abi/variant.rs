@@ -40,8 +40,8 @@ impl VariantLayout {
     /// # Errors
     /// [`Trap::InvalidDiscriminant`].
     #[inline]
-    pub fn lift_discriminant(&self, cx: &LiftContext<'_>, ptr: usize) -> anyhow::Result<u32> {
-        let discriminant = memory::load_uint(cx.memory, ptr, self.discriminant)?;
+    pub fn lift_discriminant(&self, bytes: &[u8], at: usize) -> anyhow::Result<u32> {
+        let discriminant = memory::load_uint(bytes, at, self.discriminant)?;
         // At most four bytes were loaded.
         Ok(check_discriminant(discriminant as u32, self.cases)?)
     }
@@ -51,13 +51,8 @@ impl VariantLayout {
     /// # Errors
     /// [`Trap::OutOfBounds`] when the address was not checked.
     #[inline]
-    pub fn lower_discriminant(
-        &self,
-        cx: &mut LowerContext<'_>,
-        ptr: usize,
-        case: u32,
-    ) -> anyhow::Result<()> {
-        memory::store_uint(cx.memory(), ptr, case.into(), self.discriminant)
+    pub fn lower_discriminant(&self, bytes: &mut [u8], at: usize, case: u32) -> anyhow::Result<()> {
+        memory::store_uint(bytes, at, case.into(), self.discriminant)
     }
 }
 
@@ -80,6 +75,17 @@ impl<T: ComponentType> ComponentType for Option<T> {
 }
 
 impl<T: Lift> Lift for Option<T> {
+    const PLAIN: bool = T::PLAIN;
+
+    #[inline]
+    fn lift_plain(bytes: &[u8], at: usize) -> anyhow::Result<Self> {
+        let layout = &OptionLayout::<T>::VARIANT;
+        Ok(match layout.lift_discriminant(bytes, at)? {
+            0 => None,
+            _ => Some(T::lift_plain(bytes, at + layout.payload(false))?),
+        })
+    }
+
     #[inline]
     fn lift_flat(
         cx: &mut LiftContext<'_>,
@@ -98,7 +104,7 @@ impl<T: Lift> Lift for Option<T> {
     #[inline]
     fn lift_mem(cx: &mut LiftContext<'_>, ty: ValType, ptr: usize) -> anyhow::Result<Self> {
         let layout = &OptionLayout::<T>::VARIANT;
-        Ok(match layout.lift_discriminant(cx, ptr)? {
+        Ok(match layout.lift_discriminant(cx.memory, ptr)? {
             0 => None,
             _ => {
                 let ptr = ptr + layout.payload(cx.memory64);
@@ -109,6 +115,18 @@ impl<T: Lift> Lift for Option<T> {
 }
 
 impl<T: Lower> Lower for Option<T> {
+    const PLAIN: bool = T::PLAIN;
+
+    #[inline]
+    fn lower_plain(&self, bytes: &mut [u8], at: usize) -> anyhow::Result<()> {
+        let layout = &OptionLayout::<T>::VARIANT;
+        layout.lower_discriminant(bytes, at, self.is_some().into())?;
+        match self {
+            None => Ok(()),
+            Some(value) => value.lower_plain(bytes, at + layout.payload(false)),
+        }
+    }
+
     #[inline]
     fn lower_flat(
         &self,
@@ -130,7 +148,7 @@ impl<T: Lower> Lower for Option<T> {
     #[inline]
     fn lower_mem(&self, cx: &mut LowerContext<'_>, ty: ValType, ptr: usize) -> anyhow::Result<()> {
         let layout = &OptionLayout::<T>::VARIANT;
-        layout.lower_discriminant(cx, ptr, self.is_some().into())?;
+        layout.lower_discriminant(cx.memory(), ptr, self.is_some().into())?;
         match self {
             None => Ok(()),
             Some(value) => {
@@ -170,6 +188,18 @@ impl<T: ComponentType, E: ComponentType> ComponentType for Result<T, E> {
 }
 
 impl<T: Lift, E: Lift> Lift for Result<T, E> {
+    const PLAIN: bool = T::PLAIN && E::PLAIN;
+
+    #[inline]
+    fn lift_plain(bytes: &[u8], at: usize) -> anyhow::Result<Self> {
+        let layout = &ResultLayout::<T, E>::VARIANT;
+        let payload = at + layout.payload(false);
+        Ok(match layout.lift_discriminant(bytes, at)? {
+            0 => Ok(T::lift_plain(bytes, payload)?),
+            _ => Err(E::lift_plain(bytes, payload)?),
+        })
+    }
+
     #[inline]
     fn lift_flat(
         cx: &mut LiftContext<'_>,
@@ -189,7 +219,7 @@ impl<T: Lift, E: Lift> Lift for Result<T, E> {
     fn lift_mem(cx: &mut LiftContext<'_>, ty: ValType, ptr: usize) -> anyhow::Result<Self> {
         let layout = &ResultLayout::<T, E>::VARIANT;
         let payload = ptr + layout.payload(cx.memory64);
-        Ok(match layout.lift_discriminant(cx, ptr)? {
+        Ok(match layout.lift_discriminant(cx.memory, ptr)? {
             0 => Ok(T::lift_mem(cx, parts::payload(cx.types, ty, 0), payload)?),
             _ => Err(E::lift_mem(cx, parts::payload(cx.types, ty, 1), payload)?),
         })
@@ -197,6 +227,19 @@ impl<T: Lift, E: Lift> Lift for Result<T, E> {
 }
 
 impl<T: Lower, E: Lower> Lower for Result<T, E> {
+    const PLAIN: bool = T::PLAIN && E::PLAIN;
+
+    #[inline]
+    fn lower_plain(&self, bytes: &mut [u8], at: usize) -> anyhow::Result<()> {
+        let layout = &ResultLayout::<T, E>::VARIANT;
+        layout.lower_discriminant(bytes, at, self.is_err().into())?;
+        let payload = at + layout.payload(false);
+        match self {
+            Ok(value) => value.lower_plain(bytes, payload),
+            Err(error) => error.lower_plain(bytes, payload),
+        }
+    }
+
     #[inline]
     fn lower_flat(
         &self,
@@ -221,7 +264,7 @@ impl<T: Lower, E: Lower> Lower for Result<T, E> {
     #[inline]
     fn lower_mem(&self, cx: &mut LowerContext<'_>, ty: ValType, ptr: usize) -> anyhow::Result<()> {
         let layout = &ResultLayout::<T, E>::VARIANT;
-        layout.lower_discriminant(cx, ptr, self.is_err().into())?;
+        layout.lower_discriminant(cx.memory(), ptr, self.is_err().into())?;
         let payload = ptr + layout.payload(cx.memory64);
         match self {
             Ok(value) => value.lower_mem(cx, parts::payload(cx.types, ty, 0), payload),

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tidegate_core::abi::*;
 use tidegate_core::plan::StringEncoding;
+use tidegate_core::trap::Trap;
 use tidegate_core::types::{Field, FuncType, FuncTypeIdx, TypeDef, Types, ValType};
 
 type Small = (
@@ -26,6 +27,16 @@ type Large = (
     Vec<Option<Vec<i32>>>,
     Arc<[f64]>,
     Cow<'static, str>,
+);
+
+/// Nothing but bytes.
+type Plain = (
+    u8,
+    f64,
+    Option<(char, f32)>,
+    Result<i16, ()>,
+    bool,
+    Result<(), u64>,
 );
 
 fn intern(types: &mut Types, def: TypeDef) -> ValType {
@@ -109,6 +120,30 @@ fn large() -> (Types, FuncTypeIdx) {
     (types, func)
 }
 
+fn plain() -> (Types, FuncTypeIdx) {
+    let mut types = Types::default();
+    let pair = TypeDef::Tuple([ValType::Char, ValType::F32].into());
+    let pair = intern(&mut types, pair);
+    let result = |ok, err| TypeDef::Result { ok, err };
+    let parts = [
+        ValType::U8,
+        ValType::F64,
+        intern(&mut types, TypeDef::Option(pair)),
+        intern(&mut types, result(Some(ValType::S16), None)),
+        ValType::Bool,
+        intern(&mut types, result(None, Some(ValType::U64))),
+    ];
+    let tuple = intern(&mut types, TypeDef::Tuple(parts.into()));
+    let chars = intern(&mut types, TypeDef::Option(ValType::Char));
+    let params = [
+        intern(&mut types, TypeDef::List(tuple)),
+        intern(&mut types, TypeDef::List(chars)),
+        tuple,
+    ];
+    let func = func(&mut types, &params);
+    (types, func)
+}
+
 /// Lowers dynamic values, lifts them as Rust values, and lowers those: both are the same to the guest.
 fn agree<P: LiftParams + LowerParams + std::fmt::Debug>(types: Types, func: FuncTypeIdx) {
     let kinds = TypeContext {
@@ -163,6 +198,39 @@ fn spilled_parameters_agree_with_dynamic_ones() {
     let (types, func) = large();
     assert!(types.func_info(func).params_flat_count as usize > MAX_FLAT_PARAMS);
     agree::<Large>(types, func);
+}
+
+#[test]
+fn lists_of_bytes_alone_agree_with_dynamic_ones() {
+    const { assert!(<Plain as Lift>::PLAIN && <Plain as Lower>::PLAIN) };
+    const { assert!(!<(u8, String) as Lift>::PLAIN && !<Option<&str> as Lower>::PLAIN) };
+    let (types, func) = plain();
+    agree::<(Vec<Plain>, Vec<Option<char>>, Plain)>(types, func);
+}
+
+#[test]
+fn a_bad_value_in_a_list_of_bytes_alone_traps() {
+    let (types, func) = plain();
+    let ty = types.func(func).params[1].ty;
+    let mut world = World::new(types, 4096);
+    let mut list = |case: u8, value: u32| {
+        world.guest.memory[64 + 8] = case;
+        world.guest.memory[64 + 12..][..4].copy_from_slice(&value.to_le_bytes());
+        world.lift(&[64, 2], |cx, src| {
+            Vec::<Option<char>>::lift_flat(cx, ty, src)
+        })
+    };
+    assert_eq!(list(1, 0x41).unwrap(), [None, Some('A')]);
+    assert_eq!(list(0, 0xd800).unwrap(), [None, None]);
+    let trap = |error: anyhow::Error| error.downcast::<Trap>().unwrap();
+    assert_eq!(
+        trap(list(1, 0xd800).unwrap_err()),
+        Trap::InvalidChar(0xd800)
+    );
+    assert!(matches!(
+        trap(list(2, 0).unwrap_err()),
+        Trap::InvalidDiscriminant { .. }
+    ));
 }
 
 #[test]

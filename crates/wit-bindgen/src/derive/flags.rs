@@ -263,9 +263,16 @@ fn abi(krate: &TokenStream, name: &Ident, labels: &[String], all: u32) -> TokenS
                     _: #internal::ValType,
                     ptr: usize,
                 ) -> #krate::Result<Self> {
+                    <Self as #abi::Lift>::lift_plain(cx.memory, ptr)
+                }
+
+                const PLAIN: bool = true;
+
+                #[inline]
+                fn lift_plain(bytes: &[u8], at: usize) -> #krate::Result<Self> {
                     let bits = #abi::memory::load_uint(
-                        cx.memory,
-                        ptr,
+                        bytes,
+                        at,
                         <Self as #abi::ComponentType>::LAYOUT.size32,
                     )?;
                     ::core::result::Result::Ok(Self(bits as u32 & #all))
@@ -290,9 +297,16 @@ fn abi(krate: &TokenStream, name: &Ident, labels: &[String], all: u32) -> TokenS
                     _: #internal::ValType,
                     ptr: usize,
                 ) -> #krate::Result<()> {
+                    <Self as #abi::Lower>::lower_plain(self, cx.memory(), ptr)
+                }
+
+                const PLAIN: bool = true;
+
+                #[inline]
+                fn lower_plain(&self, bytes: &mut [u8], at: usize) -> #krate::Result<()> {
                     #abi::memory::store_uint(
-                        cx.memory(),
-                        ptr,
+                        bytes,
+                        at,
                         self.0 as u64,
                         <Self as #abi::ComponentType>::LAYOUT.size32,
                     )

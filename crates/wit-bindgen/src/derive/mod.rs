@@ -85,8 +85,10 @@ struct Heads {
     typecheck: TokenStream,
     lift_flat: TokenStream,
     lift_mem: TokenStream,
+    lift_plain: TokenStream,
     lower_flat: TokenStream,
     lower_mem: TokenStream,
+    lower_plain: TokenStream,
 }
 
 impl Heads {
@@ -106,6 +108,10 @@ impl Heads {
                 #[inline]
                 fn lift_mem(cx: &mut #abi::LiftContext<'_>, ty: #ty, ptr: usize) -> #result<Self>
             },
+            lift_plain: quote! {
+                #[inline]
+                fn lift_plain(bytes: &[u8], at: usize) -> #result<Self>
+            },
             lower_flat: quote! {
                 #[inline]
                 fn lower_flat(&self, cx: &mut #abi::LowerContext<'_>, ty: #ty, dst: &mut #abi::FlatWriter<'_>) -> #result<()>
@@ -113,6 +119,10 @@ impl Heads {
             lower_mem: quote! {
                 #[inline]
                 fn lower_mem(&self, cx: &mut #abi::LowerContext<'_>, ty: #ty, ptr: usize) -> #result<()>
+            },
+            lower_plain: quote! {
+                #[inline]
+                fn lower_plain(&self, bytes: &mut [u8], at: usize) -> #result<()>
             },
         }
     }

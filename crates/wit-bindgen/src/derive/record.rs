@@ -30,7 +30,20 @@ pub(super) fn body(input: &Input, fields: &[Field], which: Trait) -> TokenStream
         }
         Trait::Lift => {
             let (flat, mem) = (&heads.lift_flat, &heads.lift_mem);
+            let plain = &heads.lift_plain;
             quote! {
+                const PLAIN: bool = true #(&& <#types as #abi::Lift>::PLAIN)*;
+
+                #plain {
+                    let mut fields = #abi::layout::Fields::plain(at);
+                    ::core::result::Result::Ok(Self {
+                        #(#idents: <#types as #abi::Lift>::lift_plain(
+                            bytes,
+                            fields.next(<#types as #abi::ComponentType>::LAYOUT),
+                        )?,)*
+                    })
+                }
+
                 #flat {
                     ::core::result::Result::Ok(Self {
                         #(#idents: <#types as #abi::Lift>::lift_flat(
@@ -55,7 +68,20 @@ pub(super) fn body(input: &Input, fields: &[Field], which: Trait) -> TokenStream
         }
         Trait::Lower => {
             let (flat, mem) = (&heads.lower_flat, &heads.lower_mem);
+            let plain = &heads.lower_plain;
             quote! {
+                const PLAIN: bool = true #(&& <#types as #abi::Lower>::PLAIN)*;
+
+                #plain {
+                    let mut fields = #abi::layout::Fields::plain(at);
+                    #(<#types as #abi::Lower>::lower_plain(
+                        &self.#idents,
+                        bytes,
+                        fields.next(<#types as #abi::ComponentType>::LAYOUT),
+                    )?;)*
+                    ::core::result::Result::Ok(())
+                }
+
                 #flat {
                     #(<#types as #abi::Lower>::lower_flat(
                         &self.#idents,
@@ -67,6 +93,9 @@ pub(super) fn body(input: &Input, fields: &[Field], which: Trait) -> TokenStream
                 }
 
                 #mem {
+                    if <Self as #abi::Lower>::PLAIN {
+                        return <Self as #abi::Lower>::lower_plain(self, cx.memory(), ptr);
+                    }
                     let mut fields = #abi::layout::Fields::new(ptr, cx.memory64);
                     #(<#types as #abi::Lower>::lower_mem(
                         &self.#idents,

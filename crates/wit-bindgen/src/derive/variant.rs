@@ -66,8 +66,21 @@ fn lift(cases: &[Case], heads: &Heads, abi: &TokenStream, layout: &TokenStream) 
     let mem_arms = arms(
         &|ty, index| quote!(<#ty as #abi::Lift>::lift_mem(cx, #abi::parts::payload(cx.types, ty, #index), payload)?),
     );
-    let (flat, mem) = (&heads.lift_flat, &heads.lift_mem);
+    let plain_arms = arms(&|ty, _| quote!(<#ty as #abi::Lift>::lift_plain(bytes, payload)?));
+    let (flat, mem, plain) = (&heads.lift_flat, &heads.lift_mem, &heads.lift_plain);
+    let payloads = cases.iter().filter_map(|case| case.payload.as_ref());
     quote! {
+        const PLAIN: bool = true #(&& <#payloads as #abi::Lift>::PLAIN)*;
+
+        #plain {
+            let layout = const { #layout };
+            let payload = at + layout.payload(false);
+            let value = match layout.lift_discriminant(bytes, at)? {
+                #plain_arms
+            };
+            ::core::result::Result::Ok(value)
+        }
+
         #flat {
             let end = src.position() + <Self as #abi::ComponentType>::LAYOUT.flat as usize;
             let value = match #abi::variant::lift_discriminant_flat(src, #count)? {
@@ -80,7 +93,7 @@ fn lift(cases: &[Case], heads: &Heads, abi: &TokenStream, layout: &TokenStream) 
         #mem {
             let layout = const { #layout };
             let payload = ptr + layout.payload(cx.memory64);
-            let value = match layout.lift_discriminant(cx, ptr)? {
+            let value = match layout.lift_discriminant(cx.memory, ptr)? {
                 #mem_arms
             };
             ::core::result::Result::Ok(value)
@@ -112,11 +125,27 @@ fn lower(cases: &[Case], heads: &Heads, abi: &TokenStream, layout: &TokenStream)
         &|ty, index| quote!(<#ty as #abi::Lower>::lower_flat(value, cx, #abi::parts::payload(cx.types, ty, #index), dst)?;),
     );
     let mem_arms = arms(
-        &|index| quote!(layout.lower_discriminant(cx, ptr, #index)?;),
+        &|index| quote!(layout.lower_discriminant(cx.memory(), ptr, #index)?;),
         &|ty, index| quote!(<#ty as #abi::Lower>::lower_mem(value, cx, #abi::parts::payload(cx.types, ty, #index), payload)?;),
     );
-    let (flat, mem) = (&heads.lower_flat, &heads.lower_mem);
+    let plain_arms = arms(
+        &|index| quote!(layout.lower_discriminant(bytes, at, #index)?;),
+        &|ty, _| quote!(<#ty as #abi::Lower>::lower_plain(value, bytes, payload)?;),
+    );
+    let (flat, mem, plain) = (&heads.lower_flat, &heads.lower_mem, &heads.lower_plain);
+    let payloads = cases.iter().filter_map(|case| case.payload.as_ref());
     quote! {
+        const PLAIN: bool = true #(&& <#payloads as #abi::Lower>::PLAIN)*;
+
+        #plain {
+            let layout = const { #layout };
+            let payload = at + layout.payload(false);
+            match self {
+                #plain_arms
+            }
+            ::core::result::Result::Ok(())
+        }
+
         #flat {
             let end = dst.position() + <Self as #abi::ComponentType>::LAYOUT.flat as usize;
             match self {
@@ -162,8 +191,10 @@ pub(super) fn enum_body(input: &Input, cases: &[Case], which: Trait) -> TokenStr
         typecheck,
         lift_flat,
         lift_mem,
+        lift_plain,
         lower_flat,
         lower_mem,
+        lower_plain,
     } = &heads;
     match which {
         Trait::ComponentType => {
@@ -185,7 +216,13 @@ pub(super) fn enum_body(input: &Input, cases: &[Case], which: Trait) -> TokenStr
 
             #lift_mem {
                 let _ = ty;
-                let discriminant = const { #layout }.lift_discriminant(cx, ptr)?;
+                <Self as #abi::Lift>::lift_plain(cx.memory, ptr)
+            }
+
+            const PLAIN: bool = true;
+
+            #lift_plain {
+                let discriminant = const { #layout }.lift_discriminant(bytes, at)?;
                 ::core::result::Result::Ok(#to_case)
             }
         },
@@ -198,8 +235,14 @@ pub(super) fn enum_body(input: &Input, cases: &[Case], which: Trait) -> TokenStr
 
             #lower_mem {
                 let _ = ty;
+                <Self as #abi::Lower>::lower_plain(self, cx.memory(), ptr)
+            }
+
+            const PLAIN: bool = true;
+
+            #lower_plain {
                 let discriminant: u32 = #from_case;
-                const { #layout }.lower_discriminant(cx, ptr, discriminant)
+                const { #layout }.lower_discriminant(bytes, at, discriminant)
             }
         },
     }
