@@ -37,6 +37,7 @@ impl Number {
         })
     }
 
+    #[inline]
     fn from_bits(bits: u64) -> Self {
         match bits & 3 {
             0 => Self::I32,
@@ -47,6 +48,7 @@ impl Number {
     }
 
     /// Whether a word of this kind has a zero high half.
+    #[inline]
     pub(crate) fn is_narrow(self) -> bool {
         matches!(self, Self::I32 | Self::F32)
     }
@@ -88,32 +90,40 @@ impl Signature {
         Self::new(ty.params.iter().copied(), ty.results.iter().copied())
     }
 
+    #[inline]
     pub(crate) fn param(&self, index: usize) -> Number {
         Number::from_bits(self.param_kinds >> (2 * index))
     }
 
+    #[inline]
     pub(crate) fn result(&self, index: usize) -> Number {
         Number::from_bits(self.result_kinds >> (2 * index))
     }
 
+    #[inline]
     pub(crate) fn slots(&self) -> usize {
         usize::from(self.params.max(self.results))
     }
 
     /// Checks that a function can be called from here with this many slots.
+    #[inline]
     pub(crate) fn check(&self, slots: usize) -> Result<(), EngineError> {
-        if !self.callable {
-            return Err(EngineError::Unsupported(format!(
-                "a function with references, vectors, or more than {} parameters or results cannot be called by the host",
-                Self::MAX
-            )));
+        if self.callable && slots >= self.slots() {
+            Ok(())
+        } else {
+            Err(self.misfit())
         }
-        if slots < self.slots() {
-            return Err(EngineError::Misuse(
-                "fewer slots than the function has parameters or results",
-            ));
+    }
+
+    #[cold]
+    fn misfit(&self) -> EngineError {
+        if self.callable {
+            return EngineError::Misuse("fewer slots than the function has parameters or results");
         }
-        Ok(())
+        EngineError::Unsupported(format!(
+            "a function with references, vectors, or more than {} parameters or results cannot be called by the host",
+            Self::MAX
+        ))
     }
 }
 

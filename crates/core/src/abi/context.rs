@@ -133,8 +133,8 @@ pub struct LowerContext<'a> {
     pub encoding: StringEncoding,
     /// The instance to lower into.
     pub instance: InstanceId,
-    /// The call that receives borrowed handles.
-    pub task: TaskId,
+    /// The call that receives borrowed handles. `None` where the type has no `borrow`, as results never have.
+    pub task: Option<TaskId>,
     /// What the call has borrowed from [`HOST`](crate::runtime::HOST)'s table so far.
     pub lends: &'a mut Lends,
 }

@@ -279,9 +279,11 @@ fn lower_rep(cx: &mut LowerContext<'_>, ty: ValType, rep: u64) -> anyhow::Result
     let resource = cx.resource(resource_index(ty)?)?;
     let (instance, task) = (cx.instance, cx.task);
     let state = cx.state();
-    Ok(if matches!(ty, ValType::Own(_)) {
-        state.lower_own(instance, resource, rep)?
-    } else {
-        state.lower_borrow(instance, resource, rep, task)?
+    Ok(match (ty, task) {
+        (ValType::Own(_), _) => state.lower_own(instance, resource, rep)?,
+        (_, Some(task)) => state.lower_borrow(instance, resource, rep, task)?,
+        (_, None) => anyhow::bail!(
+            "a bug in Tidegate: a borrowed handle is lowered outside of a call; please report it"
+        ),
     })
 }

@@ -120,22 +120,24 @@ impl<T> Table<T> {
     ///
     /// # Errors
     /// [`Trap::UnknownHandle`].
+    #[inline]
     pub fn get(&self, index: u32) -> Result<&T, Trap> {
         self.slots
             .get(index as usize)
             .and_then(Option::as_ref)
-            .ok_or(Trap::UnknownHandle { index })
+            .ok_or_else(|| unknown(index))
     }
 
     /// The item at an index.
     ///
     /// # Errors
     /// [`Trap::UnknownHandle`].
+    #[inline]
     pub fn get_mut(&mut self, index: u32) -> Result<&mut T, Trap> {
         self.slots
             .get_mut(index as usize)
             .and_then(Option::as_mut)
-            .ok_or(Trap::UnknownHandle { index })
+            .ok_or_else(|| unknown(index))
     }
 
     /// Removes and gives the item at an index.
@@ -148,7 +150,7 @@ impl<T> Table<T> {
             .slots
             .get_mut(index as usize)
             .and_then(Option::take)
-            .ok_or(Trap::UnknownHandle { index })?;
+            .ok_or_else(|| unknown(index))?;
         self.free.push(index);
         Ok(item)
     }
@@ -177,6 +179,12 @@ impl<T> Table<T> {
         self.free.clear();
         std::mem::take(&mut self.slots).into_iter().flatten()
     }
+}
+
+/// Apart, so that a look-up that finds its item makes no trap and drops none.
+#[cold]
+fn unknown(index: u32) -> Trap {
+    Trap::UnknownHandle { index }
 }
 
 #[cfg(test)]

@@ -76,6 +76,7 @@ impl State {
     ///
     /// # Errors
     /// [`Trap::CannotEnter`], [`Trap::Poisoned`]; nothing has changed then.
+    #[inline]
     pub fn enter(&mut self, callee: InstanceId, caller: Option<InstanceId>) -> Result<(), Trap> {
         self.check_may_enter(callee, caller)?;
         self.set_may_enter(callee, caller, false);
@@ -83,6 +84,7 @@ impl State {
     }
 
     /// Whether `callee` may be entered from `caller`: `may_enter_from` of the specification.
+    #[inline]
     pub(super) fn check_may_enter(
         &self,
         callee: InstanceId,
@@ -103,10 +105,12 @@ impl State {
     }
 
     /// Undoes [`enter`](Self::enter): `leave_to` of the specification.
+    #[inline]
     pub fn leave(&mut self, callee: InstanceId, caller: Option<InstanceId>) {
         self.set_may_enter(callee, caller, true);
     }
 
+    #[inline]
     pub(super) fn set_may_enter(
         &mut self,
         callee: InstanceId,
@@ -121,6 +125,7 @@ impl State {
         }
     }
 
+    #[inline]
     fn is_self_or_ancestor(&self, id: InstanceId, of: Option<InstanceId>) -> bool {
         let mut at = of;
         while let Some(other) = at {
@@ -137,6 +142,7 @@ impl State {
     ///
     /// # Errors
     /// [`Trap::CannotLeave`], [`Trap::Poisoned`], [`Trap::CannotEnter`].
+    #[inline]
     pub fn check_call(&self, caller: InstanceId, callee: InstanceId) -> Result<(), Trap> {
         self.check_may_leave(caller)?;
         let nested = || {
@@ -153,6 +159,7 @@ impl State {
     ///
     /// # Errors
     /// [`Trap::CannotLeave`].
+    #[inline]
     pub fn check_may_leave(&self, id: InstanceId) -> Result<(), Trap> {
         let instance = self.instance(id);
         if instance.may_leave {

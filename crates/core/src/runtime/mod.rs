@@ -166,11 +166,13 @@ impl State {
     }
 
     /// An instance's state.
+    #[inline]
     pub fn instance(&self, id: InstanceId) -> &Instance {
         &self.instances[id.0 as usize]
     }
 
     /// An instance's state.
+    #[inline]
     pub fn instance_mut(&mut self, id: InstanceId) -> &mut Instance {
         &mut self.instances[id.0 as usize]
     }

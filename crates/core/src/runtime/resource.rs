@@ -35,7 +35,19 @@ pub struct ResourceHandle {
 
 /// The handles that one call has borrowed from its caller, to be given back when it ends.
 #[derive(Debug, Default)]
-pub struct Lends(Vec<u32>);
+pub struct Lends {
+    /// One that is not in `others`. Most calls borrow no more: `self`.
+    first: Option<u32>,
+    others: Vec<u32>,
+}
+
+impl Lends {
+    fn push(&mut self, index: u32) {
+        if let Some(other) = self.first.replace(index) {
+            self.others.push(other);
+        }
+    }
+}
 
 impl State {
     /// Makes a resource type that `implementer` implements; the host if `None`.
@@ -134,13 +146,14 @@ impl State {
         let handle = self.resource(instance, ty, index)?;
         handle.num_lends += 1;
         let rep = handle.rep;
-        lends.0.push(index);
+        lends.push(index);
         Ok(rep)
     }
 
     /// Ends the lends of a call, and leaves the list empty for reuse.
+    #[inline]
     pub fn give_back(&mut self, instance: InstanceId, lends: &mut Lends) {
-        for index in lends.0.drain(..) {
+        for index in lends.first.take().into_iter().chain(lends.others.drain(..)) {
             // A handle that is lent cannot be removed, so it is still there.
             if let Ok(Handle::Resource(handle)) = self.instance_mut(instance).handles.get_mut(index)
             {

@@ -35,6 +35,7 @@ pub enum SyncStep {
 }
 
 impl State {
+    #[inline]
     pub(super) fn push_frame(&mut self, thread: ThreadId, base: Base) {
         let instance = self.tasks[self.threads[thread.0].task.0].instance;
         self.frames.push(Frame {
@@ -44,6 +45,7 @@ impl State {
         });
     }
 
+    #[inline]
     pub(super) fn pop_frame(&mut self) {
         if let Some(frame) = self.frames.pop()
             && let Base::Entered(from) = frame.base

@@ -108,6 +108,7 @@ impl State {
     ///
     /// # Errors
     /// [`Trap::BorrowsRemain`].
+    #[inline]
     pub fn check_borrows(&self, id: TaskId) -> Result<(), Trap> {
         match self.tasks[id.0].num_borrows {
             0 => Ok(()),

@@ -108,6 +108,7 @@ pub enum Action {
 
 impl State {
     /// The thread that runs now; `None` while the host does.
+    #[inline]
     pub fn current_thread(&self) -> Option<ThreadId> {
         self.frames.last().map(|frame| frame.thread)
     }
@@ -127,10 +128,12 @@ impl State {
     }
 
     /// The current thread, which exists.
+    #[inline]
     pub(super) fn current(&self) -> Result<ThreadId, Trap> {
-        self.current_thread()
-            .filter(|id| self.threads.get(id.0).is_some())
-            .ok_or(Trap::Poisoned)
+        match self.current_thread() {
+            Some(id) if self.threads.get(id.0).is_some() => Ok(id),
+            _ => Err(Trap::Poisoned),
+        }
     }
 
     pub(super) fn new_thread(&mut self, task: TaskId) -> Result<ThreadId, Trap> {

@@ -126,7 +126,7 @@ fn lower(fields: &[&str]) -> (String, String) {
         memory64,
         encoding,
         instance,
-        task,
+        task: Some(task),
         lends: &mut lends,
     };
     let max_flat = max_flat.parse().unwrap();

@@ -81,7 +81,7 @@ impl World {
             memory64: self.memory64,
             encoding: self.encoding,
             instance: self.instance,
-            task: self.task,
+            task: Some(self.task),
             lends: &mut self.lends,
         };
         let mut words = [0; 100];

@@ -73,6 +73,8 @@ pub(crate) struct Callee {
     pub(crate) flat_results: usize,
     /// Whether it must be entered on a stack of its own.
     pub(crate) suspendable: bool,
+    /// Whether its component uses async.
+    pub(crate) concurrent: bool,
     /// How it is lifted.
     pub(crate) lift: Lift,
     /// Its callback, if it has one.
@@ -81,8 +83,9 @@ pub(crate) struct Callee {
 
 impl Callee {
     /// Whether its component uses async, so that it is called by the driver.
+    #[inline]
     pub(crate) fn is_concurrent(&self) -> bool {
-        self.options.shared.component.is_concurrent()
+        self.concurrent
     }
 
     /// Its type.
@@ -97,6 +100,7 @@ impl Callee {
     ///
     /// # Errors
     /// As [`func_type`](Self::func_type).
+    #[inline]
     pub(crate) fn func_type_idx(&self) -> Result<FuncTypeIdx> {
         match self.ty {
             Some(ty) => Ok(ty),
@@ -109,6 +113,8 @@ impl Callee {
 pub(crate) struct CallSite {
     pub(crate) options: CanonOptions,
     pub(crate) ty: FuncTypeIdx,
+    /// Whether any parameter holds a `borrow`.
+    pub(crate) borrows: bool,
     /// Whether it was lowered with the `async` option.
     pub(crate) async_: bool,
     /// The host function behind it, as it was imported, if it is one.
@@ -158,7 +164,7 @@ impl CanonOptions {
     pub(crate) fn lower<R>(
         &self,
         cx: &mut Cx<'_, Baton>,
-        task: TaskId,
+        task: Option<TaskId>,
         lends: &mut Lends,
         f: impl FnOnce(&mut LowerContext<'_>) -> Result<R>,
     ) -> Result<R> {

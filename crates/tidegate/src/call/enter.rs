@@ -19,10 +19,27 @@ use tidegate_engine::{Cx, EngineError, Isolate, Resume, Stack, Step};
 pub(crate) type Slots = [u64; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
 
 /// A call that has entered its callee, with its arguments lowered.
+///
+/// The task and its thread, in one word: what is returned in two halves and read as a whole waits for both to reach memory.
 #[must_use = "an entered instance must be left"]
-pub(crate) struct Entered {
-    pub(crate) task: TaskId,
-    thread: Option<ThreadId>,
+#[derive(Clone, Copy)]
+pub(crate) struct Entered(u64);
+
+impl Entered {
+    #[inline]
+    fn new(task: TaskId, thread: ThreadId) -> Self {
+        Self(u64::from(thread.0) << 32 | u64::from(task.0))
+    }
+
+    #[inline]
+    pub(crate) fn task(self) -> TaskId {
+        TaskId(self.0 as u32)
+    }
+
+    #[inline]
+    fn thread(self) -> ThreadId {
+        ThreadId((self.0 >> 32) as u32)
+    }
 }
 
 /// The most core values of a call that gets by with a small array: zeroing and moving a large one would cost as much as the call.
@@ -57,14 +74,15 @@ impl Callee {
     ) -> Result<Entered> {
         let state = &mut cx.data_mut().state;
         let task = state.begin_sync_call(self.options.instance, caller)?;
-        let entered = Entered {
-            task,
-            thread: state.current_thread(),
+        // The thread that was just made is the current one.
+        let Some(thread) = state.current_thread() else {
+            anyhow::bail!(Trap::Poisoned);
         };
+        let entered = Entered::new(task, thread);
         match lower(cx, task, slots) {
             Ok(()) => Ok(entered),
             Err(error) => {
-                self.give_up(cx, &entered, &error);
+                self.give_up(cx, entered, &error);
                 Err(error)
             }
         }
@@ -72,15 +90,16 @@ impl Callee {
 
     /// Leaves an instance whose arguments could not be lowered. That is not the instance's fault, so that it stays usable, unless handles
     /// that it was to borrow are in its table already, or its own `realloc` trapped or lied.
-    fn give_up(&self, cx: &mut Cx<'_, Baton>, entered: &Entered, error: &Error) {
+    #[cold]
+    fn give_up(&self, cx: &mut Cx<'_, Baton>, entered: Entered, error: &Error) {
         let state = &mut cx.data_mut().state;
         let lied = matches!(error.downcast_ref(), Some(Trap::BadRealloc(_)));
         let usable = !lied
             && !state.instance(self.options.instance).poisoned
-            && state.check_borrows(entered.task).is_ok();
+            && state.check_borrows(entered.task()).is_ok();
         if usable {
-            state.finish_return(entered.task);
-            if state.end_sync_call(entered.task).is_ok() {
+            state.finish_return(entered.task());
+            if state.end_sync_call(entered.task()).is_ok() {
                 return;
             }
         }
@@ -117,17 +136,17 @@ impl Callee {
         lift: impl FnOnce(&mut Cx<'_, Baton>, TaskId, &[u64]) -> Result<R>,
     ) -> Result<R> {
         let result = result.and_then(|()| {
-            cx.data_mut().state.begin_return(entered.task)?;
-            let value = lift(cx, entered.task, &slots[..self.flat_results])?;
-            cx.data_mut().state.finish_return(entered.task);
+            cx.data_mut().state.begin_return(entered.task())?;
+            let value = lift(cx, entered.task(), &slots[..self.flat_results])?;
+            cx.data_mut().state.finish_return(entered.task());
             if let Some(post_return) = self.post_return {
                 self.run_post_return(cx, post_return, slots)?;
             }
-            cx.data_mut().state.end_sync_call(entered.task)?;
+            cx.data_mut().state.end_sync_call(entered.task())?;
             Ok(value)
         });
         if result.is_err() {
-            self.trapped(cx, &entered);
+            self.trapped(cx, entered);
         }
         result
     }
@@ -148,10 +167,11 @@ impl Callee {
         Ok(())
     }
 
-    fn trapped(&self, cx: &mut Cx<'_, Baton>, entered: &Entered) {
+    #[cold]
+    fn trapped(&self, cx: &mut Cx<'_, Baton>, entered: Entered) {
         trapped(
             &mut cx.data_mut().state,
-            entered.thread,
+            Some(entered.thread()),
             self.options.instance,
         );
     }

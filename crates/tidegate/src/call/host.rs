@@ -40,6 +40,7 @@ struct HostToGuest<'a> {
 }
 
 impl<'a> HostToGuest<'a> {
+    #[inline(always)]
     fn new(callee: &'a Callee) -> Result<Self> {
         let ty = callee.func_type_idx()?;
         Ok(Self {
@@ -58,7 +59,7 @@ impl<'a> HostToGuest<'a> {
     ) -> Result<Entered> {
         let Self { callee, ty, lends } = self;
         callee.enter(&mut isolate.cx(), None, slots, |cx, task, slots| {
-            callee.options.lower(cx, task, lends, |cx| {
+            callee.options.lower(cx, Some(task), lends, |cx| {
                 lower(cx, *ty, &mut FlatWriter::new(slots))
             })
         })
@@ -79,6 +80,7 @@ impl<'a> HostToGuest<'a> {
             })
     }
 
+    #[inline]
     fn give_back(&mut self, baton: &mut Baton) {
         baton
             .state

@@ -84,12 +84,9 @@ fn lower(
         let Some(element) = of.element else {
             return Ok(());
         };
-        let task = cx.data_mut().state.add_task();
-        let result = of.options.lower(cx, task, &mut Lends::default(), |cx| {
+        of.options.lower(cx, None, &mut Lends::default(), |cx| {
             lower_val_list(&vals, cx, element, ptr)
-        });
-        cx.data_mut().state.remove_task(task);
-        result
+        })
     };
     if of.options.isolate == current {
         return lower(cx, of);

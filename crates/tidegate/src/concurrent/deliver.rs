@@ -155,10 +155,9 @@ fn lower_result_into(
         MAX_FLAT_RESULTS
     };
     let mut slots = [0; 1];
-    let task = cx.data_mut().state.add_task();
-    let result = options.lower(
+    options.lower(
         cx,
-        task,
+        None,
         &mut Lends::default(),
         |cx: &mut LowerContext<'_>| {
             let mut out = FlatReader::new(out.as_slice());
@@ -171,9 +170,8 @@ fn lower_result_into(
                 &mut FlatWriter::new(&mut slots),
             )
         },
-    );
-    cx.data_mut().state.remove_task(task);
-    result.map(|()| slots[0])
+    )?;
+    Ok(slots[0])
 }
 
 impl CallData {

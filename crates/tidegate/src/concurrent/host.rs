@@ -180,7 +180,8 @@ pub(super) fn lower_args(
     let mut isolate = take_isolate(baton, callee.options.isolate)?;
     let mut params: Slots = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
     let result = callee.func_type_idx().and_then(|ty| {
-        callee.options.lower(&mut isolate.cx(), task, lends, |cx| {
+        let mut cx = isolate.cx();
+        callee.options.lower(&mut cx, Some(task), lends, |cx| {
             lower(cx, ty, &mut FlatWriter::new(&mut params))
         })
     });

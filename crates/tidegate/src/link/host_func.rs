@@ -15,13 +15,13 @@ use tidegate_core::abi::{
 };
 use tidegate_core::runtime::{Lends, State, SubtaskState, TaskId};
 use tidegate_core::types::{FuncType, FuncTypeIdx};
-use tidegate_engine::{Cx, Flow, Job};
+use tidegate_engine::{Cx, Flow, HostFn, Job};
 
 pub(super) type Check =
     Box<dyn Fn(&FuncType, &TypeContext<'_>) -> Result<(), TypeMismatch> + Send + Sync>;
-pub(super) type Call =
-    Box<dyn Fn(&mut Cx<'_, Baton>, &Arc<CallSite>, &mut [u64]) -> Result<()> + Send + Sync>;
-pub(super) type WaitingCall = Box<
+/// Makes the core function of a call site.
+pub(super) type Define = Box<dyn Fn(Arc<CallSite>) -> HostFn<Baton> + Send + Sync>;
+pub(super) type WaitingCall = Arc<
     dyn Fn(&mut Cx<'_, Baton>, &Arc<CallSite>, &mut [u64]) -> Result<Flow<Blocked>> + Send + Sync,
 >;
 /// What a function that runs beside others returns.
@@ -83,7 +83,7 @@ pub(crate) struct HostFunc {
 /// How a host function is called.
 pub(crate) enum Body {
     /// It never waits.
-    Sync(Call),
+    Sync(Define),
     /// It may wait, and so needs a stack that can be parked.
     Waiting(WaitingCall),
     /// It may wait while others run.
@@ -91,6 +91,18 @@ pub(crate) enum Body {
 }
 
 impl Body {
+    /// A function that never waits. One function is made for each call site, which it knows: a call looks nothing up.
+    pub(super) fn sync<F>(call: F) -> Self
+    where
+        F: Fn(&mut Cx<'_, Baton>, &CallSite, &mut [u64]) -> Result<()> + Send + Sync + 'static,
+    {
+        let call = Arc::new(call);
+        Self::Sync(Box::new(move |site| {
+            let call = call.clone();
+            Box::new(move |mut cx, slots| call(&mut cx, &site, slots))
+        }))
+    }
+
     /// Whether it may wait.
     pub(crate) fn may_wait(&self) -> bool {
         !matches!(self, Self::Sync(_))
@@ -103,36 +115,6 @@ impl HostFunc {
         (self.check)(ty, cx)
     }
 
-    /// Calls it, if it never waits.
-    #[inline]
-    pub(crate) fn call(
-        &self,
-        cx: &mut Cx<'_, Baton>,
-        site: &Arc<CallSite>,
-        slots: &mut [u64],
-    ) -> Result<()> {
-        match &self.body {
-            Body::Sync(call) => call(cx, site, slots),
-            Body::Waiting(_) | Body::Concurrent(_) => {
-                Err(tidegate_engine::EngineError::CannotBlock.into())
-            }
-        }
-    }
-
-    /// Calls it, and parks the caller if it waits.
-    #[inline]
-    pub(crate) fn call_waiting(
-        &self,
-        cx: &mut Cx<'_, Baton>,
-        site: &Arc<CallSite>,
-        slots: &mut [u64],
-    ) -> Result<Flow<Blocked>> {
-        match &self.body {
-            Body::Sync(call) => call(cx, site, slots).map(|()| Flow::Return),
-            Body::Waiting(call) | Body::Concurrent(call) => call(cx, site, slots),
-        }
-    }
-
     /// A typed function.
     pub(crate) fn sync<T, F, P, R>(func: F) -> Self
     where
@@ -141,14 +123,14 @@ impl HostFunc {
         P: LiftParams + 'static,
         R: LowerResult + 'static,
     {
-        let call: Call = Box::new(move |cx, site, slots| {
+        let call = move |cx: &mut Cx<'_, Baton>, site: &CallSite, slots: &mut [u64]| {
             let (call, params) = HostCall::begin(cx, site, slots, lift_typed::<P>)?;
             let result = func(StoreContextMut::new(cx.data_mut()), params);
             call.end(cx, site, slots, result, lower_typed::<R>)
-        });
+        };
         Self {
             check: typecheck::<P, R>(),
-            body: Body::Sync(call),
+            body: Body::sync(call),
         }
     }
 
@@ -161,7 +143,7 @@ impl HostFunc {
         R: LowerResult + Send + 'static,
     {
         let func = Arc::new(func);
-        let call: WaitingCall = Box::new(move |cx, site, slots| {
+        let call: WaitingCall = Arc::new(move |cx, site, slots| {
             let (call, params) = HostCall::begin(cx, site, slots, lift_typed::<P>)?;
             let mut baton = cx.data_mut().take();
             let func = func.clone();
@@ -186,7 +168,7 @@ impl HostFunc {
         R: LowerResult + Send + 'static,
     {
         let func = Arc::new(func);
-        let call: WaitingCall = Box::new(move |cx, site, slots| {
+        let call: WaitingCall = Arc::new(move |cx, site, slots| {
             check_sync_lower(cx, site)?;
             let (call, params) = HostCall::begin(cx, site, slots, lift_typed::<P>)?;
             let signal = Arc::<Signal>::default();
@@ -213,7 +195,7 @@ impl HostFunc {
         F: Fn(&Accessor<T>, Vec<Val>) -> PinFuture<'_, Option<Val>> + Send + Sync + 'static,
     {
         let func = Arc::new(func);
-        let call: WaitingCall = Box::new(move |cx, site, slots| {
+        let call: WaitingCall = Arc::new(move |cx, site, slots| {
             check_sync_lower(cx, site)?;
             let (call, params) = HostCall::begin(cx, site, slots, lift_param_vals)?;
             let signal = Arc::<Signal>::default();
@@ -239,7 +221,7 @@ impl HostFunc {
         T: Send + 'static,
         F: Fn(StoreContextMut<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
     {
-        let call: Call = Box::new(move |cx, site, slots| {
+        let call = move |cx: &mut Cx<'_, Baton>, site: &CallSite, slots: &mut [u64]| {
             let (call, params) = HostCall::begin(cx, site, slots, lift_param_vals)?;
             let mut results = DynamicResult::new(site.func_type());
             let result = func(
@@ -254,10 +236,10 @@ impl HostFunc {
                 result.map(|()| results),
                 DynamicResult::lower,
             )
-        });
+        };
         Self {
             check: Box::new(|_, _| Ok(())),
-            body: Body::Sync(call),
+            body: Body::sync(call),
         }
     }
 
@@ -271,7 +253,7 @@ impl HostFunc {
             + 'static,
     {
         let func = Arc::new(func);
-        let call: WaitingCall = Box::new(move |cx, site, slots| {
+        let call: WaitingCall = Arc::new(move |cx, site, slots| {
             let (call, params) = HostCall::begin(cx, site, slots, lift_param_vals)?;
             let mut results = DynamicResult::new(site.func_type());
             let mut baton = cx.data_mut().take();
@@ -357,8 +339,8 @@ impl DynamicResult {
 pub(crate) struct HostCall {
     /// What the host has borrowed from the caller.
     lends: Lends,
-    /// Counts the borrows that are in the host's own table.
-    task: TaskId,
+    /// Counts the borrows that are in the host's own table; `None` if the function takes none.
+    task: Option<TaskId>,
     /// The word that follows the parameters, if any: where results go that do not fit flat.
     out: Option<u64>,
 }
@@ -376,7 +358,7 @@ impl HostCall {
         state.check_may_leave(site.options.instance)?;
         let mut call = Self {
             lends: Lends::default(),
-            task: state.add_task(),
+            task: site.borrows.then(|| state.add_task()),
             out: None,
         };
         let mut src = FlatReader::new(slots);
@@ -385,11 +367,9 @@ impl HostCall {
         } else {
             MAX_FLAT_PARAMS
         };
-        let params = site
-            .options
-            .lift(cx, &mut call.lends, Some(call.task), |cx| {
-                lift(cx, site.ty, max_flat, &mut src)
-            });
+        let params = site.options.lift(cx, &mut call.lends, call.task, |cx| {
+            lift(cx, site.ty, max_flat, &mut src)
+        });
         match params {
             Ok(params) => {
                 call.out = src.rest().first().copied();
@@ -429,16 +409,17 @@ impl HostCall {
             &mut FlatWriter<'_>,
         ) -> Result<()>,
     ) -> Result<()> {
-        let task = self.task;
         let result = result.and_then(|result| {
-            cx.data_mut().state.check_borrows(task)?;
+            if let Some(task) = self.task {
+                cx.data_mut().state.check_borrows(task)?;
+            }
             let out = self.out;
             let max_flat = if site.async_ {
                 MAX_FLAT_ASYNC_RESULTS
             } else {
                 MAX_FLAT_RESULTS
             };
-            site.options.lower(cx, task, &mut self.lends, |cx| {
+            site.options.lower(cx, None, &mut self.lends, |cx| {
                 let mut out = FlatReader::new(out.as_slice());
                 let mut dst = FlatWriter::new(slots);
                 lower(&result, cx, site.ty, max_flat, &mut out, &mut dst)
@@ -452,10 +433,13 @@ impl HostCall {
         result
     }
 
+    #[inline]
     pub(crate) fn give_back(mut self, cx: &mut Cx<'_, Baton>, site: &CallSite) {
-        let state = &mut cx.data_mut().state;
-        state.give_back(site.options.instance, &mut self.lends);
-        state.remove_task(self.task);
+        if let Some(task) = self.task {
+            let state = &mut cx.data_mut().state;
+            state.give_back(site.options.instance, &mut self.lends);
+            state.remove_task(task);
+        }
     }
 
     /// What the host has borrowed, for somebody else to give back.
@@ -465,7 +449,9 @@ impl HostCall {
 
     /// Ends a call without a result; what was borrowed is given back by others.
     pub(crate) fn abandon(self, state: &mut State) {
-        state.remove_task(self.task);
+        if let Some(task) = self.task {
+            state.remove_task(task);
+        }
     }
 
     /// Ends the call now if the future is ready, else parks the caller until it is.

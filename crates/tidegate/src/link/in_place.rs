@@ -1,6 +1,6 @@
 //! Functions of the host that work on bytes where they lie, in the memory of the guest that calls.
 
-use super::host_func::{Body, Call, HostCall, HostFunc, WaitingCall, lower_typed, typecheck};
+use super::host_func::{Body, HostCall, HostFunc, WaitingCall, lower_typed, typecheck};
 use crate::baton::{Baton, Blocked};
 use crate::call::canon::{CallSite, Guest};
 use crate::{Result, StoreContextMut};
@@ -80,14 +80,14 @@ impl HostFunc {
         P: LiftParams + 'static,
         R: LowerResult + 'static,
     {
-        let call: Call = Box::new(move |cx, site, slots| {
+        let call = move |cx: &mut Cx<'_, Baton>, site: &CallSite, slots: &mut [u64]| {
             let (call, params) = HostCall::begin_typed::<P>(cx, site, slots)?;
             let result = func(&mut InPlace::new(cx.reborrow(), site), &params);
             call.end(cx, site, slots, result, lower_typed::<R>)
-        });
+        };
         Self {
             check: typecheck::<P, R>(),
-            body: Body::Sync(call),
+            body: Body::sync(call),
         }
     }
 
@@ -100,7 +100,7 @@ impl HostFunc {
         R: LowerResult + 'static,
     {
         let func = Arc::new(func);
-        let call: WaitingCall = Box::new(move |cx, site, slots| {
+        let call: WaitingCall = Arc::new(move |cx, site, slots| {
             let (call, params) = HostCall::begin_typed::<P>(cx, site, slots)?;
             attempt(cx, site, slots, call, params, &func)
         });

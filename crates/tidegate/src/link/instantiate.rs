@@ -172,6 +172,7 @@ impl InstanceData {
                     flat_params: 1,
                     flat_results: 0,
                     suspendable: self.suspendable(instance),
+                    concurrent: self.linked.component.is_concurrent(),
                     lift: Lift::Sync,
                     callback: None,
                 }))
@@ -381,6 +382,7 @@ impl InstanceData {
             flat_params: core.params(),
             flat_results: core.results(),
             suspendable: self.suspendable(lift.instance),
+            concurrent: linked.component.is_concurrent(),
             lift: lift_kind(plan.types.func(lift.ty).async_, options),
             callback: options
                 .callback
@@ -405,7 +407,10 @@ impl InstanceData {
                 ty: func_type,
                 options,
             } => {
+                let types = &linked.component.plan().types;
+                let mut params = types.func(*func_type).params.iter();
                 let site = Arc::new(CallSite {
+                    borrows: params.any(|param| types.contains_borrow(param.ty)),
                     options: self.canon_options(baton, trampoline.instance, *options)?,
                     ty: *func_type,
                     async_: linked.component.plan().options[options.index()].async_,
@@ -425,16 +430,14 @@ impl InstanceData {
                         };
                         let mut cx = isolate_cx(baton, isolate)?;
                         match &func.body {
-                            Body::Sync(_) => cx.host_func(
-                                ty,
-                                Box::new(move |mut cx, slots| func.call(&mut cx, &site, slots)),
-                            )?,
-                            Body::Waiting(_) | Body::Concurrent(_) => cx.blocking_host_func(
-                                ty,
-                                Box::new(move |mut cx, slots| {
-                                    func.call_waiting(&mut cx, &site, slots)
-                                }),
-                            )?,
+                            Body::Sync(define) => cx.host_func(ty, define(site))?,
+                            Body::Waiting(call) | Body::Concurrent(call) => {
+                                let call = call.clone();
+                                cx.blocking_host_func(
+                                    ty,
+                                    Box::new(move |mut cx, slots| call(&mut cx, &site, slots)),
+                                )?
+                            }
                         }
                     }
                     FuncDef::Lift(lift) => {

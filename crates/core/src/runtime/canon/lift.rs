@@ -89,14 +89,25 @@ impl State {
         self.exit_thread()
     }
 
+    #[inline]
     fn begin_inside(
         &mut self,
         instance: InstanceId,
         entered: Option<Option<InstanceId>>,
     ) -> Result<TaskId, Trap> {
-        if let Some(task) = self.begin_reused(instance, entered) {
-            return Ok(task);
+        match self.begin_reused(instance, entered) {
+            Some(task) => Ok(task),
+            None => self.begin_first(instance, entered),
         }
+    }
+
+    /// The same where the store has not run so deep before.
+    #[cold]
+    fn begin_first(
+        &mut self,
+        instance: InstanceId,
+        entered: Option<Option<InstanceId>>,
+    ) -> Result<TaskId, Trap> {
         let task = self.new_task(Task {
             instance,
             state: TaskState::Started,
@@ -249,6 +260,7 @@ impl State {
     ///
     /// # Errors
     /// [`Offence::AlreadyResolved`], [`Trap::BorrowsRemain`].
+    #[inline]
     pub fn begin_return(&self, task: TaskId) -> Result<(), Trap> {
         if self.tasks[task.0].state == TaskState::Resolved {
             return Err(Offence::AlreadyResolved.at("task.return"));
@@ -258,10 +270,12 @@ impl State {
 
     /// `Task.return_`, its effect: the results are where the caller wants them (or the driver keeps them for it), the task is resolved, and its
     /// caller will learn of it.
+    #[inline]
     pub fn finish_return(&mut self, task: TaskId) {
         self.resolve_task(task, true);
     }
 
+    #[inline]
     pub(super) fn resolve_task(&mut self, task: TaskId, returned: bool) {
         let task = &mut self.tasks[task.0];
         task.state = TaskState::Resolved;

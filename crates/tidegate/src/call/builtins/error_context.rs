@@ -30,9 +30,8 @@ pub(super) fn define(canon: &Canon, options: &CanonOptions) -> Option<HostFn<Bat
             let state = &mut cx.data_mut().state;
             let message = state.error_context_debug_message(instance, slots[0] as u32)?;
             let message = message.debug_message().to_owned();
-            let task = state.current_task()?;
             let pointer = slots[1];
-            options.lower(&mut cx, task, &mut Lends::default(), |cx| {
+            options.lower(&mut cx, None, &mut Lends::default(), |cx| {
                 // The pair goes where the second parameter points.
                 let mut pair = [0; 2];
                 message.lower_flat(cx, ValType::String, &mut FlatWriter::new(&mut pair))?;

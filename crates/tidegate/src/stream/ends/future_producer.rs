@@ -75,14 +75,10 @@ where
 
 fn lower<T: LowerItem>(turn: &mut Turn<'_, '_>, value: T) -> Result<()> {
     let (of, pointer) = (turn.options, turn.pointer());
-    let task = turn.cx.data_mut().state.add_task();
-    let result = of
-        .options
-        .lower(&mut turn.cx, task, &mut Lends::default(), |cx| {
+    of.options
+        .lower(&mut turn.cx, None, &mut Lends::default(), |cx| {
             T::lower_items(&[value], cx, of.element, pointer)
-        });
-    turn.cx.data_mut().state.remove_task(task);
-    result
+        })
 }
 
 impl<P: FutureProducer<D>, D: Send + 'static> ProduceValue<P::Item, D> for FutureProducerEnd<P, D> {

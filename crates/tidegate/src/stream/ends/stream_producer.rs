@@ -126,10 +126,8 @@ where
             return Ok(moved);
         }
         let size = of.item_size();
-        let task = turn.cx.data_mut().state.add_task();
-        let result = of
-            .options
-            .lower(&mut turn.cx, task, &mut Lends::default(), |cx| {
+        of.options
+            .lower(&mut turn.cx, None, &mut Lends::default(), |cx| {
                 while moved < room {
                     let items = self.buffer.remaining();
                     let count = items.len().min(room - moved);
@@ -141,9 +139,8 @@ where
                     moved += count;
                 }
                 Ok(())
-            });
-        turn.cx.data_mut().state.remove_task(task);
-        result.map(|()| moved)
+            })?;
+        Ok(moved)
     }
 }
 
