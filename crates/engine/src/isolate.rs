@@ -17,6 +17,12 @@ pub trait IsolateData: Send + 'static {
     fn interrupted(&mut self) -> bool {
         true
     }
+
+    /// Called likewise at ticks of the clock, where there are time slices: whether the slice is over although the ticks have not been as many, as they
+    /// may come late.
+    fn slice_is_over(&mut self) -> bool {
+        false
+    }
 }
 
 /// An engine store: core instances, memories, tables and host functions, and its user's data. Everything in it goes when it

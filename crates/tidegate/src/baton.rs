@@ -380,4 +380,9 @@ impl IsolateData for Baton {
         run_callbacks(self, &control);
         control.wants_yield()
     }
+
+    fn slice_is_over(&mut self) -> bool {
+        let control = self.0.as_ref().and_then(|runtime| runtime.control.as_ref());
+        control.is_some_and(|control| control.slice_is_over())
+    }
 }

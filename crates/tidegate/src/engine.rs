@@ -4,7 +4,7 @@ use crate::Result;
 use crate::interrupt::Ticker;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tidegate_core::runtime::Rules;
 use tidegate_engine as engine;
 pub use tidegate_engine::EngineKind;
@@ -92,6 +92,7 @@ struct Inner {
     wasmtime: OnceLock<engine::Engine>,
     wasmi: OnceLock<engine::Engine>,
     ticker: Ticker,
+    made: Instant,
 }
 
 /// How many ticks a time slice has: the first tick may come at once.
@@ -112,6 +113,7 @@ impl Inner {
             wasmtime: OnceLock::new(),
             wasmi: OnceLock::new(),
             ticker: Ticker::default(),
+            made: Instant::now(),
         }
     }
 
@@ -189,6 +191,18 @@ impl Engine {
 
     pub(crate) fn has_slices(&self) -> bool {
         self.is_interruptible() && self.0.config.time_slice.is_some()
+    }
+
+    /// How long a guest may compute at a time.
+    pub(crate) fn time_slice(&self) -> Option<Duration> {
+        self.0.config.time_slice
+    }
+
+    /// From when the engine was made until then.
+    pub(crate) fn nanoseconds(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.0.made);
+        // That is enough for centuries.
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// The ticks after which a guest has had its time slice.

@@ -24,6 +24,7 @@ mod limits;
 mod link;
 mod macros;
 pub mod module;
+mod processor_time;
 mod resource_table;
 pub mod scheduler;
 mod store;

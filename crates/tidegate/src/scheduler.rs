@@ -2,7 +2,8 @@
 //!
 //! A [`Scheduler`] polls futures, such as those of guests' calls, on a fixed number of threads. Of those that could go on it takes the one that has had the least
 //! time of a processor, by its weight; so guests that compute share the threads evenly, as long as they let go of them: see
-//! [`Config::time_slice`](crate::Config::time_slice). Whoever has waited comes first, but saves up nothing: what was not used while waiting is gone.
+//! [`Config::time_slice`](crate::Config::time_slice). Whoever has waited comes first, but saves up nothing: what was not used while waiting is gone. Time
+//! that the system gave to other processes counts for nobody.
 //!
 //! Any other executor does as well; this one is fair among thousands of futures that never wait.
 //!
@@ -16,13 +17,14 @@
 //! # std::io::Result::Ok(())
 //! ```
 
+use crate::processor_time::Moment;
 use std::collections::BinaryHeap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{cmp, io, thread};
 
 /// How much of the threads a task gets beside others.
@@ -85,9 +87,24 @@ struct Queue {
 
 /// A task that could go on.
 struct Ready {
-    /// When its turn is, and who comes first of several at that time.
-    turn: (u64, u64),
+    turn: Turn,
     task: Arc<Task>,
+}
+
+/// Whose turn is first: fields in the order of their weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    virtual_time: u64,
+    /// Among those of one time, who has waited comes before who has had a turn just now or begins: a thousand may begin at once.
+    entry: Entry,
+    number: u64,
+}
+
+/// How a task comes into the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Entry {
+    Woken,
+    BegunOrYielded,
 }
 
 impl PartialEq for Ready {
@@ -178,7 +195,7 @@ impl Scheduler {
             virtual_time: AtomicU64::new(0),
             used: AtomicU64::new(0),
         });
-        self.owner.0.put(task.clone());
+        self.owner.0.put(task.clone(), Entry::BegunOrYielded);
         JoinHandle { task, end }
     }
 }
@@ -194,17 +211,21 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, task: Arc<Task>) {
+    fn put(&self, task: Arc<Task>, entry: Entry) {
         let mut queue = self.lock();
         if queue.ended {
             drop(queue);
             task.drop_future();
             return;
         }
-        let time = task.virtual_time.load(Ordering::Relaxed).max(queue.now);
-        task.virtual_time.store(time, Ordering::Relaxed);
+        let virtual_time = task.virtual_time.load(Ordering::Relaxed).max(queue.now);
+        task.virtual_time.store(virtual_time, Ordering::Relaxed);
         queue.next += 1;
-        let turn = (time, queue.next);
+        let turn = Turn {
+            virtual_time,
+            entry,
+            number: queue.next,
+        };
         queue.ready.push(Ready { turn, task });
         let wake = queue.idle > 0;
         drop(queue);
@@ -226,7 +247,7 @@ impl Shared {
                 queue.idle -= 1;
                 continue;
             };
-            queue.now = queue.now.max(turn.0);
+            queue.now = queue.now.max(turn.virtual_time);
             drop(queue);
             task.run();
             queue = self.lock();
@@ -237,7 +258,7 @@ impl Shared {
 impl Task {
     fn run(self: Arc<Self>) {
         self.state.store(state::RUNNING, Ordering::SeqCst);
-        let begun = Instant::now();
+        let begun = Moment::now();
         let waker = Waker::from(self.clone());
         let is_over = {
             let mut future = self.future.lock().unwrap_or_else(PoisonError::into_inner);
@@ -273,7 +294,7 @@ impl Task {
         if waits.is_err() {
             self.state.store(state::READY, Ordering::SeqCst);
             let shared = self.shared.clone();
-            shared.put(self);
+            shared.put(self, Entry::BegunOrYielded);
         }
     }
 
@@ -298,7 +319,7 @@ impl Wake for Task {
             });
         if before == Ok(state::WAITING) {
             let shared = self.shared.clone();
-            shared.put(self);
+            shared.put(self, Entry::Woken);
         }
     }
 }
@@ -310,7 +331,12 @@ pub struct JoinHandle<T> {
 }
 
 impl<T> JoinHandle<T> {
-    /// How long the task was polled.
+    /// Whether the task has ended: what this is a future of is there, or never will be.
+    pub fn is_over(&self) -> bool {
+        self.end.lock().is_over
+    }
+
+    /// How long the task has had a processor.
     pub fn processor_time(&self) -> Duration {
         Duration::from_nanos(self.task.used.load(Ordering::Relaxed))
     }
@@ -424,13 +450,19 @@ mod tests {
                 used: AtomicU64::new(0),
             })
         };
-        shared.put(task(300));
-        shared.put(task(100));
-        let first = shared.lock().ready.pop().map(|ready| ready.turn.0);
-        assert_eq!(first, Some(100));
+        let next = || {
+            let ready = shared.lock().ready.pop();
+            ready.map(|ready| (ready.turn.virtual_time, ready.turn.entry))
+        };
+        let yielded = Entry::BegunOrYielded;
+        shared.put(task(300), yielded);
+        shared.put(task(100), yielded);
+        assert_eq!(next(), Some((100, yielded)));
         shared.lock().now = 200;
-        shared.put(task(0));
-        let next = shared.lock().ready.pop().map(|ready| ready.turn.0);
-        assert_eq!(next, Some(200));
+        shared.put(task(200), yielded);
+        shared.put(task(0), Entry::Woken);
+        assert_eq!(next(), Some((200, Entry::Woken)));
+        assert_eq!(next(), Some((200, yielded)));
+        assert_eq!(next(), Some((300, yielded)));
     }
 }

@@ -202,6 +202,7 @@ impl<D: IsolateData> WasmiStack<D> {
                         || data.yield_every.is_some()
                         || data.time_slice.is_some_and(|ticks| {
                             data.now().wrapping_sub(slice_start) >= ticks.get()
+                                || data.user.slice_is_over()
                         });
                     let fuel = data.fuel().saturating_add(call.required_fuel());
                     WasmiCx(store.as_context_mut()).set_fuel(fuel);

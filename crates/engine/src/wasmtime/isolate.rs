@@ -110,7 +110,9 @@ impl<D: IsolateData> StoreData<D> {
         }
         self.slice_left = self.slice_left.saturating_sub(deadline);
         match self.time_slice {
-            Some(ticks) if self.slice_left == 0 && self.may_block => {
+            Some(ticks)
+                if self.may_block && (self.slice_left == 0 || self.user.slice_is_over()) =>
+            {
                 self.slice_left = ticks.get();
                 UpdateDeadline::Yield(deadline)
             }

@@ -3,6 +3,7 @@
 use super::ticker::Running;
 use crate::Engine;
 use crate::baton::Home;
+use crate::processor_time::Moment;
 use crate::timer::Alarm;
 use std::any::Any;
 use std::collections::VecDeque;
@@ -44,8 +45,10 @@ pub(crate) struct Control {
     /// Where the baton goes when a wait is dropped.
     home: Home,
     state: Mutex<State>,
-    /// Nanoseconds that guests of this store have run.
+    /// Nanoseconds of a processor that guests of this store have had.
     processor_time: AtomicU64,
+    /// When the run of a guest that is under way began, in nanoseconds since the engine was made.
+    slice_begun: AtomicU64,
     pause_often: Option<NonZeroU32>,
 }
 
@@ -96,6 +99,7 @@ impl Control {
             home,
             state: Mutex::default(),
             processor_time: AtomicU64::new(0),
+            slice_begun: AtomicU64::new(0),
             pause_often: engine.pause_often(),
         })
     }
@@ -357,14 +361,29 @@ impl Control {
 
     /// Counts the time of a run of a guest, and has the clock of time slices tick meanwhile.
     pub(crate) fn running(&self) -> Account<'_> {
+        let since = Moment::now();
+        let running = self.engine.has_slices().then(|| {
+            let begun = self.engine.nanoseconds(since.at);
+            self.slice_begun.store(begun, Ordering::Relaxed);
+            self.engine.ticker().running()
+        });
         Account {
             control: self,
-            _running: self
-                .engine
-                .has_slices()
-                .then(|| self.engine.ticker().running()),
-            since: Instant::now(),
+            _running: running,
+            since,
         }
+    }
+
+    /// Whether the guest that runs has had its time slice by the clock, which does not depend on how many ticks there were.
+    pub(crate) fn slice_is_over(&self) -> bool {
+        let begun = self.slice_begun.load(Ordering::Relaxed);
+        let passed = self
+            .engine
+            .nanoseconds(Instant::now())
+            .saturating_sub(begun);
+        self.engine
+            .time_slice()
+            .is_some_and(|slice| u128::from(passed) >= slice.as_nanos())
     }
 
     pub(crate) fn processor_time(&self) -> Duration {
@@ -438,7 +457,7 @@ impl Wake for Expired {
 pub(crate) struct Account<'a> {
     control: &'a Control,
     _running: Option<Running<'a>>,
-    since: Instant,
+    since: Moment,
 }
 
 impl Drop for Account<'_> {
