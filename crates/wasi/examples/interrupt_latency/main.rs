@@ -1,0 +1,58 @@
+//! How long an interrupt takes: from the request, made by another thread at a random moment, until control is back with the embedder. For
+//! whatever a guest can be busy with, and on both engines; a table of percentiles and one of how often it took how long.
+//!
+//! ```sh
+//! cargo run --release -p tidegate-wasi --example interrupt_latency -- [TIMES] [--write FILE]
+//! ```
+//!
+//! Figures mean something on a machine that does nothing else.
+
+mod components;
+mod measure;
+mod modules;
+mod report;
+mod threads;
+
+use report::Report;
+use tidegate::{Config, Engine, EngineKind, Result, Strategy};
+
+fn main() -> Result<()> {
+    let mut words = std::env::args().skip(1);
+    let mut times = 1000;
+    let mut file = None;
+    while let Some(word) = words.next() {
+        match word.parse() {
+            Ok(number) => times = number,
+            Err(_) if word == "--write" => file = words.next(),
+            Err(_) => eprintln!("interrupt_latency: {word:?} is neither a number nor --write"),
+        }
+    }
+    let mut report = Report::new(times);
+    for kind in EngineKind::ALL {
+        let engine = engine(kind)?;
+        for work in modules::ALL {
+            report.row(kind, work.name, modules::pause(&engine, &work, times)?);
+        }
+        for (name, pause) in components::ALL {
+            report.row(kind, name, pause(&engine, times)?);
+        }
+    }
+    let compiled = engine(EngineKind::Wasmtime)?;
+    for (name, body) in threads::ALL {
+        let took = threads::end(&compiled, body, times)?;
+        report.row(EngineKind::Wasmtime, name, took);
+    }
+    print!("{}", report.text());
+    if let Some(file) = file {
+        std::fs::write(file, report.document())?;
+    }
+    Ok(())
+}
+
+fn engine(kind: EngineKind) -> Result<Engine> {
+    let mut config = Config::new();
+    config.strategy(Strategy::Always(kind));
+    config.core().epoch_interruption = true;
+    config.core().threads = true;
+    Engine::new(&config)
+}
