@@ -96,6 +96,24 @@ fn copies_input_to_output_in_all_generations() {
 }
 
 #[test]
+fn guests_do_the_same_when_they_are_interrupted_at_every_opportunity() {
+    let tidegate = Tidegate::new();
+    let text: String = (0..1000).map(|n| format!("line {n}\n")).collect();
+    for engine in ["wasmtime", "wasmi"] {
+        let often = ["run", "--engine", engine, "--pause-often", "1"];
+        for name in ["wasm/cat-p1.wasm", "wasm/cat-p2.wasm", "wasm/cat-p3.wasm"] {
+            let output = tidegate.run_with(&[&often[..], &[&guest(name)]].concat(), &text);
+            assert_output(&output, 0, &text);
+        }
+        let sort = guest("wasm/sortlines.wasm");
+        let output = tidegate.run_with(&[&often[..], &[&sort, "-n"]].concat(), "10\n9\n");
+        assert_output(&output, 0, "9\n10\n");
+        let output = tidegate.run(&[&often[..], &[&guest("wat/trap.wat")]].concat());
+        assert_output(&output, 134, "");
+    }
+}
+
+#[test]
 fn the_guests_exit_code_is_the_commands() {
     let tidegate = Tidegate::new();
     let sort = guest("wasm/sortlines.wasm");

@@ -347,3 +347,94 @@ fn modules_and_engines_without_threads_are_refused() {
         "{error:#}"
     );
 }
+
+#[test]
+fn storms_of_notifications_lose_nobody() {
+    // Two threads take turns, each waiting for ever until the other notifies it, while two others notify both of them all the time.
+    let program = Program::new(
+        r#"(func $player (param $mine i32) (param $other i32) (local $n i32)
+            (local.set $n (i32.const 2000))
+            (loop $turn
+                (loop $until
+                    (drop (memory.atomic.wait32 (local.get $mine) (i32.const 0) (i64.const -1)))
+                    (br_if $until (i32.eqz (i32.atomic.load (local.get $mine)))))
+                (i32.atomic.store (local.get $mine) (i32.const 0))
+                (i32.atomic.store (local.get $other) (i32.const 1))
+                (drop (memory.atomic.notify (local.get $other) (i32.const -1)))
+                (br_if $turn (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+            (call $see (i32.const 1))
+            (drop (i32.atomic.rmw.add (i32.const 24) (i32.const 1)))
+            (drop (memory.atomic.notify (i32.const 24) (i32.const 1))))
+        (func $storm
+            (loop $l
+                (drop (memory.atomic.notify (i32.const 8) (i32.const 1)))
+                (drop (memory.atomic.notify (i32.const 16) (i32.const -1)))
+                (br $l)))
+        (func (export "wasi_thread_start") (param i32) (param $kind i32)
+            (if (i32.eqz (local.get $kind)) (then (call $storm)))
+            (if (i32.eq (local.get $kind) (i32.const 1))
+                (then (call $player (i32.const 8) (i32.const 16)))
+                (else (call $player (i32.const 16) (i32.const 8)))))
+        (func (export "_start") (local $n i32)
+            (i32.atomic.store (i32.const 8) (i32.const 1))
+            (drop (call $spawn (i32.const 0)))
+            (drop (call $spawn (i32.const 0)))
+            (drop (call $spawn (i32.const 1)))
+            (drop (call $spawn (i32.const 2)))
+            (loop $until
+                (local.set $n (i32.atomic.load (i32.const 24)))
+                (if (i32.ne (local.get $n) (i32.const 2)) (then
+                    (drop (memory.atomic.wait32 (i32.const 24) (local.get $n) (i64.const -1)))
+                    (br $until)))))"#,
+    );
+    let (result, seen) = program.run();
+    result.unwrap();
+    assert_eq!(seen, 2);
+}
+
+#[test]
+fn a_million_addresses_are_notified_and_looked_at() {
+    let program = Program::new(
+        r#"(func (export "wasi_thread_start") (param i32 i32))
+        (func (export "_start") (local $at i32)
+            (if (i32.eq (memory.grow (i32.const 63)) (i32.const -1)) (then unreachable))
+            (loop $more
+                (if (memory.atomic.notify (local.get $at) (i32.const -1)) (then unreachable))
+                (if (i32.ne (memory.atomic.wait32 (local.get $at) (i32.const 1) (i64.const -1)) (i32.const 1))
+                    (then unreachable))
+                (br_if $more (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 4))) (i32.const 4000000)))))"#,
+    );
+    program.run().0.unwrap();
+}
+
+#[test]
+fn an_ended_program_leaves_nothing_behind() {
+    let engine = engine();
+    let text = r#"(module
+        (import "env" "memory" (memory 1 1 shared))
+        (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+        (func (export "wasi_thread_start") (param i32 i32)
+            (drop (i32.atomic.rmw.add (i32.const 0) (i32.const 1)))
+            (drop (memory.atomic.wait32 (i32.const 4) (i32.const 0) (i64.const -1))))
+        (func (export "_start") (local $n i32)
+            (local.set $n (i32.const 100))
+            (loop $more
+                (drop (call $spawn (i32.const 0)))
+                (br_if $more (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+            (loop $until (br_if $until (i32.lt_u (i32.atomic.load (i32.const 0)) (i32.const 50))))))"#;
+    let module = Module::new(&engine, text).unwrap();
+    let held = Arc::new(());
+    let holding = held.clone();
+    let program = Threads::new(ModuleLinker::new(&engine), &module, move || holding.clone());
+    let scheduler = Scheduler::new(2).unwrap();
+    let spawning = scheduler.clone();
+    let main = program
+        .unwrap()
+        .run(move |thread| drop(spawning.spawn(thread)));
+    block_on(scheduler.spawn(main)).unwrap().unwrap();
+    drop(scheduler);
+    // Whoever polled a thread last may be about to drop it.
+    while Arc::strong_count(&held) > 1 {
+        std::thread::yield_now();
+    }
+}

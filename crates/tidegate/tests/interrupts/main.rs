@@ -1,16 +1,19 @@
 //! Interrupting guests that compute and guests that wait, on both engines.
 
+mod hostile;
+mod nested;
+
 use std::future::{Future, poll_fn};
 use std::num::NonZeroU32;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
-use tidegate::interrupt::{InterruptHandle, Outcome, PausedCall, Terminated};
+use tidegate::interrupt::{Outcome, PausedCall, Terminated};
 use tidegate::module::{FuncType, Module, ModuleInstance, ModuleLinker, Outcome as Host, ValType};
-use tidegate::{Component, Config, Engine, EngineKind, Linker, Store, Strategy, block_on};
+use tidegate::{Config, Engine, EngineKind, Store, Strategy, block_on};
 
 fn engines() -> [Engine; 2] {
     engines_with(|_| {})
@@ -380,122 +383,6 @@ fn a_guest_that_waits_is_interrupted_on_engines_that_cannot_interrupt_those_that
     }
 }
 
-/// Calls itself through the host, each time in an instance of its own: `run(n)` gives 2 to the power of `n`.
-const NESTED: &str = r#"(component
-    (import "call" (func $call (param "n" u32) (result u32)))
-    (core func $lowered (canon lower (func $call)))
-    (core module $m
-        (import "host" "call" (func $call (param i32) (result i32)))
-        (func (export "run") (param $n i32) (result i32) (local $i i32)
-            (local.set $i (i32.const 500))
-            (loop $l (br_if $l (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))
-            (if (i32.eqz (local.get $n)) (then (return (i32.const 1))))
-            (local.set $n (i32.sub (local.get $n) (i32.const 1)))
-            (i32.add (call $call (local.get $n)) (call $call (local.get $n)))))
-    (core instance $i (instantiate $m (with "host" (instance (export "call" (func $lowered))))))
-    (func (export "run") (param "n" u32) (result u32) (canon lift (core func $i "run"))))"#;
-
-struct Nested {
-    linker: Arc<Linker<Self>>,
-    component: Component,
-}
-
-async fn run_nested(
-    mut store: impl tidegate::AsContextMut<Data = Nested>,
-    n: u32,
-) -> tidegate::Result<u32> {
-    let (linker, component) = {
-        let mut store = store.as_context_mut();
-        (
-            store.data_mut().linker.clone(),
-            store.data_mut().component.clone(),
-        )
-    };
-    let instance = linker.instantiate_async(&mut store, &component).await?;
-    let run = instance.get_typed_func::<(u32,), (u32,)>(&mut store, "run")?;
-    let (result,) = run.call_async(&mut store, (n,)).await?;
-    Ok(result)
-}
-
-fn nested(engine: &Engine) -> Store<Nested> {
-    let mut linker = Linker::new(engine);
-    linker
-        .root()
-        .func_wrap_async("call", |mut store, (n,): (u32,)| {
-            Box::new(async move {
-                yield_now().await;
-                Ok((Box::pin(run_nested(&mut store, n)).await?,))
-            })
-        })
-        .unwrap();
-    let nested = Nested {
-        linker: Arc::new(linker),
-        component: Component::new(engine, NESTED).unwrap(),
-    };
-    Store::new(engine, nested)
-}
-
-async fn yield_now() {
-    let mut once = false;
-    poll_fn(|cx| match std::mem::replace(&mut once, true) {
-        true => Poll::Ready(()),
-        false => {
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        }
-    })
-    .await;
-}
-
-#[test]
-fn calls_that_nest_guests_and_host_are_paused_at_every_level() {
-    for engine in engines() {
-        let mut store = nested(&engine);
-        let handle = store.interrupt_handle();
-        let over = Arc::new(AtomicBool::new(false));
-        let (asking, asked) = (handle.clone(), over.clone());
-        let storm = thread::spawn(move || {
-            while !asked.load(Ordering::SeqCst) {
-                asking.pause();
-                thread::sleep(Duration::from_micros(20));
-            }
-        });
-        let mut call = handle.run(run_nested(&mut store, 5));
-        let result = loop {
-            match block_on(call) {
-                Outcome::Ended(result) => break result.unwrap(),
-                Outcome::Paused(paused) => call = paused.resume(),
-            }
-        };
-        over.store(true, Ordering::SeqCst);
-        storm.join().unwrap();
-        assert_eq!(result, 32);
-    }
-}
-
-#[test]
-fn nested_calls_end_at_every_level_when_they_are_terminated() {
-    for engine in engines() {
-        // Each time a little later.
-        for step in 0..40 {
-            let mut store = nested(&engine);
-            let handle = store.interrupt_handle();
-            let mut call = pin!(run_nested(&mut store, 3));
-            let polls = AtomicU32::new(0);
-            let result = block_on(poll_fn(|cx| {
-                if polls.fetch_add(1, Ordering::Relaxed) == step {
-                    handle.terminate("enough");
-                }
-                call.as_mut().poll(cx)
-            }));
-            match result {
-                Ok(result) => assert_eq!(result, 8),
-                Err(error) => assert!(error.is::<Terminated>(), "{error:#}"),
-            }
-        }
-    }
-}
-
 #[test]
 fn nothing_changes_when_guests_are_interrupted_at_every_opportunity() {
     for engine in engines_with(|config| {
@@ -511,57 +398,7 @@ fn nothing_changes_when_guests_are_interrupted_at_every_opportunity() {
         let mut slots = [3];
         waits.call(&mut store, &mut slots).unwrap();
         assert_eq!(slots, [4]);
-        let mut store = nested(&engine);
-        assert_eq!(block_on(run_nested(&mut store, 3)).unwrap(), 8);
-    }
-}
-
-#[test]
-fn storms_of_requests_from_many_threads_end_where_they_should() {
-    for engine in engines() {
-        let (mut store, instance) = guest(&engine);
-        let forever = instance.get_func(&mut store, "forever").unwrap();
-        let handle = store.interrupt_handle();
-        let threads: Vec<_> = (0..4)
-            .map(|number| {
-                let handle: InterruptHandle = handle.clone();
-                once_begun(&store, move || {
-                    for turn in 0..200 {
-                        handle.pause();
-                        handle.run_in_store(|mut store: tidegate::StoreContextMut<'_, Data>| {
-                            store.data_mut().seen += 1;
-                        });
-                        handle.resume();
-                        if number == 0 && turn == 199 {
-                            handle.terminate("over");
-                        }
-                    }
-                })
-            })
-            .collect();
-        let resuming = handle.clone();
-        let over = Arc::new(AtomicBool::new(false));
-        let is_over = over.clone();
-        // Whoever paused last has resumed before, perhaps.
-        let resumer = thread::spawn(move || {
-            while !is_over.load(Ordering::SeqCst) {
-                resuming.resume();
-                thread::sleep(Duration::from_millis(1));
-            }
-        });
-        let error = forever.call(&mut store, &mut []).unwrap_err();
-        assert!(error.is::<Terminated>(), "{error:#}");
-        for thread in threads {
-            thread.join().unwrap();
-        }
-        over.store(true, Ordering::SeqCst);
-        resumer.join().unwrap();
-        // What was asked for too late runs with the next call.
-        handle.resume();
-        let sum = instance.get_func(&mut store, "sum").unwrap();
-        let mut slots = [2];
-        sum.call(&mut store, &mut slots).unwrap();
-        assert_eq!(slots, [3]);
-        assert_eq!(store.data().seen, 800);
+        let mut store = nested::nested(&engine);
+        assert_eq!(block_on(nested::run_nested(&mut store, 3)).unwrap(), 8);
     }
 }
