@@ -7,7 +7,7 @@ mod rt {
         StreamReader, StreamResult, VecBuffer,
     };
     pub use tidegate::{
-        Component, ComponentType, Engine, Instance, InstancePre, Lift, Linker, Lower, Resource,
+        Accessor, Component, ComponentType, Engine, Instance, InstancePre, Lift, Linker, Lower, Resource,
         ResourceType, Result, Store, StoreContextMut, TypedFunc,
     };
 
@@ -40,6 +40,8 @@ mod rt {
     }
 }
 
+#[path = "subjects/async_calls.rs"]
+pub mod async_calls;
 #[path = "subjects/calls.rs"]
 pub mod calls;
 #[path = "subjects/host_calls.rs"]

@@ -2,9 +2,9 @@
 
 mod rt {
     pub use wasmtime::component::{
-        Component, ComponentType, Destination, FutureConsumer, FutureReader, Instance, InstancePre,
-        Lift, Linker, Lower, Resource, ResourceType, Source, StreamConsumer, StreamProducer,
-        StreamReader, StreamResult, TypedFunc, VecBuffer,
+        Accessor, Component, ComponentType, Destination, FutureConsumer, FutureReader, Instance,
+        InstancePre, Lift, Linker, Lower, Resource, ResourceType, Source, StreamConsumer,
+        StreamProducer, StreamReader, StreamResult, TypedFunc, VecBuffer,
     };
     pub use wasmtime::{Engine, Result, Store, StoreContextMut};
 
@@ -40,6 +40,8 @@ mod rt {
     }
 }
 
+#[path = "subjects/async_calls.rs"]
+pub mod async_calls;
 #[path = "subjects/calls.rs"]
 pub mod calls;
 #[path = "subjects/host_calls.rs"]

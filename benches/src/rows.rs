@@ -122,6 +122,15 @@ fn host_to_guest(plans: &mut Vec<Plan>) {
     both!(
         plans,
         "host → guest",
+        "empty, sync lift in a component that uses async",
+        "async-calls",
+        Some(140.0),
+        Some(limits::core_call().map_err(told)?),
+        calls::empty_async_lift("sync-lift")
+    );
+    both!(
+        plans,
+        "host → guest",
         "empty, async callback lift",
         "async-calls",
         Some(120.0),
@@ -242,6 +251,33 @@ fn guest_to_host(plans: &mut Vec<Plan>) {
     both!(
         plans,
         "guest → host",
+        "empty, async-lowered, ready at once",
+        "async-host",
+        Some(30.0),
+        Some(limits::core_host_call().map_err(told)?),
+        async_calls::guest_loop(Work::Ready, "ready")
+    );
+    both!(
+        plans,
+        "guest → host",
+        "empty, async-lowered, waits once, callback `WAIT`",
+        "async-host",
+        Some(300.0),
+        None,
+        async_calls::guest_loop(Work::Waits, "waits")
+    );
+    both!(
+        plans,
+        "guest → host",
+        "empty, sync-lowered, waits once",
+        "async-host-sync",
+        Some(300.0),
+        None,
+        async_calls::guest_loop(Work::Waits, "run")
+    );
+    both!(
+        plans,
+        "guest → host",
         "scalars",
         "host-calls",
         None,
@@ -295,6 +331,24 @@ fn guest_to_guest(plans: &mut Vec<Plan>) {
         Some(40.0),
         None,
         calls::guest_loop("run-scalars", None)
+    );
+    both!(
+        plans,
+        "guest → guest",
+        "sync-lowered → callback lift that returns at once",
+        "async-guests",
+        Some(200.0),
+        None,
+        async_calls::guest_loop(Work::Ready, "run-sync")
+    );
+    both!(
+        plans,
+        "guest → guest",
+        "async-lowered → callback lift that returns at once",
+        "async-guests",
+        None,
+        None,
+        async_calls::guest_loop(Work::Ready, "run-async")
     );
     both!(
         plans,
