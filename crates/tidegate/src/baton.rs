@@ -154,6 +154,13 @@ impl Home {
         self.lock().lent
     }
 
+    /// Puts the baton there; gives what to [reclaim](Self::reclaim) it with.
+    fn put(&self, place: &mut Baton) -> Level {
+        let mut kept = self.lock();
+        kept.runtime = place.0.take();
+        kept.lent
+    }
+
     /// Takes the baton out; should another thread have borrowed it, waits for that thread's closure to end.
     pub(crate) fn reclaim(&self, level: Level) -> Baton {
         let mut kept = self.lock();
@@ -187,7 +194,12 @@ pub(crate) struct Lent<'a> {
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
-        drop(self.baton.take());
+        let mut baton = self.baton.take();
+        if !baton.is_away() && baton.state.has_ready() {
+            // Whatever was done with the store let a guest go on, and the driver may be asleep.
+            baton.concurrent.work.handle().nudge();
+        }
+        drop(baton);
         // Counted when this was made.
         self.home.lock().lent.0 -= 1;
         self.home.0.returned.notify_all();
@@ -197,8 +209,7 @@ impl Drop for Lent<'_> {
 /// Runs `f` while the baton is at home, for accessors to find it.
 pub(crate) fn at_home<R>(place: &mut Baton, f: impl FnOnce() -> R) -> R {
     let home = place.home.clone();
-    let level = home.level();
-    drop(place.take());
+    let level = home.put(place);
     let result = f();
     *place = home.reclaim(level);
     result
@@ -273,9 +284,14 @@ pub(crate) struct HomeGuard<'a> {
 
 impl<'a> HomeGuard<'a> {
     pub(crate) fn new(place: &'a mut Baton) -> Self {
+        let scope = Scope::enter(place);
+        Self::within(place, scope)
+    }
+
+    /// The same for a call that has been entered.
+    pub(crate) fn within(place: &'a mut Baton, _scope: Scope) -> Self {
         let home = place.home.clone();
         let level = home.level();
-        let _scope = Scope::enter(place);
         Self {
             place,
             home,

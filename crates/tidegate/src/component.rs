@@ -1,7 +1,7 @@
 //! Compiled components.
 
 use crate::call::guest::Programs;
-use crate::concurrent::{needs_several_stacks, uses_async};
+use crate::concurrent::{Needs, needs_several_stacks, uses_async};
 use crate::isolation::{IsolatePlan, Isolation};
 use crate::{Engine, Result, Strategy};
 use anyhow::Context;
@@ -22,6 +22,8 @@ struct Inner {
     modules: Box<[CompiledModule]>,
     /// Whether it uses async.
     concurrent: bool,
+    /// How the isolates of one that does may be entered.
+    needs: Box<[Needs]>,
     /// For each trampoline that lowers a guest's function, how values pass.
     programs: Box<[OnceLock<Arc<Programs>>]>,
 }
@@ -77,6 +79,10 @@ impl Component {
             .map(|_| CompiledModule::default())
             .collect();
         let concurrent = uses_async(&plan);
+        let needs = match concurrent {
+            true => Needs::of(&plan, &isolation),
+            false => Box::default(),
+        };
         let programs = plan.trampolines.iter().map(|_| OnceLock::new()).collect();
         Self(Arc::new(Inner {
             engine: engine.clone(),
@@ -86,6 +92,7 @@ impl Component {
             modules,
             programs,
             concurrent,
+            needs,
         }))
     }
 
@@ -128,6 +135,19 @@ impl Component {
             (None, Strategy::Always(kind)) => (kind, "the embedder asks for it"),
             (None, Strategy::Auto) => (self.engine().kind(), "nothing in it needs the interpreter"),
         }
+    }
+
+    /// How an isolate may be entered, as far as that can be told before it is linked.
+    pub(crate) fn needs(&self, isolate: usize) -> Needs {
+        let stack = if self.engine().is_interruptible() {
+            Some("it can be interrupted while it computes")
+        } else if self.0.concurrent {
+            return self.0.needs[isolate];
+        } else {
+            None
+        };
+        let nested = false;
+        Needs { stack, nested }
     }
 
     /// Whether it uses async, so that its code runs by the driver.

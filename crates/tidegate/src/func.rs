@@ -2,9 +2,9 @@
 
 use crate::baton::{Baton, HomeGuard};
 use crate::call::canon::Callee;
-use crate::call::host::{call_plain, call_suspendable};
-use crate::concurrent::{ConcurrentCall, LaterArgs, call_driven};
-use crate::interrupt::block_on;
+use crate::call::host::{LowerArgs, call_plain, call_suspendable};
+use crate::concurrent::{Begin, ConcurrentCall, LaterArgs, begin_call};
+use crate::interrupt::{block_on, block_on_within};
 use crate::{Accessor, AsContextMut, Error, HasData, Result, TypedFunc, Val};
 use anyhow::bail;
 use std::sync::Arc;
@@ -66,16 +66,19 @@ impl Func {
     ) -> Result<()> {
         let place = store.as_context_mut().slot;
         self.check(place, results)?;
-        let result = if self.callee.suspendable || self.callee.is_concurrent() {
+        let callee = &self.callee;
+        let result = if callee.is_concurrent() {
+            match begin_call(place, callee, lower(params), lift_result_val) {
+                Begin::Ended(result) => result?,
+                Begin::Drive(call) => {
+                    block_on_within(place.control.clone(), call.finish(place, callee))?
+                }
+            }
+        } else if callee.suspendable {
             let control = place.control.clone();
             block_on(control, self.call_on_stack(place, params))?
         } else {
-            call_plain(
-                place,
-                &self.callee,
-                |cx, ty, dst| lower_param_vals(params, cx, ty, MAX_FLAT_PARAMS, dst),
-                lift_result_val,
-            )?
+            call_plain(place, callee, lower(params), lift_result_val)?
         };
         assign(results, result);
         Ok(())
@@ -95,7 +98,15 @@ impl Func {
     ) -> Result<()> {
         let place = store.as_context_mut().slot;
         self.check(place, results)?;
-        let result = self.call_on_stack(place, params).await?;
+        let callee = &self.callee;
+        let result = if callee.is_concurrent() {
+            match begin_call(place, callee, lower(params), lift_result_val) {
+                Begin::Ended(result) => result?,
+                Begin::Drive(call) => call.finish(place, callee).await?,
+            }
+        } else {
+            self.call_on_stack(place, params).await?
+        };
         assign(results, result);
         Ok(())
     }
@@ -116,14 +127,8 @@ impl Func {
 
     async fn call_on_stack(&self, place: &mut Baton, params: &[Val]) -> Result<Option<Val>> {
         let mut guard = HomeGuard::new(place);
-        let lower = |cx: &mut LowerContext<'_>, ty, dst: &mut FlatWriter<'_>| {
-            lower_param_vals(params, cx, ty, MAX_FLAT_PARAMS, dst)
-        };
-        let (baton, result) = if self.callee.is_concurrent() {
-            call_driven(guard.take(), &self.callee, lower, lift_result_val).await
-        } else {
-            call_suspendable(guard.take(), &self.callee, lower, lift_result_val).await
-        };
+        let call = call_suspendable(guard.take(), &self.callee, lower(params), lift_result_val);
+        let (baton, result) = call.await;
         guard.put(baton);
         result
     }
@@ -147,6 +152,12 @@ impl Func {
         } else {
             Err(WrongStore.into())
         }
+    }
+}
+
+fn lower(params: &[Val]) -> impl LowerArgs {
+    |cx: &mut LowerContext<'_>, ty, dst: &mut FlatWriter<'_>| {
+        lower_param_vals(params, cx, ty, MAX_FLAT_PARAMS, dst)
     }
 }
 

@@ -73,21 +73,30 @@ pub struct IsolateInfo {
     pub engine: EngineKind,
     /// Why that one.
     pub reason: &'static str,
+    /// Why its code runs on a stack of its own, which can be parked; `None` if it is entered by plain calls. Then it still gets one if a host function
+    /// that it calls in the middle of its code turns out to wait.
+    pub stack: Option<&'static str>,
 }
 
 impl Component {
     /// The isolates that each instantiation makes; those that are called come before those that call them.
     pub fn isolates(&self) -> Vec<IsolateInfo> {
-        let info = |isolate: &IsolatePlan| {
+        let info = |(number, isolate): (usize, &IsolatePlan)| {
             let (engine, reason) = self.engine_of(isolate);
             let name = |index: &InstanceIdx| self.plan().instances[index.index()].name.to_string();
             IsolateInfo {
                 instances: isolate.instances.iter().map(name).collect(),
                 engine,
                 reason,
+                stack: self.needs(number).stack,
             }
         };
-        self.isolation().isolates.iter().map(info).collect()
+        self.isolation()
+            .isolates
+            .iter()
+            .enumerate()
+            .map(info)
+            .collect()
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::baton::HomeGuard;
 use crate::call::host::{call_plain, call_suspendable};
-use crate::concurrent::{ConcurrentCall, LaterArgs, call_driven};
-use crate::interrupt::block_on;
+use crate::concurrent::{Begin, ConcurrentCall, LaterArgs, begin_call};
+use crate::interrupt::{block_on, block_on_within};
 use crate::{Accessor, AsContextMut, Func, HasData, Result};
 use std::marker::PhantomData;
 use tidegate_core::abi::{
@@ -44,7 +44,20 @@ impl<P: LowerParams + Send + Sync, R: LiftResult + Send + 'static> TypedFunc<P, 
     /// The guest's trap: its instance cannot be used again then.
     pub fn call(&self, mut store: impl AsContextMut, params: P) -> Result<R> {
         let callee = &self.func.callee;
-        if callee.suspendable || callee.is_concurrent() {
+        if callee.is_concurrent() {
+            let place = store.as_context_mut().slot;
+            self.func.check_store(place)?;
+            let lower = |cx: &mut LowerContext<'_>, ty, dst: &mut FlatWriter<'_>| {
+                lower(&params, cx, ty, dst)
+            };
+            return match begin_call(place, callee, lower, lift) {
+                Begin::Ended(result) => result,
+                Begin::Drive(call) => {
+                    block_on_within(place.control.clone(), call.finish(place, callee))
+                }
+            };
+        }
+        if callee.suspendable {
             let control = store.as_context_mut().slot.control.clone();
             return block_on(control, self.call_async(store, params));
         }
@@ -68,7 +81,16 @@ impl<P: LowerParams + Send + Sync, R: LiftResult + Send + 'static> TypedFunc<P, 
         let callee = &self.func.callee;
         let place = store.as_context_mut().slot;
         self.func.check_store(place)?;
-        if !callee.suspendable && !callee.is_concurrent() {
+        if callee.is_concurrent() {
+            let lower = |cx: &mut LowerContext<'_>, ty, dst: &mut FlatWriter<'_>| {
+                lower(&params, cx, ty, dst)
+            };
+            return match begin_call(place, callee, lower, lift) {
+                Begin::Ended(result) => result,
+                Begin::Drive(call) => call.finish(place, callee).await,
+            };
+        }
+        if !callee.suspendable {
             return call_plain(
                 place,
                 callee,
@@ -78,14 +100,6 @@ impl<P: LowerParams + Send + Sync, R: LiftResult + Send + 'static> TypedFunc<P, 
         }
         let mut guard = HomeGuard::new(place);
         let baton = guard.take();
-        if callee.is_concurrent() {
-            let lower = |cx: &mut LowerContext<'_>, ty, dst: &mut FlatWriter<'_>| {
-                lower(&params, cx, ty, dst)
-            };
-            let (baton, result) = call_driven(baton, callee, lower, lift).await;
-            guard.put(baton);
-            return result;
-        }
         let call = call_suspendable(
             baton,
             callee,

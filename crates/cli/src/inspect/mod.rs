@@ -68,6 +68,13 @@ fn component(args: &InspectArgs, bytes: &[u8]) -> Result<String> {
             isolate.engine.name(),
             isolate.reason
         )?;
+        match isolate.stack {
+            Some(reason) => writeln!(text, "    suspendable, on a stack of its own: {reason}")?,
+            None => writeln!(
+                text,
+                "    plain: entered without a stack, unless host functions that it calls in mid-stack wait"
+            )?,
+        }
     }
     touched(
         &mut text,

@@ -1,14 +1,17 @@
 //! The two sides of a call: a lifted function and the place of a lowered one, with their canonical options resolved.
 
-use super::enter::trapped;
 use crate::Component;
 use crate::baton::Baton;
 use crate::baton::StoreId;
+use crate::concurrent::instance_trapped;
 use crate::error::bug;
 use crate::link::HostDtor;
 use anyhow::Result;
 use std::sync::{Arc, OnceLock};
-use tidegate_core::abi::{LiftBudget, LiftContext, LowerContext, LowerTarget, ResourceKind};
+use tidegate_core::abi::{
+    LiftBudget, LiftContext, LowerContext, LowerTarget, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS,
+    ResourceKind,
+};
 use tidegate_core::plan::{OptionsIdx, StringEncoding};
 use tidegate_core::runtime::{InstanceId, Lends, Lift, ResourceType, State, TaskId};
 use tidegate_core::types::{FuncType, FuncTypeIdx, ResourceIdx, Types};
@@ -71,10 +74,14 @@ pub(crate) struct Callee {
     pub(crate) flat_params: usize,
     /// How many core results.
     pub(crate) flat_results: usize,
+    /// Whether its result is a number, any of which is one, or there is none: nothing needs to be looked at when it is returned.
+    pub(crate) returns_number: bool,
     /// Whether it must be entered on a stack of its own.
     pub(crate) suspendable: bool,
     /// Whether its component uses async.
     pub(crate) concurrent: bool,
+    /// Whether it may run on the stack of a guest that calls it: see [`Needs`](crate::concurrent::Needs).
+    pub(crate) nested: bool,
     /// How it is lifted.
     pub(crate) lift: Lift,
     /// Its callback, if it has one.
@@ -86,6 +93,15 @@ impl Callee {
     #[inline]
     pub(crate) fn is_concurrent(&self) -> bool {
         self.concurrent
+    }
+
+    /// How many flat results it returns at most; more of them come by way of memory.
+    pub(crate) fn max_flat_results(&self) -> usize {
+        if self.lift.async_option() {
+            MAX_FLAT_PARAMS
+        } else {
+            MAX_FLAT_RESULTS
+        }
     }
 
     /// Its type.
@@ -211,12 +227,11 @@ impl LowerTarget for Guest<'_> {
         let task = self.cx.data_mut().state.begin_realloc(instance)?;
         let thread = self.cx.data_mut().state.current_thread();
         let result = self.cx.call(realloc, &mut slots);
-        let state = &mut self.cx.data_mut().state;
         if let Err(error) = result {
-            trapped(state, thread, instance);
+            instance_trapped(self.cx.data_mut(), thread, instance, &error);
             return Err(error);
         }
-        state.end_realloc(task)?;
+        self.cx.data_mut().state.end_realloc(task)?;
         Ok(if self.options.memory64 {
             slots[0]
         } else {

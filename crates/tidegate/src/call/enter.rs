@@ -5,13 +5,13 @@
 
 use super::canon::Callee;
 use crate::baton::{Baton, Blocked};
-use crate::concurrent::Request;
+use crate::concurrent::{Request, instance_trapped};
 use crate::interrupt;
 use anyhow::{Error, Result};
 use std::future::poll_fn;
 use std::task::Poll;
 use tidegate_core::abi::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
-use tidegate_core::runtime::{Fair, InstanceId, State, TaskId, ThreadId};
+use tidegate_core::runtime::{Fair, InstanceId, TaskId, ThreadId};
 use tidegate_core::trap::Trap;
 use tidegate_engine::{Cx, EngineError, Isolate, Resume, Stack, Step};
 
@@ -103,7 +103,7 @@ impl Callee {
                 return;
             }
         }
-        self.trapped(cx, entered);
+        self.trapped(cx, entered, error);
     }
 
     /// Runs core code on the caller's stack with the arguments in `slots`, lifts the results, which come there, and leaves.
@@ -145,8 +145,8 @@ impl Callee {
             cx.data_mut().state.end_sync_call(entered.task())?;
             Ok(value)
         });
-        if result.is_err() {
-            self.trapped(cx, entered);
+        if let Err(error) = &result {
+            self.trapped(cx, entered, error);
         }
         result
     }
@@ -168,12 +168,9 @@ impl Callee {
     }
 
     #[cold]
-    fn trapped(&self, cx: &mut Cx<'_, Baton>, entered: Entered) {
-        trapped(
-            &mut cx.data_mut().state,
-            Some(entered.thread()),
-            self.options.instance,
-        );
+    fn trapped(&self, cx: &mut Cx<'_, Baton>, entered: Entered, error: &Error) {
+        let thread = Some(entered.thread());
+        instance_trapped(cx.data_mut(), thread, self.options.instance, error);
     }
 
     /// Takes the callee's isolate, with the baton inside.
@@ -184,15 +181,6 @@ impl Callee {
     pub(crate) fn take_isolate(&self, baton: &mut Baton) -> Result<Isolate<Baton>> {
         take_isolate(baton, self.options.isolate)
     }
-}
-
-/// The thread of a synchronous call trapped: its instance becomes unusable.
-pub(crate) fn trapped(state: &mut State, thread: Option<ThreadId>, instance: InstanceId) {
-    // Synchronous calls have neither parked stacks nor host functions at work.
-    let _ = match thread {
-        Some(thread) => state.trapped(thread, instance),
-        None => state.poison(instance),
-    };
 }
 
 /// Takes an isolate out of the baton and puts the baton in it.

@@ -55,6 +55,8 @@ pub(crate) struct GuestCall {
     pub(crate) site: Arc<CallSite>,
     pub(crate) callee: Arc<Callee>,
     pub(crate) programs: Arc<Programs>,
+    /// Whether the caller runs on a stack of its own, which can be parked.
+    pub(crate) parks: bool,
 }
 
 /// What the caller of a call that is under way keeps.
@@ -110,7 +112,7 @@ impl GuestCall {
     }
 
     /// A call into another isolate, on the caller's stack.
-    fn call_across(&self, cx: &mut Cx<'_, Baton>, slots: &mut [u64]) -> Result<()> {
+    pub(crate) fn call_across(&self, cx: &mut Cx<'_, Baton>, slots: &mut [u64]) -> Result<()> {
         let site = &self.site.options;
         cx.data_mut()
             .state

@@ -1,20 +1,18 @@
 //! Calls of guest functions by accessors: many at a time.
 
-use super::host::{
-    AccessorCall, HostCall, KeepResult, LaterArgs, begin, end_call, lower_args, next_number,
-};
+use super::host::{AccessorCall, HostCall, LaterArgs, begin, end_call, lower_args, next_number};
+use super::result::Told;
 use super::slot::Slot;
 use super::work::{Asked, WorkHandle};
-use super::{Run, Then};
+use super::{Args, Run, Then};
 use crate::baton::Baton;
 use crate::call::canon::Callee;
 use crate::call::host::LiftResults;
-use crate::error::bug;
 use crate::{Accessor, HasData, StoreInUse};
 use anyhow::{Context as _, Result};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tidegate_core::runtime::{Fair, Lends, TaskId};
 
@@ -65,29 +63,15 @@ impl<R: Send + 'static> ConcurrentCall<R> {
         anyhow::ensure!(baton.id == callee.options.shared.store, crate::WrongStore);
         let number = next_number(baton);
         let slot = Arc::new(Slot::default());
-        let value = Arc::new(Mutex::new(None));
-        let kept = value.clone();
-        let keep: KeepResult = Box::new(move |cx, ty, max_flat, src| {
-            let value = lift(cx, ty, max_flat, src)?;
-            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
-            Ok(())
-        });
-        let told = slot.clone();
         let call = AccessorCall {
             callee: callee.clone(),
             args: Some(args),
-            on_end: Box::new(move |result| {
-                let value = value.lock().unwrap_or_else(PoisonError::into_inner).take();
-                told.put(
-                    result.and_then(|()| value.context(bug("a call returned without a result"))),
-                );
-            }),
             task: None,
         };
         baton.concurrent.host.insert(
             number,
             HostCall {
-                lift: Some(keep),
+                keep: Some(Told::boxed(slot.clone(), lift)),
                 outcome: None,
                 lends: Lends::default(),
                 accessors: Some(call),
@@ -176,12 +160,7 @@ fn start(baton: &mut Baton, number: u64) -> Option<(Run, Option<Then>)> {
 }
 
 /// Lowers the arguments of a call that may start now; gives the flat ones.
-pub(super) fn args(
-    baton: &mut Baton,
-    number: u64,
-    callee: &Callee,
-    task: TaskId,
-) -> Result<Vec<u64>> {
+pub(super) fn args(baton: &mut Baton, number: u64, callee: &Callee, task: TaskId) -> Result<Args> {
     let args = baton
         .concurrent
         .host

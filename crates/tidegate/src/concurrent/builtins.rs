@@ -1,5 +1,6 @@
 //! The built-ins that may park their caller or let other code run.
 
+use super::WorkKey;
 use super::park::{Request, Run, Then};
 use super::{cancel, pass};
 use crate::baton::{Baton, Blocked};
@@ -83,15 +84,7 @@ pub(crate) fn blocking(
                     Ok(Flow::Block(Blocked::Request(cx.data_mut().take(), request)))
                 }
                 SubtaskCancelStep::Host(subtask, number) => {
-                    let key = cx
-                        .data_mut()
-                        .concurrent
-                        .host_functions
-                        .get(&number)
-                        .copied();
-                    if let Some(key) = key {
-                        cancel(&mut cx, key)?;
-                    }
+                    cancel(&mut cx, WorkKey::from_number(number))?;
                     match cx.data_mut().state.finish_subtask_cancel(subtask, async_)? {
                         SubtaskCancelStep::Return(value) => returns(slots, value),
                         _ => blocked(&mut cx, thread, None),

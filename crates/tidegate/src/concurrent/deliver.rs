@@ -1,18 +1,19 @@
 //! Getting at an isolate whose stack is parked, and handing results to callers.
 
 use super::host::end_call;
-use super::{CallData, From, FromGuest, Request};
+use super::result::Keep;
+use super::{CallData, DirectResult, From, FromGuest, Request};
 use crate::baton::{Baton, Blocked};
 use crate::call::canon::CanonOptions;
 use crate::call::enter::{return_isolate, take_isolate};
 use crate::call::guest::GuestCall;
 use crate::error::bug;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Waker};
 use tidegate_core::abi::{
-    FlatReader, FlatWriter, LiftContext, LowerContext, MAX_FLAT_ASYNC_RESULTS, MAX_FLAT_PARAMS,
-    MAX_FLAT_RESULTS, Val, lift_result_val, lower_result_val,
+    FlatReader, FlatWriter, LiftContext, LowerContext, MAX_FLAT_ASYNC_RESULTS, MAX_FLAT_RESULTS,
+    Val, lift_result_val, lower_result_val,
 };
 use tidegate_core::runtime::{Lends, TaskId, ThreadId};
 use tidegate_engine::{Cx, Flow, Job, Resume, Step};
@@ -34,21 +35,14 @@ pub(crate) fn visit(place: &mut Baton, isolate: usize, f: Visit) -> Result<()> {
     let thread = place
         .concurrent
         .parked
-        .iter()
-        .find(|(_, parked)| parked.running.isolate == isolate)
-        .map(|(thread, _)| thread)
+        .in_isolate(isolate)
         .context("an isolate is in use by a call that holds the store")?;
     visit_parked(place, thread, f)
 }
 
 /// Whether an isolate can be [visited](visit) now.
 pub(crate) fn reachable(place: &Baton, isolate: usize) -> bool {
-    place.isolates[isolate].is_some()
-        || place
-            .concurrent
-            .parked
-            .values()
-            .any(|parked| parked.running.isolate == isolate)
+    place.isolates[isolate].is_some() || place.concurrent.parked.in_isolate(isolate).is_some()
 }
 
 fn visit_parked(place: &mut Baton, thread: ThreadId, f: Visit) -> Result<()> {
@@ -116,11 +110,7 @@ impl FromGuest {
     fn result_by_way_of_host(&mut self, cx: &mut Cx<'_, Baton>, words: &[u64]) -> Result<u64> {
         let GuestCall { site, callee, .. } = self.call.clone();
         let ty = callee.func_type_idx()?;
-        let max_flat = if callee.lift.async_option() {
-            MAX_FLAT_PARAMS
-        } else {
-            MAX_FLAT_RESULTS
-        };
+        let max_flat = callee.max_flat_results();
         let val = callee.options.lift(cx, &mut Lends::default(), None, |cx| {
             lift_result_val(cx, ty, max_flat, &mut FlatReader::new(words))
         })?;
@@ -141,7 +131,7 @@ impl FromGuest {
 }
 
 /// Lowers a result into a caller; gives the flat result, 0 if there is none.
-fn lower_result_into(
+pub(super) fn lower_result_into(
     cx: &mut Cx<'_, Baton>,
     options: &CanonOptions,
     ty: tidegate_core::types::FuncTypeIdx,
@@ -186,31 +176,54 @@ impl CallData {
         match &mut self.from {
             From::Guest(from) => from.result(cx, task, words),
             From::Host(number) => {
-                let lift = cx
-                    .data_mut()
-                    .concurrent
-                    .host
-                    .get_mut(number)
-                    .and_then(|call| call.lift.take());
-                let Some(lift) = lift else {
+                let number = *number;
+                let calls = &mut cx.data_mut().concurrent.host;
+                let Some(mut keep) = calls.get_mut(&number).and_then(|call| call.keep.take())
+                else {
                     // Nobody waits for it any more.
                     return Ok(());
                 };
-                let max_flat = if self.callee.lift.async_option() {
-                    MAX_FLAT_PARAMS
-                } else {
-                    MAX_FLAT_RESULTS
+                let lifted = self.lift(cx, options, &mut *keep, words);
+                if let Some(call) = cx.data_mut().concurrent.host.get_mut(&number) {
+                    call.keep = Some(keep);
+                }
+                lifted?;
+                end_call(cx.data_mut(), number, Ok(()));
+                Ok(())
+            }
+            From::Nobody => Err(anyhow!(bug("a call returns twice"))),
+            From::Direct(index) => {
+                let index = *index;
+                let results = &mut cx.data_mut().concurrent.direct;
+                if let Some(result @ DirectResult::Open) = results.get_mut(index) {
+                    *result = DirectResult::Word(words.first().copied().unwrap_or(0));
+                    return Ok(());
+                }
+                let Some(DirectResult::Keep(keep, _)) = results.get_mut(index) else {
+                    bail!(bug("a call has no place for its result"));
                 };
-                let ty = self.callee.func_type_idx()?;
-                options.lift(
-                    cx,
-                    &mut Lends::default(),
-                    None,
-                    |cx: &mut LiftContext<'_>| lift(cx, ty, max_flat, &mut FlatReader::new(words)),
-                )?;
-                end_call(cx.data_mut(), *number, Ok(()));
+                let mut taken = keep.take().context(bug("a call returns twice"))?;
+                self.lift(cx, options, &mut *taken, words)?;
+                cx.data_mut().concurrent.direct[index] = DirectResult::Keep(Some(taken), true);
                 Ok(())
             }
         }
+    }
+
+    /// Lifts the result of a call by the host.
+    fn lift(
+        &self,
+        cx: &mut Cx<'_, Baton>,
+        options: &CanonOptions,
+        keep: &mut dyn Keep,
+        words: &[u64],
+    ) -> Result<()> {
+        let (ty, max_flat) = (self.callee.func_type_idx()?, self.callee.max_flat_results());
+        options.lift(
+            cx,
+            &mut Lends::default(),
+            None,
+            |cx: &mut LiftContext<'_>| keep.lift(cx, ty, max_flat, &mut FlatReader::new(words)),
+        )
     }
 }

@@ -4,7 +4,9 @@ use super::accessor_call::asked;
 use super::end::end_entered;
 use super::go_on::go_on;
 use super::host::{HostGoal, end_call};
+use super::plain;
 use super::step::step;
+use super::thread::thread;
 use super::work;
 use super::{Run, Then};
 use crate::baton::{Baton, Home, Level};
@@ -158,7 +160,16 @@ async fn control(
     let mut next = run;
     loop {
         let mut outcome;
-        (baton, outcome) = step(at, baton, next, goal).await;
+        // What needs no stack is done right here.
+        (baton, outcome) = match next {
+            Run::Thread(resumed) => thread(baton, resumed, goal),
+            Run::Core {
+                running,
+                func,
+                args,
+            } if !running.suspendable => plain::run(at.2, baton, running, func, &args),
+            run => step(at, baton, run).await,
+        };
         next = loop {
             match outcome {
                 Outcome::Run(run, then) => {

@@ -4,11 +4,11 @@ use super::From;
 use super::driver::{Outcome, Trapped};
 use super::host::end_call;
 use super::park::Running;
-use super::work;
+use super::work::{self, WorkKey};
 use crate::baton::Baton;
 use crate::stream;
 use anyhow::{Error, anyhow};
-use tidegate_core::runtime::{InstanceId, Poisoned};
+use tidegate_core::runtime::{InstanceId, Poisoned, ThreadId};
 
 /// A thread trapped: its instance becomes unusable.
 pub(super) fn end_trapped(mut baton: Baton, running: Running, error: Error) -> (Baton, Outcome) {
@@ -25,6 +25,28 @@ pub(super) fn end_trapped(mut baton: Baton, running: Running, error: Error) -> (
     };
     clean(&mut baton, poisoned, call, &error);
     (baton, Outcome::Trapped(Trapped { error, call }))
+}
+
+/// A thread of a call that is no task of the driver's trapped, or code on its behalf: its instance becomes unusable. `thread` is the call's, if it has one.
+#[cold]
+pub(crate) fn instance_trapped(
+    baton: &mut Baton,
+    thread: Option<ThreadId>,
+    instance: InstanceId,
+    error: &Error,
+) {
+    let first = !baton.state.instance(instance).poisoned;
+    let poisoned = match thread {
+        Some(thread) => baton.state.trapped(thread, instance),
+        None => baton.state.poison(instance),
+    };
+    if first {
+        baton
+            .concurrent
+            .causes
+            .push((instance, format!("{error:#}")));
+    }
+    clean(baton, poisoned, None, error);
 }
 
 /// The future that ran guests was dropped midway: what had been entered is unusable.
@@ -58,12 +80,13 @@ pub(super) fn clean(baton: &mut Baton, poisoned: Poisoned, own: Option<u64>, err
             drop(parked);
         }
         baton.concurrent.new_threads.remove(thread);
+        if let Some((Some(borrows), _)) = baton.concurrent.deliveries.remove(thread) {
+            baton.state.remove_task(borrows);
+        }
     }
     stream::settle(baton);
     for number in poisoned.host_functions {
-        if let Some(key) = baton.concurrent.host_functions.remove(&number) {
-            work::abandon(baton, key);
-        }
+        work::abandon(baton, WorkKey::from_number(number));
     }
     for call in poisoned.calls {
         if Some(call) != own {

@@ -2,10 +2,14 @@
 
 use super::driver::{Outcome, Trapped};
 use super::end::clean;
-use super::{From, Run, Then};
+use super::park::SyncCaller;
+use super::{Run, Then};
 use crate::baton::Baton;
-use anyhow::{Error, Result};
-use tidegate_core::runtime::{Fair, LowerStep, SubtaskCancelStep, SyncStep, TaskId, ThreadId};
+use anyhow::{Error, Result, anyhow};
+use tidegate_core::runtime::{
+    Fair, InstanceId, LowerStep, SubtaskCancelStep, SyncStep, TaskId, ThreadId,
+};
+use tidegate_core::trap::Trap;
 use tidegate_engine::{Cx, Flow, Job};
 
 /// What is done when control has come back.
@@ -46,53 +50,64 @@ pub(super) fn go_on(baton: &mut Baton, then: Then, error: Option<Error>) -> Outc
                 Err(trap) => fail(caller, trap.into()),
             }
         }
-        Then::Sync { caller, task } => sync(baton, caller, task, error),
+        Then::Sync {
+            caller,
+            task,
+            instance,
+        } => sync(baton, caller, task, instance, error),
     }
 }
 
 /// A call of a function whose type is not `async`: it must come to its end.
 fn sync(
     baton: &mut Baton,
-    caller: Option<ThreadId>,
+    caller: SyncCaller,
     task: TaskId,
+    instance: InstanceId,
     error: Option<Error>,
 ) -> Outcome {
-    let call = match baton.concurrent.tasks.get(task).map(|data| &data.from) {
-        Some(From::Host(number)) => Some(*number),
-        _ => None,
+    let call = match caller {
+        SyncCaller::Host(number) => Some(number),
+        SyncCaller::Guest(_) => None,
     };
-    let ended = |error: Option<Error>, result: u64| match (caller, error) {
-        (None, None) => Outcome::Back,
-        (None, Some(error)) => Outcome::Trapped(Trapped { error, call }),
-        (Some(caller), None) => resume_with(caller, result),
-        (Some(caller), Some(error)) => fail(caller, error),
+    let ended = |result: Result<u64>| match (caller, result) {
+        (SyncCaller::Host(_), Ok(_)) => Outcome::Back,
+        (SyncCaller::Host(_), Err(error)) => Outcome::Trapped(Trapped { error, call }),
+        (SyncCaller::Guest(caller), Ok(result)) => resume_with(caller, result),
+        (SyncCaller::Guest(caller), Err(error)) => fail(caller, error),
     };
     if let Some(error) = error {
         baton.concurrent.tasks.remove(task);
-        return ended(Some(error), 0);
+        return ended(Err(error));
     }
     // A task that has ended has left its call behind, with the result.
     if let Some(result) = baton.concurrent.sync_results.remove(task) {
-        return ended(None, result);
+        return ended(Ok(result));
     }
-    let instance = baton
-        .concurrent
-        .tasks
-        .get(task)
-        .map(|data| data.callee.options.instance);
+    if baton.state.instance(instance).poisoned {
+        // By something else that ran meanwhile: the task went with it, and its name may be another's.
+        let error = match baton.concurrent.cause_of(instance) {
+            Some(cause) => anyhow!(Trap::Poisoned).context(cause.to_owned()),
+            None => Trap::Poisoned.into(),
+        };
+        return ended(Err(error));
+    }
     match baton.state.sync_next(task, &mut Fair) {
         Ok(SyncStep::Run(resumed)) => {
-            Outcome::Run(Run::Thread(resumed), Some(Then::Sync { caller, task }))
+            let then = Then::Sync {
+                caller,
+                task,
+                instance,
+            };
+            Outcome::Run(Run::Thread(resumed), Some(then))
         }
-        Ok(SyncStep::Resolved) => ended(None, 0),
+        Ok(SyncStep::Resolved) => ended(Ok(0)),
         Err(trap) => {
             let error: Error = trap.into();
-            if let Some(instance) = instance {
-                let poisoned = baton.state.poison(instance);
-                clean(baton, poisoned, call, &error);
-            }
+            let poisoned = baton.state.poison(instance);
+            clean(baton, poisoned, call, &error);
             baton.concurrent.tasks.remove(task);
-            ended(Some(error), 0)
+            ended(Err(error))
         }
     }
 }

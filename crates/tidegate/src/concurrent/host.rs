@@ -1,36 +1,27 @@
 //! Calls by the host of functions in components that use async.
 
-use super::park::Running;
-use super::{CallData, Entry, From, Run, Then, drive};
+use super::park::{Running, SyncCaller};
+use super::result::Keep;
+use super::{Args, CallData, Entry, From, Run, Then, instance_trapped};
 use crate::baton::Baton;
 use crate::call::canon::Callee;
-use crate::call::enter::{Slots, return_isolate, take_isolate, trapped};
-use crate::call::host::{LiftResults, LowerArgs};
+use crate::call::enter::{Slots, return_isolate, take_isolate};
+use crate::call::host::LowerArgs;
 use crate::error::bug;
 use anyhow::{Context, Error, Result};
-use std::sync::{Arc, Mutex, PoisonError};
-use tidegate_core::abi::{
-    FlatReader, FlatWriter, LiftContext, LowerContext, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS,
-};
+use std::sync::Arc;
+use tidegate_core::abi::{FlatWriter, LowerContext, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
 use tidegate_core::runtime::{CallSpec, Fair, HOST, Lends, TaskId, ThreadId};
 use tidegate_core::types::FuncTypeIdx;
-
-/// Lifts the result of a call and keeps it for the host.
-pub(crate) type KeepResult = Box<
-    dyn FnOnce(&mut LiftContext<'_>, FuncTypeIdx, usize, &mut FlatReader<'_>) -> Result<()> + Send,
->;
 
 /// Lowers the arguments of a call that may start later.
 pub(crate) type LaterArgs =
     Box<dyn FnOnce(&mut LowerContext<'_>, FuncTypeIdx, &mut FlatWriter<'_>) -> Result<()> + Send>;
 
-/// Told how a call ended.
-pub(crate) type OnEnd = Box<dyn FnOnce(Result<()>) + Send>;
-
 /// A call by the host that has not ended, or whose outcome has not been fetched.
 pub(crate) struct HostCall {
-    /// `None` once the result was lifted.
-    pub(crate) lift: Option<KeepResult>,
+    /// Where its result goes; `None` while it is being lifted.
+    pub(crate) keep: Option<Box<dyn Keep>>,
     /// How the call ended, if nobody was to be told.
     pub(crate) outcome: Option<Result<()>>,
     /// What the callee has borrowed.
@@ -39,12 +30,23 @@ pub(crate) struct HostCall {
     pub(crate) accessors: Option<AccessorCall>,
 }
 
+impl HostCall {
+    /// One that somebody drives.
+    pub(super) fn new(keep: Option<Box<dyn Keep>>) -> Self {
+        Self {
+            keep,
+            outcome: None,
+            lends: Lends::default(),
+            accessors: None,
+        }
+    }
+}
+
 /// What a call has that an accessor makes.
 pub(crate) struct AccessorCall {
     pub(crate) callee: Arc<Callee>,
     /// `None` once they were lowered.
     pub(crate) args: Option<LaterArgs>,
-    pub(crate) on_end: OnEnd,
     /// Once it has begun.
     pub(crate) task: Option<TaskId>,
 }
@@ -63,8 +65,8 @@ pub(crate) fn end_call(baton: &mut Baton, number: u64, result: Result<()>) {
         return;
     };
     baton.state.give_back(HOST, &mut call.lends);
-    if let Some(accessors) = call.accessors {
-        (accessors.on_end)(result);
+    if let Some(keep) = call.keep {
+        keep.end(result);
     }
 }
 
@@ -96,7 +98,7 @@ pub(crate) trait HostGoal {
         number: u64,
         callee: &Callee,
         task: TaskId,
-    ) -> Result<Vec<u64>>;
+    ) -> Result<Args>;
 
     /// Whether there is nothing more to wait for.
     fn reached(&mut self, baton: &mut Baton) -> bool;
@@ -112,12 +114,27 @@ pub(crate) trait HostGoal {
 }
 
 /// The end of one call.
-struct Call<L> {
-    number: u64,
-    lower: Option<L>,
-    lends: Lends,
+pub(super) struct Call<L> {
+    pub(super) number: u64,
+    pub(super) lower: Option<L>,
+    pub(super) lends: Lends,
     /// Whether the call itself has not given control back yet.
-    first: bool,
+    pub(super) first: bool,
+}
+
+impl<L: LowerArgs> Call<L> {
+    pub(super) fn lower_args(
+        &mut self,
+        baton: &mut Baton,
+        callee: &Callee,
+        task: TaskId,
+    ) -> Result<Args> {
+        let lower = self
+            .lower
+            .take()
+            .context(bug("arguments are lowered twice"))?;
+        lower_args(baton, callee, task, &mut self.lends, lower)
+    }
 }
 
 impl<L: LowerArgs> HostGoal for Call<L> {
@@ -127,13 +144,9 @@ impl<L: LowerArgs> HostGoal for Call<L> {
         number: u64,
         callee: &Callee,
         task: TaskId,
-    ) -> Result<Vec<u64>> {
+    ) -> Result<Args> {
         anyhow::ensure!(self.owns(number), "the call was dropped before it started");
-        let lower = self
-            .lower
-            .take()
-            .context(bug("arguments are lowered twice"))?;
-        lower_args(baton, callee, task, &mut self.lends, lower)
+        self.lower_args(baton, callee, task)
     }
 
     fn reached(&mut self, baton: &mut Baton) -> bool {
@@ -176,7 +189,7 @@ pub(super) fn lower_args(
     task: TaskId,
     lends: &mut Lends,
     lower: impl LowerArgs,
-) -> Result<Vec<u64>> {
+) -> Result<Args> {
     let mut isolate = take_isolate(baton, callee.options.isolate)?;
     let mut params: Slots = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
     let result = callee.func_type_idx().and_then(|ty| {
@@ -186,67 +199,7 @@ pub(super) fn lower_args(
         })
     });
     *baton = return_isolate(isolate, callee.options.isolate);
-    result.map(|()| params[..callee.flat_params].to_vec())
-}
-
-/// Calls a function of a component that uses async, and runs whatever else is ready until it has returned.
-pub(crate) async fn call_driven<R: Send + 'static>(
-    mut baton: Baton,
-    callee: &Arc<Callee>,
-    lower: impl LowerArgs + Send,
-    lift: impl LiftResults<R> + Send + 'static,
-) -> (Baton, Result<R>) {
-    let number = next_number(&mut baton);
-    let result = Arc::new(Mutex::new(None));
-    let kept = result.clone();
-    let keep: KeepResult = Box::new(move |cx, ty, max_flat, src| {
-        let value = lift(cx, ty, max_flat, src)?;
-        *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
-        Ok(())
-    });
-    baton.concurrent.host.insert(
-        number,
-        HostCall {
-            lift: Some(keep),
-            outcome: None,
-            lends: Lends::default(),
-            accessors: None,
-        },
-    );
-    let mut goal = Call {
-        number,
-        lower: Some(lower),
-        lends: Lends::default(),
-        first: true,
-    };
-    let first = begin(&mut baton, callee, number, |baton, task| {
-        goal.lower(baton, number, callee, task)
-    });
-    let driven;
-    let first = match first {
-        Ok(begun) => begun.run,
-        Err(error) => {
-            baton.concurrent.host.remove(&number);
-            baton.state.give_back(HOST, &mut goal.lends);
-            return (baton, Err(error));
-        }
-    };
-    (baton, driven) = drive(baton, first, &mut goal).await;
-    baton.state.give_back(HOST, &mut goal.lends);
-    let outcome = baton
-        .concurrent
-        .host
-        .remove(&number)
-        .and_then(|call| call.outcome);
-    let outcome = match outcome {
-        Some(outcome) => outcome,
-        None => driven,
-    };
-    let value = outcome.and_then(|()| {
-        let value = result.lock().unwrap_or_else(PoisonError::into_inner).take();
-        value.context(bug("a call returned without a result"))
-    });
-    (baton, value)
+    result.map(|()| params[..callee.flat_params].into())
 }
 
 /// A call by the host that has begun.
@@ -261,7 +214,7 @@ pub(super) fn begin(
     baton: &mut Baton,
     callee: &Arc<Callee>,
     number: u64,
-    args: impl FnOnce(&mut Baton, TaskId) -> Result<Vec<u64>>,
+    args: impl FnOnce(&mut Baton, TaskId) -> Result<Args>,
 ) -> Result<Begun> {
     let instance = callee.options.instance;
     let (task, thread, then) = if callee.lift.async_type() {
@@ -277,7 +230,11 @@ pub(super) fn begin(
         (
             task,
             baton.state.current_thread(),
-            Some(Then::Sync { caller: None, task }),
+            Some(Then::Sync {
+                caller: SyncCaller::Host(number),
+                task,
+                instance,
+            }),
         )
     };
     let data = CallData {
@@ -295,20 +252,21 @@ pub(super) fn begin(
         }),
         Err(error) => {
             baton.concurrent.tasks.remove(task);
-            trapped(&mut baton.state, Some(thread), instance);
+            instance_trapped(baton, Some(thread), instance, &error);
             Err(error)
         }
     }
 }
 
 /// The entry into a lifted function.
-pub(super) fn entry(callee: &Callee, thread: ThreadId, task: TaskId, args: Vec<u64>) -> Run {
+pub(super) fn entry(callee: &Callee, thread: ThreadId, task: TaskId, args: Args) -> Run {
     let running = Running {
         thread,
         task,
         instance: callee.options.instance,
         isolate: callee.options.isolate,
         entry: Entry::Lifted,
+        suspendable: callee.suspendable,
     };
     Run::Core {
         running,

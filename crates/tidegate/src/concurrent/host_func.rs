@@ -1,21 +1,21 @@
 //! `canon lower` of host functions that run beside others.
 
 use super::deliver::visit;
-use super::host::next_number;
 use super::park::Request;
 use super::signal::Signal;
 use super::work::HostWork;
 use crate::baton::{Baton, Blocked, at_home};
 use crate::call::canon::CallSite;
+use crate::call::enter::{return_isolate, take_isolate};
 use crate::error::bug;
 use crate::link::HostCall;
 use anyhow::{Context as _, Error, Result};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use tidegate_core::abi::{FlatReader, FlatWriter, LowerContext};
-use tidegate_core::runtime::{Fair, LowerStep, WaitableId};
+use tidegate_core::runtime::{Fair, LowerStep, ThreadId, WaitableId};
 use tidegate_core::types::FuncTypeIdx;
 use tidegate_engine::{Cx, Flow, Job};
 
@@ -37,6 +37,25 @@ pub(crate) struct HostFunction<R> {
     pub(crate) lower: LowerResult<R>,
 }
 
+/// The most signals that are kept for later calls.
+const SPARE_SIGNALS: usize = 64;
+
+/// A signal for a call that begins.
+pub(crate) fn new_signal(place: &mut Baton) -> Arc<Signal> {
+    place.concurrent.signals.pop().unwrap_or_default()
+}
+
+/// A call is over, and its future gone.
+fn recycle(place: &mut Baton, mut signal: Arc<Signal>) {
+    let signals = &mut place.concurrent.signals;
+    if signals.len() < SPARE_SIGNALS
+        && let Some(unused) = Arc::get_mut(&mut signal)
+    {
+        *unused = Signal::default();
+        signals.push(signal);
+    }
+}
+
 /// Runs a host function as far as it gets. If it must wait, its caller gets a subtask or waits for it; where neither can be, since the function's
 /// type is not `async`, the caller's stack parks and holds the store, as for functions that wait by themselves.
 pub(crate) fn call_host_function<R: Send + 'static>(
@@ -51,7 +70,15 @@ pub(crate) fn call_host_function<R: Send + 'static>(
         function.future.as_mut().poll(&mut context)
     });
     if let Poll::Ready(result) = polled {
-        function.call.end(cx, site, slots, result, function.lower)?;
+        let HostFunction {
+            call,
+            future,
+            signal,
+            lower,
+        } = function;
+        drop(future);
+        recycle(cx.data_mut(), signal);
+        call.end(cx, site, slots, result, lower)?;
         return Ok(Flow::Return);
     }
     let shared = &site.options.shared;
@@ -70,9 +97,10 @@ fn as_subtask<R: Send + 'static>(
     mut function: HostFunction<R>,
 ) -> Result<Flow<Blocked>> {
     let baton = cx.data_mut();
-    let number = next_number(baton);
     let thread = baton.state.current_thread();
-    let subtask = match baton.state.host_call(site.options.instance, number) {
+    let key = baton.concurrent.work.next_key();
+    let called = baton.state.host_call(site.options.instance, key.number());
+    let subtask = match called {
         Ok(subtask) => subtask,
         Err(trap) => {
             function.call.give_back(cx, site);
@@ -80,16 +108,17 @@ fn as_subtask<R: Send + 'static>(
         }
     };
     baton.state.lend(subtask, function.call.take_lends());
-    let key = baton.concurrent.work.insert(Box::pin(UnderWay {
+    // A caller whose stack waits takes the result when it goes on.
+    let waiter = thread.filter(|_| !site.async_);
+    baton.concurrent.work.insert(Box::pin(UnderWay {
         site: site.clone(),
         call: Some(function.call),
         future: function.future,
         signal: function.signal,
         lower: function.lower,
         subtask,
-        number,
+        waiter,
     }));
-    baton.concurrent.host_functions.insert(number, key);
     match baton
         .state
         .lower_returned(subtask, site.async_, &mut Fair)?
@@ -143,7 +172,8 @@ struct UnderWay<R> {
     signal: Arc<Signal>,
     lower: LowerResult<R>,
     subtask: WaitableId,
-    number: u64,
+    /// The thread that is parked in the call, if it is synchronous.
+    waiter: Option<ThreadId>,
 }
 
 impl<R: Send + 'static> UnderWay<R> {
@@ -153,33 +183,40 @@ impl<R: Send + 'static> UnderWay<R> {
             return;
         };
         let (site, lower) = (self.site.clone(), self.lower);
-        let flat = Arc::new(Mutex::new(0));
-        let told = flat.clone();
-        let lowered = visit(
-            place,
-            site.options.isolate,
-            Box::new(move |cx| {
-                let mut slots = [0; 1];
-                call.end(cx, &site, &mut slots, result, lower)?;
-                *told.lock().unwrap_or_else(PoisonError::into_inner) = slots[0];
-                Ok(())
-            }),
-        );
-        let flat = *flat.lock().unwrap_or_else(PoisonError::into_inner);
-        self.resolve(place, lowered.map(|()| flat));
+        if let Some(thread) = self.waiter {
+            let borrows = call.borrows();
+            let delivery: Job<Baton> = Box::new(move |mut cx, slots| {
+                call.end(&mut cx, &site, slots, result, lower)?;
+                Ok(Flow::Return)
+            });
+            place
+                .concurrent
+                .deliveries
+                .insert(thread, (borrows, delivery));
+            place.state.host_call_resolved(self.subtask, true);
+            return;
+        }
+        let isolate = site.options.isolate;
+        let end = move |cx: &mut Cx<'_, Baton>| {
+            // An asynchronous call's results go by way of memory.
+            call.end(cx, &site, &mut [0; 1], result, lower)
+        };
+        let lowered = match take_isolate(place, isolate) {
+            Ok(mut idle) => {
+                let lowered = end(&mut idle.cx());
+                *place = return_isolate(idle, isolate);
+                lowered
+            }
+            Err(_) => visit(place, isolate, Box::new(end)),
+        };
+        self.resolve(place, lowered);
     }
 
-    fn resolve(&self, place: &mut Baton, lowered: Result<u64>) {
+    fn resolve(&self, place: &mut Baton, lowered: Result<()>) {
         match lowered {
-            Ok(flat) => {
-                if !self.site.async_ {
-                    place.concurrent.returned.insert(self.subtask, flat);
-                }
-                place.state.host_call_resolved(self.subtask, true);
-            }
+            Ok(()) => place.state.host_call_resolved(self.subtask, true),
             Err(error) => self.fail(place, error),
         }
-        place.concurrent.host_functions.remove(&self.number);
     }
 
     /// The caller traps, as soon as it learns of it.
@@ -210,14 +247,12 @@ impl<R: Send + 'static> HostWork for UnderWay<R> {
             let Some(call) = self.call.take() else {
                 return Ok(Poll::Ready(()));
             };
-            let mut slots = [0; 1];
-            call.end(cx, &self.site, &mut slots, result, self.lower)?;
-            self.resolve(cx.data_mut(), Ok(slots[0]));
+            call.end(cx, &self.site, &mut [0; 1], result, self.lower)?;
+            self.resolve(cx.data_mut(), Ok(()));
         } else {
             self.as_mut().abandon(cx.data_mut());
             let place = cx.data_mut();
             place.state.host_call_resolved(self.subtask, false);
-            place.concurrent.host_functions.remove(&self.number);
         }
         Ok(Poll::Ready(()))
     }

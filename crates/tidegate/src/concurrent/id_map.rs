@@ -7,8 +7,6 @@ use tidegate_core::runtime::{TaskId, ThreadId, WaitableId};
 pub(crate) trait Id: Copy {
     /// The number.
     fn index(self) -> usize;
-    /// The name.
-    fn new(index: usize) -> Self;
 }
 
 macro_rules! id {
@@ -16,10 +14,6 @@ macro_rules! id {
         impl Id for $ty {
             fn index(self) -> usize {
                 self.0 as usize
-            }
-
-            fn new(index: usize) -> Self {
-                Self(index as u32)
             }
         }
     )*};
@@ -71,15 +65,6 @@ impl<I: Id, V> IdMap<I, V> {
     pub(crate) fn clear(&mut self) {
         self.places.clear();
     }
-
-    pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
-        self.places.iter().flatten()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (I, &V)> {
-        let places = self.places.iter().enumerate();
-        places.filter_map(|(index, value)| Some((I::new(index), value.as_ref()?)))
-    }
 }
 
 #[cfg(test)]
@@ -92,7 +77,7 @@ mod tests {
         map.insert(TaskId(3), "three");
         assert_eq!((map.get(TaskId(2)), map.get(TaskId(4))), (None, None));
         map.insert(TaskId(3), "another");
-        assert_eq!(map.iter().collect::<Vec<_>>(), [(TaskId(3), &"another")]);
+        assert_eq!(map.get(TaskId(3)), Some(&"another"));
         assert_eq!(map.remove(TaskId(3)), Some("another"));
         assert!(!map.contains(TaskId(3)) && map.remove(TaskId(9)).is_none());
     }

@@ -1,10 +1,10 @@
 //! `canon lower` of guest functions, in components that use async.
 
-use super::{CallData, Entry, From, FromGuest, Request, Run, Then};
+use super::{Args, CallData, Entry, From, FromGuest, Request, Run, Then, instance_trapped};
 use crate::baton::{Baton, Blocked};
-use crate::call::enter::{Slots, return_isolate, take_isolate, trapped};
+use crate::call::enter::{Slots, return_isolate, take_isolate};
 use crate::call::guest::{GuestCall, Pending};
-use crate::concurrent::park::Running;
+use crate::concurrent::park::{Running, SyncCaller};
 use anyhow::{Context as _, Result};
 use tidegate_core::abi::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
 use tidegate_core::runtime::{
@@ -28,6 +28,8 @@ impl GuestCall {
     fn lowered(&self, cx: &mut Cx<'_, Baton>, slots: &mut [u64]) -> Result<Flow<Blocked>> {
         if self.callee.lift.async_type() {
             self.lowered_async(cx, slots)
+        } else if self.callee.nested {
+            self.call_across(cx, slots).map(|()| Flow::Return)
         } else {
             self.lowered_sync(cx, slots)
         }
@@ -47,11 +49,8 @@ impl GuestCall {
         let args = match self.pass_args(cx, task, &mut from) {
             Ok(args) => args,
             Err(error) => {
-                trapped(
-                    &mut cx.data_mut().state,
-                    Some(thread),
-                    self.callee.options.instance,
-                );
+                let callee = self.callee.options.instance;
+                instance_trapped(cx.data_mut(), Some(thread), callee, &error);
                 return Err(error);
             }
         };
@@ -63,8 +62,9 @@ impl GuestCall {
             from,
             args,
             Then::Sync {
-                caller: Some(caller),
+                caller: SyncCaller::Guest(caller),
                 task,
+                instance: self.callee.options.instance,
             },
         ))
     }
@@ -84,10 +84,13 @@ impl GuestCall {
             from: Ok(self.site.options.instance),
         };
         let called = state.call(spec, &mut Fair)?;
-        let mut from = self.origin(slots, called.subtask);
         let (Some(subtask), Some(caller)) = (called.subtask, caller) else {
             anyhow::bail!(crate::error::bug("a guest calls without a thread"));
         };
+        if called.started && self.callee.nested {
+            return self.run_nested(cx, slots, called, subtask, caller);
+        }
+        let mut from = self.origin(slots, called.subtask);
         let Some(thread) = called.started.then_some(called.thread) else {
             let callee = self.callee.clone();
             let data = CallData {
@@ -95,7 +98,10 @@ impl GuestCall {
                 from: From::Guest(Box::new(from)),
             };
             cx.data_mut().concurrent.tasks.insert(called.task, data);
-            if let Some(resumed) = cx.data_mut().state.make_way(subtask, &mut Fair) {
+            // A caller that cannot be parked goes on first, as the specification has it.
+            if self.parks
+                && let Some(resumed) = cx.data_mut().state.make_way(subtask, &mut Fair)
+            {
                 let request = Request::Run {
                     thread: caller,
                     run: Run::Thread(resumed),
@@ -107,16 +113,13 @@ impl GuestCall {
                 };
                 return Ok(Flow::Block(Blocked::Request(cx.data_mut().take(), request)));
             }
-            return self.wait_to_start(cx, slots, caller, subtask);
+            return caller_goes_on(cx, slots, caller, subtask, self.site.async_);
         };
         let args = match self.pass_args(cx, called.task, &mut from) {
             Ok(args) => args,
             Err(error) => {
-                trapped(
-                    &mut cx.data_mut().state,
-                    Some(thread),
-                    self.callee.options.instance,
-                );
+                let callee = self.callee.options.instance;
+                instance_trapped(cx.data_mut(), Some(thread), callee, &error);
                 return Err(error);
             }
         };
@@ -141,40 +144,13 @@ impl GuestCall {
         }
     }
 
-    /// The call waits to start: its caller goes on, or waits for it.
-    fn wait_to_start(
-        &self,
-        cx: &mut Cx<'_, Baton>,
-        slots: &mut [u64],
-        caller: ThreadId,
-        subtask: WaitableId,
-    ) -> Result<Flow<Blocked>> {
-        match cx
-            .data_mut()
-            .state
-            .lower_returned(subtask, self.site.async_, &mut Fair)?
-        {
-            LowerStep::Return(code) => {
-                slots[0] = code.into();
-                Ok(Flow::Return)
-            }
-            LowerStep::Block => {
-                let request = Request::Blocked {
-                    thread: caller,
-                    memory: None,
-                };
-                Ok(Flow::Block(Blocked::Request(cx.data_mut().take(), request)))
-            }
-        }
-    }
-
     /// Passes the arguments, and gives the callee's flat ones. `cx` is the caller's isolate.
     fn pass_args(
         &self,
         cx: &mut Cx<'_, Baton>,
         task: TaskId,
         from: &mut FromGuest,
-    ) -> Result<Vec<u64>> {
+    ) -> Result<Args> {
         let mut params: Slots = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
         let (caller, callee) = (self.site.options.isolate, self.callee.options.isolate);
         if caller == callee {
@@ -196,7 +172,7 @@ impl GuestCall {
             let lends = std::mem::take(&mut from.pending.lends);
             cx.data_mut().state.lend(subtask, lends);
         }
-        Ok(params[..self.callee.flat_params].to_vec())
+        Ok(params[..self.callee.flat_params].into())
     }
 
     /// Parks the caller, for the driver to run the callee.
@@ -208,7 +184,7 @@ impl GuestCall {
         thread: ThreadId,
         caller: ThreadId,
         from: FromGuest,
-        args: Vec<u64>,
+        args: Args,
         then: Then,
     ) -> Flow<Blocked> {
         let data = CallData {
@@ -222,6 +198,7 @@ impl GuestCall {
             instance: self.callee.options.instance,
             isolate: self.callee.options.isolate,
             entry: Entry::Lifted,
+            suspendable: self.callee.suspendable,
         };
         let run = Run::Core {
             running,
@@ -239,7 +216,7 @@ impl GuestCall {
     }
 
     /// Passes the arguments of a call that had to wait, now that it may start. Gives the callee's flat ones.
-    pub(super) fn start_later(place: &mut Baton, task: TaskId) -> Result<Vec<u64>> {
+    pub(super) fn start_later(place: &mut Baton, task: TaskId) -> Result<Args> {
         let Some(mut data) = place.concurrent.tasks.remove(task) else {
             anyhow::bail!(crate::error::bug("a task has no call"));
         };
@@ -280,7 +257,7 @@ impl GuestCall {
             result.map(|()| args)
         } else {
             place.concurrent.tasks.insert(task, data);
-            result.map(|()| Vec::new())
+            result.map(|()| [].as_slice().into())
         }
     }
 
@@ -298,4 +275,29 @@ fn current_thread(state: &State) -> Result<ThreadId> {
     state
         .current_thread()
         .context(crate::error::bug("a guest calls without a thread"))
+}
+
+/// Control has come back from a call, or it waits to start: its caller goes on, or waits for it. A flat result is in `slots` already.
+pub(super) fn caller_goes_on(
+    cx: &mut Cx<'_, Baton>,
+    slots: &mut [u64],
+    caller: ThreadId,
+    subtask: WaitableId,
+    async_: bool,
+) -> Result<Flow<Blocked>> {
+    let state = &mut cx.data_mut().state;
+    match state.lower_returned(subtask, async_, &mut Fair)? {
+        LowerStep::Return(_) if !async_ => Ok(Flow::Return),
+        LowerStep::Return(code) => {
+            slots[0] = code.into();
+            Ok(Flow::Return)
+        }
+        LowerStep::Block => {
+            let request = Request::Blocked {
+                thread: caller,
+                memory: None,
+            };
+            Ok(Flow::Block(Blocked::Request(cx.data_mut().take(), request)))
+        }
+    }
 }

@@ -1,13 +1,16 @@
 //! Running the async half: the driver of [`State`](tidegate_core::runtime::State), which knows what happens next but runs nothing itself.
 //!
-//! Every isolate of a component that uses async is entered on a stack of its own. Where its code must let other code run (a call of
-//! another instance, a built-in that blocks), its stack parks with a [`Request`], and the driver ([`drive`]) does what was requested:
-//! it keeps a list of who is to go on when the code that runs gives control back, just like the specification's nested `resume`s.
+//! Isolates in whose code nothing can block are entered by plain calls ([`plain`], and for the host [`direct`]); the others on stacks of their own.
+//! Where the code of such a one must let other code run (a call of another instance, a built-in that blocks), its stack parks with a [`Request`], and
+//! the driver ([`drive`]) does what was requested: it keeps a list of who is to go on when the code that runs gives control back, just like the
+//! specification's nested `resume`s.
 
 mod accessor_call;
+mod args;
 mod builtins;
 mod copy;
 mod deliver;
+mod direct;
 mod driver;
 mod end;
 mod go_on;
@@ -16,7 +19,12 @@ mod host_func;
 mod id_map;
 mod lower;
 mod needs;
+mod nested;
+mod number_map;
 mod park;
+mod parked_stacks;
+mod plain;
+mod result;
 mod run;
 mod signal;
 mod slot;
@@ -29,12 +37,13 @@ pub use accessor_call::{CallCancelled, ConcurrentCall};
 pub(crate) use builtins::blocking;
 pub(crate) use copy::pass;
 pub(crate) use deliver::{reachable, visit};
+pub(crate) use direct::{Begin, DirectResult, begin_call};
 pub(crate) use driver::drive;
-pub(crate) use end::{end_entered, fail_instance};
-pub(crate) use host::{LaterArgs, call_cancelled, call_driven};
-pub(crate) use host_func::{HostFunction, call_host_function};
+pub(crate) use end::{end_entered, fail_instance, instance_trapped};
+pub(crate) use host::{LaterArgs, call_cancelled};
+pub(crate) use host_func::{HostFunction, call_host_function, new_signal};
 pub(crate) use lower::define_lowered;
-pub(crate) use needs::{needs_several_stacks, uses_async};
+pub(crate) use needs::{Needs, needs_several_stacks, uses_async};
 pub(crate) use park::{Entry, Parked, Request, Run, Then};
 pub use run::GuestWaits;
 pub use signal::Cancelled;
@@ -43,16 +52,19 @@ pub(crate) use spawn::spawn;
 pub use spawn::{Aborted, JoinHandle};
 pub(crate) use work::{HostWork, WorkKey, WorkSet, cancel};
 
+use crate::baton::Baton;
 use crate::call::canon::Callee;
 use crate::call::enter::Slots;
 use crate::call::guest::{GuestCall, Pending};
 use anyhow::{Context, Error, Result};
+use args::Args;
 use id_map::IdMap;
-use std::collections::HashMap;
+use number_map::NumberMap;
+use parked_stacks::ParkedStacks;
 use std::sync::Arc;
 use tidegate_core::runtime::{InstanceId, Offence, TaskId, ThreadId, WaitableId};
 use tidegate_core::trap::Trap;
-use tidegate_engine::Func;
+use tidegate_engine::{Func, Job};
 
 /// What the driver knows of a store's tasks and threads.
 #[derive(Default)]
@@ -62,19 +74,23 @@ pub(crate) struct Concurrent {
     /// The functions of threads that have not begun, with their arguments.
     pub(crate) new_threads: IdMap<ThreadId, (usize, Func, u64)>,
     /// The stacks that wait to be resumed.
-    pub(crate) parked: IdMap<ThreadId, Parked>,
+    pub(crate) parked: ParkedStacks,
     /// Flat results of synchronous calls, until the caller goes on.
     pub(crate) returned: IdMap<WaitableId, u64>,
     /// Flat results of functions whose type is not `async`, until the call is found to have ended.
     pub(crate) sync_results: IdMap<TaskId, u64>,
     /// Results of calls by the host, until they are fetched.
-    pub(crate) host: HashMap<u64, host::HostCall>,
+    pub(crate) host: NumberMap<host::HostCall>,
+    /// Results of calls that run on their caller's stack, the innermost last.
+    pub(crate) direct: Vec<DirectResult>,
     /// What made instances unusable: the cause of traps in those that depended on them.
     pub(crate) causes: Vec<(InstanceId, String)>,
     /// What the host has under way.
     pub(crate) work: WorkSet,
-    /// The calls of host functions that guests wait for, by their numbers.
-    pub(crate) host_functions: HashMap<u64, WorkKey>,
+    /// What host functions returned to callers whose stacks are parked, until these go on; and the tasks that count what was borrowed for the calls.
+    pub(crate) deliveries: IdMap<ThreadId, (Option<TaskId>, Job<Baton>)>,
+    /// Signals that no call uses any more.
+    pub(crate) signals: Vec<Arc<Signal>>,
     /// How calls of host functions failed, whose callers have not learnt of it.
     pub(crate) host_errors: Vec<Error>,
     /// How many stacks have parked.
@@ -95,6 +111,10 @@ pub(crate) enum From {
     Guest(Box<FromGuest>),
     /// The host, by a number.
     Host(u64),
+    /// Whoever called it runs it on his own stack; by its place among such calls.
+    Direct(usize),
+    /// It has returned already.
+    Nobody,
 }
 
 /// A call from a guest.
@@ -135,7 +155,26 @@ impl Concurrent {
             From::Host(_) if !data.callee.lift.async_type() => {
                 self.sync_results.insert(task, 0);
             }
-            From::Host(_) => {}
+            From::Host(_) | From::Direct(_) | From::Nobody => {}
+        }
+    }
+
+    /// Notes the result of a task that runs on its caller's stack, if it is a number. Otherwise it must be lifted.
+    #[inline]
+    pub(crate) fn keep_word(&mut self, task: TaskId, words: &[u64]) -> bool {
+        let Some(CallData {
+            from: From::Direct(index),
+            ..
+        }) = self.tasks.get(task)
+        else {
+            return false;
+        };
+        match self.direct.get_mut(*index) {
+            Some(result @ DirectResult::Open) => {
+                *result = DirectResult::Word(words.first().copied().unwrap_or(0));
+                true
+            }
+            _ => false,
         }
     }
 
@@ -153,6 +192,12 @@ impl Concurrent {
     }
 
     /// What made an instance unusable.
+    pub(crate) fn cause_of(&self, instance: InstanceId) -> Option<&str> {
+        let cause = self.causes.iter().rev().find(|(of, _)| *of == instance);
+        cause.map(|(_, cause)| cause.as_str())
+    }
+
+    /// What made an instance unusable last.
     pub(crate) fn cause(&self) -> Option<&str> {
         self.causes.last().map(|(_, cause)| cause.as_str())
     }

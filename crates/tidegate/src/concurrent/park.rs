@@ -1,5 +1,6 @@
 //! Parked stacks, and what they ask of the driver.
 
+use super::Args;
 use crate::baton::Baton;
 use tidegate_core::runtime::{InstanceId, Resumed, TaskId, ThreadId, WaitableId};
 use tidegate_engine::{Func, Job, Memory, Stack};
@@ -24,6 +25,8 @@ pub(crate) struct Running {
     /// The isolate, as an index into the store's.
     pub(crate) isolate: usize,
     pub(crate) entry: Entry,
+    /// Whether it runs on a stack of its own, rather than by a plain call.
+    pub(crate) suspendable: bool,
 }
 
 /// By what core function a stack was entered.
@@ -60,11 +63,11 @@ pub(crate) enum Request {
 
 /// Something to run.
 pub(crate) enum Run {
-    /// Core code, on a new stack.
+    /// Core code from its beginning, on a new stack or by a plain call.
     Core {
         running: Running,
         func: Func,
-        args: Vec<u64>,
+        args: Args,
     },
     /// A parked stack, with a job.
     Resume { thread: ThreadId, job: Job<Baton> },
@@ -83,8 +86,10 @@ pub(crate) enum Then {
     },
     /// `canon lower` of another, or a call of a destructor: the task must have returned.
     Sync {
-        caller: Option<ThreadId>,
+        caller: SyncCaller,
         task: TaskId,
+        /// The callee's instance: the task goes with it, and its name may be another's then.
+        instance: InstanceId,
     },
     /// `subtask.cancel`.
     Cancelled {
@@ -99,7 +104,19 @@ impl Then {
     pub(crate) fn caller(self) -> Option<ThreadId> {
         match self {
             Self::Lowered { caller, .. } | Self::Cancelled { caller, .. } => Some(caller),
-            Self::Sync { caller, .. } => caller,
+            Self::Sync { caller, .. } => match caller {
+                SyncCaller::Guest(thread) => Some(thread),
+                SyncCaller::Host(_) => None,
+            },
         }
     }
+}
+
+/// Who waits for a call of a function whose type is not `async`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum SyncCaller {
+    /// A guest's thread.
+    Guest(ThreadId),
+    /// The host, by the call's number.
+    Host(u64),
 }

@@ -1,7 +1,7 @@
 //! Running the host's futures and guests side by side.
 
-use super::drive;
 use super::host::HostGoal;
+use super::{Args, drive};
 use crate::baton::{Baton, HomeGuard};
 use crate::call::canon::Callee;
 use crate::{Accessor, AsContextMut, Result, Store, StoreContextMut};
@@ -82,7 +82,7 @@ fn ended() -> Error {
 struct Never;
 
 impl HostGoal for Never {
-    fn lower(&mut self, _: &mut Baton, _: u64, _: &Callee, _: TaskId) -> Result<Vec<u64>> {
+    fn lower(&mut self, _: &mut Baton, _: u64, _: &Callee, _: TaskId) -> Result<Args> {
         bail!("the call was dropped before it started")
     }
 

@@ -2,11 +2,10 @@
 
 use super::driver::{At, Outcome};
 use super::end::end_trapped;
-use super::host::HostGoal;
 use super::park::Running;
-use super::thread::thread;
+use super::plain;
 use super::{Entry, From, Parked, Request, Run};
-use crate::baton::{Baton, Blocked, Home, Level};
+use crate::baton::{Baton, Blocked, Home, Level, Runtime};
 use crate::call::enter::{return_isolate, take_isolate};
 use crate::call::guest::GuestCall;
 use crate::error::bug;
@@ -15,15 +14,10 @@ use anyhow::{Result, anyhow};
 use std::future::poll_fn;
 use std::task::Poll;
 use tidegate_core::runtime::{CallbackStep, Event, Fair, TaskId, ThreadId};
-use tidegate_engine::{Cx, Isolate, Job, Memory, Resume, Stack, Step};
+use tidegate_engine::{Cx, Func, Isolate, Job, Memory, Resume, Stack, Step};
 
-/// Runs one thing.
-pub(super) async fn step(
-    at: At<'_>,
-    mut baton: Baton,
-    run: Run,
-    goal: &mut (dyn HostGoal + Send),
-) -> (Baton, Outcome) {
+/// Runs something on a stack of its own.
+pub(super) async fn step(at: At<'_>, mut baton: Baton, run: Run) -> (Baton, Outcome) {
     match run {
         Run::Core {
             running,
@@ -73,7 +67,10 @@ pub(super) async fn step(
             };
             run_on(at, place, stack, running, Resume::Job(job)).await
         }
-        Run::Thread(resumed) => thread(baton, resumed, goal),
+        Run::Thread(_) => (
+            baton,
+            Outcome::Trapped(anyhow!(bug("a thread runs on no stack")).into()),
+        ),
     }
 }
 
@@ -194,37 +191,55 @@ fn ended(
     let result = result.and_then(|()| end_of(&mut isolate.cx(), running, stack.results()));
     let baton = return_isolate(isolate, running.isolate);
     match result {
-        Ok(outcome) => (baton, outcome),
+        Ok(Ended::Back) => (baton, Outcome::Back),
+        Ok(Ended::Callback(callback, event)) => (
+            baton,
+            Outcome::Run(call_back(running, callback, event), None),
+        ),
         Err(error) => end_trapped(baton, running, error),
     }
 }
 
+/// What follows on the return of core code.
+pub(super) enum Ended {
+    /// Control comes back to the thread's caller.
+    Back,
+    /// The callback is called.
+    Callback(Func, Event),
+}
+
 /// What follows on the return of core code. `cx` is its isolate.
-fn end_of(cx: &mut Cx<'_, Baton>, running: Running, results: &[u64]) -> Result<Outcome> {
+#[inline]
+pub(super) fn end_of(cx: &mut Cx<'_, Baton>, running: Running, results: &[u64]) -> Result<Ended> {
+    let runtime = &mut **cx.data_mut();
     if running.entry == Entry::Explicit {
-        cx.data_mut().state.exit_thread()?;
-        return Ok(Outcome::Back);
+        runtime.state.exit_thread()?;
+        return Ok(Ended::Back);
     }
-    let callee = cx.data_mut().concurrent.task(running.task)?.callee.clone();
+    let callee = &runtime.concurrent.task(running.task)?.callee;
     if let Some(callback) = callee.callback {
         let packed = results.first().copied().unwrap_or(0) as u32;
-        return match cx.data_mut().state.callback_returned(packed, &mut Fair)? {
+        return match runtime.state.callback_returned(packed, &mut Fair)? {
             CallbackStep::Exit => {
-                end_task(cx.data_mut(), running.task);
-                Ok(Outcome::Back)
+                end_task(runtime, running.task);
+                Ok(Ended::Back)
             }
-            CallbackStep::Block => Ok(Outcome::Back),
-            CallbackStep::Call(event) => {
-                Ok(Outcome::Run(call_back(running, callback, event), None))
-            }
+            CallbackStep::Block => Ok(Ended::Back),
+            CallbackStep::Call(event) => Ok(Ended::Callback(callback, event)),
         };
     }
     if callee.lift.async_option() {
-        cx.data_mut().state.exit_thread()?;
-        end_task(cx.data_mut(), running.task);
-        return Ok(Outcome::Back);
+        runtime.state.exit_thread()?;
+        end_task(runtime, running.task);
+        return Ok(Ended::Back);
     }
-    // The results of a function lifted without `async` are those of its core function.
+    end_of_sync_lift(cx, running, results)?;
+    Ok(Ended::Back)
+}
+
+/// The core function of a function lifted without `async` has returned: its results are those of the call.
+fn end_of_sync_lift(cx: &mut Cx<'_, Baton>, running: Running, results: &[u64]) -> Result<()> {
+    let callee = cx.data_mut().concurrent.task(running.task)?.callee.clone();
     cx.data_mut().state.begin_return(running.task)?;
     let Some(mut data) = cx.data_mut().concurrent.tasks.remove(running.task) else {
         return Err(anyhow!(bug("a task has no call")));
@@ -249,25 +264,25 @@ fn end_of(cx: &mut Cx<'_, Baton>, running: Running, results: &[u64]) -> Result<O
             GuestCall::end_sync(cx.data_mut(), from);
         }
     }
-    Ok(Outcome::Back)
+    Ok(())
 }
 
 /// The thread of a call has ended; its task may have others.
-fn end_task(baton: &mut Baton, task: TaskId) {
-    if !baton.state.has_task(task) {
-        baton.concurrent.tasks.remove(task);
+fn end_task(runtime: &mut Runtime, task: TaskId) {
+    if !runtime.state.has_task(task) {
+        runtime.concurrent.tasks.remove(task);
     }
 }
 
-pub(super) fn call_back(running: Running, callback: tidegate_engine::Func, event: Event) -> Run {
+pub(super) fn call_back(running: Running, callback: Func, event: Event) -> Run {
     let running = Running {
         entry: Entry::Callback,
         ..running
     };
-    let args = vec![event.code as u64, event.index.into(), event.payload.into()];
+    let args: &[u64] = &plain::callback_args(event);
     Run::Core {
         running,
         func: callback,
-        args,
+        args: args.into(),
     }
 }

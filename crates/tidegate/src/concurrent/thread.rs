@@ -44,6 +44,9 @@ pub(super) fn thread(
             ))
         }
         Action::Returned(subtask) => {
+            if let Some((_, job)) = baton.concurrent.deliveries.remove(thread) {
+                return (baton, Outcome::Run(Run::Resume { thread, job }, None));
+            }
             let result = baton.concurrent.returned.remove(subtask).unwrap_or(0);
             Ok(resume_with(thread, result))
         }
@@ -70,6 +73,7 @@ pub(super) fn thread(
                 instance,
                 isolate: 0,
                 entry: Entry::Lifted,
+                suspendable: true,
             };
             end_trapped(baton, running, error)
         }
@@ -87,6 +91,7 @@ fn start_task(baton: &mut Baton, thread: ThreadId, goal: &mut (dyn HostGoal + Se
         From::Host(number) if goal.owns(number) => goal.lower(baton, number, &callee, task),
         From::Host(number) => accessor_call::args(baton, number, &callee, task),
         From::Guest(_) => GuestCall::start_later(baton, task),
+        From::Direct(_) | From::Nobody => Err(anyhow!(bug("a call that runs starts later"))),
     };
     let args = args.map_err(at)?;
     Ok(Outcome::Run(entry(&callee, thread, task, args), None))
@@ -107,12 +112,14 @@ fn start_thread(baton: &mut Baton, thread: ThreadId) -> Started {
         instance,
         isolate,
         entry: Entry::Explicit,
+        // Isolates with explicit threads are not entered by plain calls.
+        suspendable: true,
     };
     Ok(Outcome::Run(
         Run::Core {
             running,
             func,
-            args: vec![arg],
+            args: [arg].as_slice().into(),
         },
         None,
     ))
@@ -120,12 +127,11 @@ fn start_thread(baton: &mut Baton, thread: ThreadId) -> Started {
 
 fn callback(baton: &mut Baton, thread: ThreadId, event: Event) -> Started {
     let task = baton.state.thread_task(thread);
-    let callee = baton
+    let callee = &baton
         .concurrent
         .task(task)
         .map_err(|error| (thread, error))?
-        .callee
-        .clone();
+        .callee;
     let Some(callback) = callee.callback else {
         return Err((
             thread,
@@ -138,6 +144,7 @@ fn callback(baton: &mut Baton, thread: ThreadId, event: Event) -> Started {
         instance: callee.options.instance,
         isolate: callee.options.isolate,
         entry: Entry::Callback,
+        suspendable: callee.suspendable,
     };
     Ok(Outcome::Run(call_back(running, callback, event), None))
 }

@@ -37,6 +37,21 @@ pub(crate) struct WorkKey {
     generation: u32,
 }
 
+impl WorkKey {
+    /// The name as a number, for those who know nothing of work.
+    pub(crate) fn number(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.index)
+    }
+
+    /// The name that a number was made of.
+    pub(crate) fn from_number(number: u64) -> Self {
+        Self {
+            index: number as u32,
+            generation: (number >> 32) as u32,
+        }
+    }
+}
+
 /// The host's work of a store. Each item has a waker of its own, and only items that were woken are polled.
 #[derive(Default)]
 pub(crate) struct WorkSet {
@@ -51,6 +66,8 @@ pub(crate) struct WorkSet {
 struct Slot {
     generation: u32,
     item: Option<Item>,
+    /// The waker of an item that is gone, for the next one unless somebody still has it.
+    spare: Option<Arc<ItemWaker>>,
 }
 
 struct Item {
@@ -76,7 +93,7 @@ impl Item {
 #[derive(Default)]
 struct Woken {
     queue: Mutex<Queue>,
-    /// Whether something is asked: a hint that costs no lock.
+    /// Whether something is asked, or a guest may have become ready: a hint that costs no lock.
     has_asked: AtomicBool,
 }
 
@@ -111,6 +128,15 @@ impl WorkHandle {
             queue.driver.take()
         };
         self.0.has_asked.store(true, Ordering::Release);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
+    /// Has the driver look whether a guest can go on.
+    pub(crate) fn nudge(&self) {
+        self.0.has_asked.store(true, Ordering::Release);
+        let driver = self.0.lock().driver.take();
         if let Some(driver) = driver {
             driver.wake();
         }
@@ -169,6 +195,17 @@ impl WorkSet {
         key
     }
 
+    /// The name that the next item will get.
+    pub(crate) fn next_key(&self) -> WorkKey {
+        let index = self.free.last().copied();
+        let index = index.unwrap_or(self.slots.len() as u32);
+        let slot = self.slots.get(index as usize);
+        WorkKey {
+            index,
+            generation: slot.map_or(0, |slot| slot.generation),
+        }
+    }
+
     /// Adds an item that waits for nobody: it is polled only when it is woken, and does not keep the driver waiting.
     pub(crate) fn insert_idle(&mut self, work: Pin<Box<dyn HostWork>>) -> WorkKey {
         let index = self.free.pop().unwrap_or_else(|| {
@@ -180,12 +217,24 @@ impl WorkSet {
             index,
             generation: slot.generation,
         };
+        let mut spare = slot.spare.take();
+        let waker = match spare.as_mut().and_then(Arc::get_mut) {
+            Some(waker) => {
+                waker.key = key;
+                *waker.queued.get_mut() = false;
+                spare
+            }
+            None => None,
+        };
+        let woken = &self.woken;
         slot.item = Some(Item {
             work: Some(work),
-            waker: Arc::new(ItemWaker {
-                key,
-                queued: AtomicBool::new(false),
-                woken: self.woken.clone(),
+            waker: waker.unwrap_or_else(|| {
+                Arc::new(ItemWaker {
+                    key,
+                    queued: AtomicBool::new(false),
+                    woken: woken.clone(),
+                })
             }),
             active: false,
             missed: false,
@@ -203,6 +252,7 @@ impl WorkSet {
         let item = slot.item.take()?;
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(key.index);
+        slot.spare = Some(item.waker);
         item.work
     }
 
@@ -262,9 +312,9 @@ impl WorkSet {
 /// but some item may wake up, or if `wait` says to wait in any case.
 pub(super) fn poll(place: &mut Baton, wait: bool, cx: &mut Context<'_>) -> Poll<bool> {
     let woken = place.concurrent.work.woken.clone();
-    {
+    let left = {
         let mut queue = woken.lock();
-        if queue.keys.is_empty() && queue.asked.is_empty() {
+        if queue.keys.is_empty() && !woken.has_asked.load(Ordering::Acquire) {
             queue.driver = Some(cx.waker().clone());
             return if wait || place.concurrent.work.active > 0 {
                 Poll::Pending
@@ -272,8 +322,9 @@ pub(super) fn poll(place: &mut Baton, wait: bool, cx: &mut Context<'_>) -> Poll<
                 Poll::Ready(false)
             };
         }
-    }
-    poll_woken(place);
+        queue.keys.len()
+    };
+    poll_items(place, &woken, left);
     Poll::Ready(true)
 }
 
@@ -281,6 +332,10 @@ pub(super) fn poll(place: &mut Baton, wait: bool, cx: &mut Context<'_>) -> Poll<
 pub(super) fn poll_woken(place: &mut Baton) {
     let woken = place.concurrent.work.woken.clone();
     let left = woken.lock().keys.len();
+    poll_items(place, &woken, left);
+}
+
+fn poll_items(place: &mut Baton, woken: &Woken, left: usize) {
     for _ in 0..left {
         let Some(key) = woken.lock().keys.pop_front() else {
             break;

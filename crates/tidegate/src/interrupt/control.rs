@@ -175,10 +175,10 @@ impl Control {
         self.flag.cancel();
     }
 
-    /// A host function waits for a call on its thread; gives whether it does, rather than the embedder.
-    pub(crate) fn block(&self) -> bool {
+    /// Somebody waits for a call on its thread, who has entered so many himself; gives whether that is a host function, rather than the embedder.
+    pub(crate) fn block(&self, entered: u32) -> bool {
         let mut state = self.lock();
-        let nested = state.depth > 0;
+        let nested = state.depth > entered;
         state.blocking += u32::from(nested);
         nested
     }

@@ -57,6 +57,8 @@ pub use control::{Suspension, Terminated};
 pub use handle::InterruptHandle;
 
 pub(crate) use control::Control;
-pub(crate) use scope::{Scope, block_on};
+pub(crate) use scope::{Scope, block_on, block_on_within};
 pub(crate) use ticker::{Tick, Ticker};
-pub(crate) use wait::{begin, begin_plain, explain, hold, rest, run, wait, yield_now, yielded};
+pub(crate) use wait::{
+    begin, begin_plain, explain, hold, rest, run, run_plain, wait, yield_now, yielded,
+};

@@ -6,7 +6,13 @@ use std::sync::Arc;
 
 /// Waits for a call on this thread. Where that is in a host function, the call runs to its end, as all of a synchronous host function does.
 pub(crate) fn block_on<F: Future>(control: Option<Arc<Control>>, call: F) -> F::Output {
-    let _blocking = control.filter(|control| control.block()).map(Blocking);
+    let _blocking = control.filter(|control| control.block(0)).map(Blocking);
+    crate::block_on(call)
+}
+
+/// The same for a call that has been entered.
+pub(crate) fn block_on_within<F: Future>(control: Option<Arc<Control>>, call: F) -> F::Output {
+    let _blocking = control.filter(|control| control.block(1)).map(Blocking);
     crate::block_on(call)
 }
 

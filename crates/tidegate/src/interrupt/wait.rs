@@ -26,6 +26,13 @@ pub(crate) fn run(
     stack.run(place, cx, resume)
 }
 
+/// Runs code by a plain call, and has the time counted.
+#[inline]
+pub(crate) fn run_plain<R>(control: Option<&Control>, code: impl FnOnce() -> R) -> R {
+    let _account = control.map(Control::running);
+    code()
+}
+
 /// Waits for what a stack is parked for, and gives what it is to be resumed with.
 pub(crate) async fn wait(
     control: Option<&Control>,

@@ -2,7 +2,7 @@
 
 use crate::baton::{Baton, Blocked};
 use crate::call::canon::CallSite;
-use crate::concurrent::{HostFunction, Signal, call_host_function};
+use crate::concurrent::{HostFunction, call_host_function, new_signal};
 use crate::{Accessor, Result, StoreContextMut, Val};
 use std::future::Future;
 use std::pin::Pin;
@@ -102,11 +102,6 @@ impl Body {
             Box::new(move |mut cx, slots| call(&mut cx, &site, slots))
         }))
     }
-
-    /// Whether it may wait.
-    pub(crate) fn may_wait(&self) -> bool {
-        !matches!(self, Self::Sync(_))
-    }
 }
 
 impl HostFunc {
@@ -171,7 +166,7 @@ impl HostFunc {
         let call: WaitingCall = Arc::new(move |cx, site, slots| {
             check_sync_lower(cx, site)?;
             let (call, params) = HostCall::begin(cx, site, slots, lift_typed::<P>)?;
-            let signal = Arc::<Signal>::default();
+            let signal = new_signal(cx.data_mut());
             let accessor = Accessor::new(cx.data_mut().home(), Some(signal.clone()));
             let func = func.clone();
             let function = HostFunction {
@@ -198,7 +193,7 @@ impl HostFunc {
         let call: WaitingCall = Arc::new(move |cx, site, slots| {
             check_sync_lower(cx, site)?;
             let (call, params) = HostCall::begin(cx, site, slots, lift_param_vals)?;
-            let signal = Arc::<Signal>::default();
+            let signal = new_signal(cx.data_mut());
             let accessor = Accessor::new(cx.data_mut().home(), Some(signal.clone()));
             let func = func.clone();
             let function = HostFunction {
@@ -440,6 +435,11 @@ impl HostCall {
             state.give_back(site.options.instance, &mut self.lends);
             state.remove_task(task);
         }
+    }
+
+    /// The task that counts the borrows in the host's own table.
+    pub(crate) fn borrows(&self) -> Option<TaskId> {
+        self.task
     }
 
     /// What the host has borrowed, for somebody else to give back.

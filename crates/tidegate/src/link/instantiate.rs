@@ -18,6 +18,7 @@ use tidegate_core::plan::{
     Plan, Resource, Step, StringEncoding, TrampolineIdx,
 };
 use tidegate_core::runtime::{InstanceId, Lift, ResourceType};
+use tidegate_core::types::ValType;
 use tidegate_engine::{self as engine, Extern, Func, Isolate, Memory, Stack};
 
 /// An instantiated component.
@@ -171,8 +172,10 @@ impl InstanceData {
                     ty: None,
                     flat_params: 1,
                     flat_results: 0,
+                    returns_number: true,
                     suspendable: self.suspendable(instance),
                     concurrent: self.linked.component.is_concurrent(),
+                    nested: false,
                     lift: Lift::Sync,
                     callback: None,
                 }))
@@ -274,6 +277,16 @@ impl InstanceData {
     fn suspendable(&self, instance: InstanceIdx) -> bool {
         self.shared.component.isolation().of_instance[instance.index()]
             .is_some_and(|index| self.linked.suspendable[index])
+    }
+
+    /// Whether functions of an instance may run on the stack of a guest that calls them.
+    fn nested(&self, instance: InstanceIdx) -> bool {
+        let component = &self.shared.component;
+        component.isolation().of_instance[instance.index()].is_some_and(|index| {
+            component.is_concurrent()
+                && !self.linked.suspendable[index]
+                && component.needs(index).nested
+        })
     }
 
     /// The core engine that runs an instance.
@@ -381,8 +394,10 @@ impl InstanceData {
             ty: Some(lift.ty),
             flat_params: core.params(),
             flat_results: core.results(),
+            returns_number: is_number(plan.types.func(lift.ty).result),
             suspendable: self.suspendable(lift.instance),
             concurrent: linked.component.is_concurrent(),
+            nested: self.nested(lift.instance),
             lift: lift_kind(plan.types.func(lift.ty).async_, options),
             callback: options
                 .callback
@@ -450,6 +465,7 @@ impl InstanceData {
                             site,
                             callee,
                             programs,
+                            parks: self.suspendable(trampoline.instance),
                         };
                         let mut cx = isolate_cx(baton, isolate)?;
                         if linked.component.is_concurrent() {
@@ -492,6 +508,26 @@ impl InstanceData {
         };
         Ok(*self.trampolines[index.index()].get_or_init(|| func))
     }
+}
+
+/// Whether a result is a number that takes one word, any of which is one; or there is none.
+fn is_number(result: Option<ValType>) -> bool {
+    result.is_none_or(|ty| {
+        matches!(
+            ty,
+            ValType::Bool
+                | ValType::S8
+                | ValType::U8
+                | ValType::S16
+                | ValType::U16
+                | ValType::S32
+                | ValType::U32
+                | ValType::S64
+                | ValType::U64
+                | ValType::F32
+                | ValType::F64
+        )
+    })
 }
 
 /// How a function is lifted.

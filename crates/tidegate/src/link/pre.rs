@@ -1,6 +1,6 @@
 //! Linked components.
 
-use super::{Imports, Linker, Resolved, instantiate};
+use super::{Body, Imports, Linker, Resolved, instantiate};
 use crate::baton::HomeGuard;
 use crate::error::bug;
 use crate::interrupt::block_on;
@@ -42,18 +42,27 @@ impl Linked {
             imports,
             suspendable: vec![false; isolation.isolates.len()].into(),
         };
-        // Code that computes and can be interrupted must be on a stack to go on later.
-        if component.is_concurrent() || component.engine().is_interruptible() {
-            linked.suspendable.fill(true);
-        }
         // Isolates that are called come first.
         for (index, isolate) in isolation.isolates.iter().enumerate() {
-            linked.suspendable[index] |= component
-                .plan()
-                .trampolines
-                .iter()
-                .filter(|trampoline| isolate.instances.contains(&trampoline.instance))
-                .any(|trampoline| linked.may_block(trampoline));
+            let mut reason = component.needs(index).stack;
+            if reason.is_none() {
+                let waits = component
+                    .plan()
+                    .trampolines
+                    .iter()
+                    .filter(|trampoline| isolate.instances.contains(&trampoline.instance))
+                    .any(|trampoline| linked.may_block(trampoline));
+                reason = waits.then_some("it calls what may wait in the middle of its code");
+            }
+            linked.suspendable[index] = reason.is_some();
+            tracing::debug!(
+                isolate = index,
+                "entered {}",
+                match reason {
+                    Some(reason) => format!("on a stack of its own: {reason}"),
+                    None => "by plain calls".to_owned(),
+                }
+            );
         }
         linked
     }
@@ -96,10 +105,18 @@ impl Linked {
         let callee = match &trampoline.canon {
             Canon::Lower {
                 func: FuncDef::Import(import),
-                ..
+                ty,
+                options,
             } => {
+                // Then its caller gets a subtask.
+                let as_subtask =
+                    plan.types.func(*ty).async_ && plan.options[options.index()].async_;
                 return match &self.imports.resolved[import.index()] {
-                    Resolved::Func(func) => func.body.may_wait(),
+                    Resolved::Func(func) => match func.body {
+                        Body::Sync(_) => false,
+                        Body::Waiting(_) => true,
+                        Body::Concurrent(_) => !as_subtask,
+                    },
                     _ => false,
                 };
             }

@@ -4,6 +4,8 @@ mod calls;
 mod cancel;
 mod functions;
 mod nested;
+mod on_callers_stack;
+mod plain;
 mod tasks;
 
 use std::future::Future;

@@ -207,24 +207,28 @@ impl State {
             self.check_call(caller, spec.callee)?;
         }
         self.check_may_enter(spec.callee, from)?;
-        let task = self.new_task(Task {
-            instance: spec.callee,
-            lift: spec.lift,
-            ..Task::default()
-        })?;
-        let (subtask, thread) = self
-            .call_sides(spec.from, task)
-            .inspect_err(|_| self.remove_task(task))?;
-        self.tasks[task.0].caller = match (subtask, spec.from) {
-            (Some(subtask), _) => Caller::Subtask(subtask),
-            (None, Err(number)) => Caller::Host(number),
-            (None, Ok(_)) => Caller::Nobody,
+        let (task, thread) = self.new_call(spec.callee, spec.lift)?;
+        let (subtask, caller) = match spec.from {
+            Err(number) => (None, Caller::Host(number)),
+            Ok(caller) => {
+                let subtask = self.new_subtask(caller, Callee::Task(task));
+                let subtask = subtask.inspect_err(|_| {
+                    self.threads.discard(thread.0);
+                    self.remove_task(task);
+                })?;
+                (Some(subtask), Caller::Subtask(subtask))
+            }
         };
-        self.set_may_enter(spec.callee, from, false);
-        self.threads[thread.0].run = Run::Running;
-        self.push_frame(thread, Base::Entered(from));
+        let entry = &mut self.tasks[task.0];
+        entry.caller = caller;
         // Known before it starts, so that it can be cancelled.
-        self.tasks[task.0].implicit_thread = Some(thread);
+        entry.implicit_thread = Some(thread);
+        self.set_may_enter(spec.callee, from, false);
+        self.frames.push(Frame {
+            thread,
+            instance: spec.callee,
+            base: Base::Entered(from),
+        });
         let started = self.pass_gate(thread, chooser).inspect_err(|_| {
             self.pop_frame();
             self.threads.discard(thread.0);
@@ -238,22 +242,44 @@ impl State {
         })
     }
 
-    fn call_sides(
-        &mut self,
-        from: Result<InstanceId, u64>,
-        task: TaskId,
-    ) -> Result<(Option<WaitableId>, ThreadId), Trap> {
-        let thread = self.new_thread(task)?;
-        let subtask = match from {
-            Err(_) => None,
-            Ok(caller) => Some(
-                self.new_subtask(caller, Callee::Task(task))
-                    .inspect_err(|_| {
-                        self.threads.discard(thread.0);
-                    })?,
-            ),
+    /// A task and its thread, which counts as running: in the place of earlier ones, if there are any that have ended. Then nothing is moved, and no
+    /// limit can be in the way.
+    fn new_call(&mut self, instance: InstanceId, lift: Lift) -> Result<(TaskId, ThreadId), Trap> {
+        let (Some(task), Some(thread)) = (self.tasks.next_free(), self.threads.next_free()) else {
+            let task = self.new_task(Task {
+                instance,
+                lift,
+                ..Task::default()
+            })?;
+            let thread = self
+                .new_thread(task)
+                .inspect_err(|_| self.remove_task(task))?;
+            self.threads[thread.0].run = Run::Running;
+            return Ok((task, thread));
         };
-        Ok((subtask, thread))
+        let (task, thread) = (TaskId(task), ThreadId(thread));
+        if let Some(entry) = self.threads.revive() {
+            *entry = Thread {
+                task,
+                index: 0,
+                storage: [0; 2],
+                run: Run::Running,
+                cancellable: false,
+                parked: Parked::NotStarted,
+                hinted: false,
+            };
+        }
+        if let Some(entry) = self.tasks.revive() {
+            entry.instance = instance;
+            entry.lift = lift;
+            entry.state = TaskState::Initial;
+            entry.num_borrows = 0;
+            entry.caller = Caller::Nobody;
+            entry.entered = None;
+            entry.implicit_thread = None;
+            entry.explicit_threads.clear();
+        }
+        Ok((task, thread))
     }
 
     /// `Task.return_`, its conditions: to be called when the results were lifted, before they are handed to the caller.

@@ -51,6 +51,10 @@ fn task_return(
         .state
         .task_return(options.instance, same_type, same_options)?;
     runtime.state.begin_return(task)?;
+    if runtime.concurrent.keep_word(task, slots) {
+        runtime.state.finish_return(task);
+        return Ok(());
+    }
     let mut data = runtime
         .concurrent
         .tasks

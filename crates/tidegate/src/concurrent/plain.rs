@@ -1,0 +1,66 @@
+//! Running code of isolates that are entered by plain calls: nothing that they import can block in the middle of it.
+
+use super::driver::Outcome;
+use super::end::end_trapped;
+use super::park::Running;
+use super::step::{Ended, end_of};
+use super::{Args, Entry};
+use crate::baton::Baton;
+use crate::call::enter::{Slots, return_isolate, take_isolate};
+use crate::interrupt::{self, Control};
+use anyhow::Result;
+use tidegate_core::abi::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
+use tidegate_core::runtime::Event;
+use tidegate_engine::{Cx, Func};
+
+/// Runs core code, and its callback as long as there are events for it.
+pub(super) fn run(
+    interrupts: Option<&Control>,
+    mut baton: Baton,
+    running: Running,
+    func: Func,
+    args: &Args,
+) -> (Baton, Outcome) {
+    let mut isolate = match take_isolate(&mut baton, running.isolate) {
+        Ok(isolate) => isolate,
+        Err(error) => return end_trapped(baton, running, error),
+    };
+    let result = interrupt::run_plain(interrupts, || {
+        let mut slots: Slots = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
+        let slots = &mut slots[..func.slots()];
+        slots[..args.len()].copy_from_slice(args);
+        enter(&mut isolate.cx(), running, func, slots)
+    });
+    let baton = return_isolate(isolate, running.isolate);
+    match result {
+        Ok(()) => (baton, Outcome::Back),
+        Err(error) => end_trapped(baton, running, error),
+    }
+}
+
+/// The same in an isolate that has been taken, with the arguments in `slots`, as many as the function needs. Control comes back to the thread's
+/// caller: it has exited, or waits for an event.
+pub(super) fn enter(
+    cx: &mut Cx<'_, Baton>,
+    running: Running,
+    func: Func,
+    slots: &mut [u64],
+) -> Result<()> {
+    cx.call(func, slots)?;
+    let mut ended = end_of(cx, running, &slots[..func.results()])?;
+    let running = Running {
+        entry: Entry::Callback,
+        ..running
+    };
+    while let Ended::Callback(callback, event) = ended {
+        let mut slots = callback_args(event);
+        cx.call(callback, &mut slots)?;
+        ended = end_of(cx, running, &slots[..1])?;
+    }
+    Ok(())
+}
+
+/// The arguments of a callback.
+pub(super) fn callback_args(event: Event) -> [u64; 3] {
+    [event.code as u64, event.index.into(), event.payload.into()]
+}
