@@ -195,8 +195,8 @@ pub(crate) struct Lent<'a> {
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
         let mut baton = self.baton.take();
-        if !baton.is_away() && baton.state.has_ready() {
-            // Whatever was done with the store let a guest go on, and the driver may be asleep.
+        if !baton.is_away() && (baton.state.has_ready() || baton.concurrent.work.has_fresh()) {
+            // Whatever was done with the store let a guest go on or added work, and the driver may be asleep.
             baton.concurrent.work.handle().nudge();
         }
         drop(baton);
@@ -377,9 +377,15 @@ impl Blocked {
         function: Option<Arc<str>>,
         future: impl Future<Output = Job<Baton>> + Send + 'static,
     ) -> Self {
-        let mut waiting = Waiting::new(future);
-        waiting.function = function;
-        Self::Waiting(waiting)
+        Self::waiting_pinned(function, Box::pin(future))
+    }
+
+    /// The same for a future that has its place.
+    pub(crate) fn waiting_pinned(
+        function: Option<Arc<str>>,
+        future: Pin<Box<dyn Future<Output = Job<Baton>> + Send>>,
+    ) -> Self {
+        Self::Waiting(Waiting { future, function })
     }
 }
 

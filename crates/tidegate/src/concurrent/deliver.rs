@@ -45,7 +45,7 @@ pub(crate) fn reachable(place: &Baton, isolate: usize) -> bool {
     place.isolates[isolate].is_some() || place.concurrent.parked.in_isolate(isolate).is_some()
 }
 
-fn visit_parked(place: &mut Baton, thread: ThreadId, f: Visit) -> Result<()> {
+pub(super) fn visit_parked(place: &mut Baton, thread: ThreadId, f: Visit) -> Result<()> {
     let mut parked = place
         .concurrent
         .parked

@@ -149,7 +149,7 @@ where
             let ty = callee.func_type_idx()?;
             callee
                 .options
-                .lower(&mut cx, called.task, &mut lends, |cx| {
+                .lower(&mut cx, Some(called.task), &mut lends, |cx| {
                     lower(cx, ty, &mut FlatWriter::new(slots))
                 })?;
             enter(&mut cx, running, callee.core, slots)?;

@@ -182,7 +182,7 @@ impl<L: LowerArgs> HostGoal for Call<L> {
     }
 }
 
-/// Lowers arguments into the callee, whose isolate is idle. Gives the flat ones.
+/// Lowers arguments into the callee, whose isolate is idle, or parked if they need no memory. Gives the flat ones.
 pub(super) fn lower_args(
     baton: &mut Baton,
     callee: &Callee,
@@ -190,15 +190,23 @@ pub(super) fn lower_args(
     lends: &mut Lends,
     lower: impl LowerArgs,
 ) -> Result<Args> {
-    let mut isolate = take_isolate(baton, callee.options.isolate)?;
+    let (options, ty) = (&callee.options, callee.func_type_idx()?);
     let mut params: Slots = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
-    let result = callee.func_type_idx().and_then(|ty| {
-        let mut cx = isolate.cx();
-        callee.options.lower(&mut cx, Some(task), lends, |cx| {
-            lower(cx, ty, &mut FlatWriter::new(&mut params))
-        })
-    });
-    *baton = return_isolate(isolate, callee.options.isolate);
+    let lower = |cx: &mut LowerContext<'_>| lower(cx, ty, &mut FlatWriter::new(&mut params));
+    let parked = baton.isolates[options.isolate].is_none()
+        && baton
+            .concurrent
+            .parked
+            .in_isolate(options.isolate)
+            .is_some();
+    let result = if parked {
+        options.lower_flat(&mut baton.state, task, lends, lower)
+    } else {
+        let mut isolate = take_isolate(baton, options.isolate)?;
+        let result = options.lower(&mut isolate.cx(), Some(task), lends, lower);
+        *baton = return_isolate(isolate, options.isolate);
+        result
+    };
     result.map(|()| params[..callee.flat_params].into())
 }
 

@@ -9,7 +9,7 @@ use crate::call::canon::CallSite;
 use crate::call::enter::{return_isolate, take_isolate};
 use crate::error::bug;
 use crate::link::HostCall;
-use anyhow::{Context as _, Error, Result};
+use anyhow::{Context as _, Result};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use tidegate_core::types::FuncTypeIdx;
 use tidegate_engine::{Cx, Flow, Job};
 
 /// Lowers the result of a host function.
-pub(crate) type LowerResult<R> = fn(
+pub(crate) type LowerFn<R> = fn(
     &R,
     &mut LowerContext<'_>,
     FuncTypeIdx,
@@ -29,12 +29,43 @@ pub(crate) type LowerResult<R> = fn(
     &mut FlatWriter<'_>,
 ) -> Result<()>;
 
-/// A call of a host function by a guest: its arguments were lifted, and its future is there.
-pub(crate) struct HostFunction<R> {
-    pub(crate) call: HostCall,
-    pub(crate) future: Pin<Box<dyn Future<Output = Result<R>> + Send>>,
-    pub(crate) signal: Arc<Signal>,
-    pub(crate) lower: LowerResult<R>,
+pin_project_lite::pin_project! {
+    /// A call of a host function by a guest: its arguments were lifted, and its future is there.
+    pub(crate) struct HostFunction<R, F> {
+        // `None` once it has ended.
+        call: Option<HostCall>,
+        #[pin]
+        future: F,
+        signal: Option<Arc<Signal>>,
+        lower: LowerFn<R>,
+        // Once a subtask stands for it.
+        caller: Option<Caller>,
+    }
+}
+
+/// Who waits for a host function.
+struct Caller {
+    site: Arc<CallSite>,
+    subtask: WaitableId,
+    /// The thread that is parked in the call, if it is synchronous.
+    waiter: Option<ThreadId>,
+}
+
+impl<R, F: Future<Output = Result<R>> + Send> HostFunction<R, F> {
+    pub(crate) fn new(
+        call: HostCall,
+        future: F,
+        signal: Arc<Signal>,
+        lower: LowerFn<R>,
+    ) -> Pin<Box<Self>> {
+        Box::pin(Self {
+            call: Some(call),
+            future,
+            signal: Some(signal),
+            lower,
+            caller: None,
+        })
+    }
 }
 
 /// The most signals that are kept for later calls.
@@ -58,26 +89,29 @@ fn recycle(place: &mut Baton, mut signal: Arc<Signal>) {
 
 /// Runs a host function as far as it gets. If it must wait, its caller gets a subtask or waits for it; where neither can be, since the function's
 /// type is not `async`, the caller's stack parks and holds the store, as for functions that wait by themselves.
-pub(crate) fn call_host_function<R: Send + 'static>(
+pub(crate) fn call_host_function<R, F>(
     cx: &mut Cx<'_, Baton>,
     site: &Arc<CallSite>,
     slots: &mut [u64],
-    mut function: HostFunction<R>,
-) -> Result<Flow<Blocked>> {
+    mut function: Pin<Box<HostFunction<R, F>>>,
+) -> Result<Flow<Blocked>>
+where
+    R: Send + 'static,
+    F: Future<Output = Result<R>> + Send + 'static,
+{
     // If it has to wait, it is polled again with a waker of its own.
     let polled = at_home(cx.data_mut(), || {
         let mut context = Context::from_waker(Waker::noop());
-        function.future.as_mut().poll(&mut context)
+        function.as_mut().project().future.poll(&mut context)
     });
     if let Poll::Ready(result) = polled {
-        let HostFunction {
-            call,
-            future,
-            signal,
-            lower,
-        } = function;
-        drop(future);
-        recycle(cx.data_mut(), signal);
+        let parts = function.as_mut().project();
+        let (call, signal, lower) = (parts.call.take(), parts.signal.take(), *parts.lower);
+        drop(function);
+        if let Some(signal) = signal {
+            recycle(cx.data_mut(), signal);
+        }
+        let call = call.context(bug("a call has ended twice"))?;
         call.end(cx, site, slots, result, lower)?;
         return Ok(Flow::Return);
     }
@@ -90,12 +124,17 @@ pub(crate) fn call_host_function<R: Send + 'static>(
 }
 
 /// Makes a subtask of the call. It may fail only before that is known to the guest.
-fn as_subtask<R: Send + 'static>(
+fn as_subtask<R, F>(
     cx: &mut Cx<'_, Baton>,
     site: &Arc<CallSite>,
     slots: &mut [u64],
-    mut function: HostFunction<R>,
-) -> Result<Flow<Blocked>> {
+    mut function: Pin<Box<HostFunction<R, F>>>,
+) -> Result<Flow<Blocked>>
+where
+    R: Send + 'static,
+    F: Future<Output = Result<R>> + Send + 'static,
+{
+    let parts = function.as_mut().project();
     let baton = cx.data_mut();
     let thread = baton.state.current_thread();
     let key = baton.concurrent.work.next_key();
@@ -103,22 +142,22 @@ fn as_subtask<R: Send + 'static>(
     let subtask = match called {
         Ok(subtask) => subtask,
         Err(trap) => {
-            function.call.give_back(cx, site);
+            if let Some(call) = parts.call.take() {
+                call.give_back(cx, site);
+            }
             return Err(trap.into());
         }
     };
-    baton.state.lend(subtask, function.call.take_lends());
+    if let Some(call) = parts.call {
+        baton.state.lend(subtask, call.take_lends());
+    }
     // A caller whose stack waits takes the result when it goes on.
-    let waiter = thread.filter(|_| !site.async_);
-    baton.concurrent.work.insert(Box::pin(UnderWay {
+    *parts.caller = Some(Caller {
         site: site.clone(),
-        call: Some(function.call),
-        future: function.future,
-        signal: function.signal,
-        lower: function.lower,
         subtask,
-        waiter,
-    }));
+        waiter: thread.filter(|_| !site.async_),
+    });
+    baton.concurrent.work.insert(function);
     match baton
         .state
         .lower_returned(subtask, site.async_, &mut Fair)?
@@ -139,51 +178,46 @@ fn as_subtask<R: Send + 'static>(
 }
 
 /// Parks the caller's stack, and with it the store, until the function is done.
-fn hold<R: Send + 'static>(
+fn hold<R, F>(
     cx: &mut Cx<'_, Baton>,
     site: &Arc<CallSite>,
-    function: HostFunction<R>,
-) -> Flow<Blocked> {
+    mut function: Pin<Box<HostFunction<R, F>>>,
+) -> Flow<Blocked>
+where
+    R: Send + 'static,
+    F: Future<Output = Result<R>> + Send + 'static,
+{
     let mut baton = cx.data_mut().take();
     let site = site.clone();
     Flow::Block(Blocked::waiting(async move {
-        let HostFunction {
-            call,
-            mut future,
-            lower,
-            ..
-        } = function;
-        let result = poll_fn(|cx| at_home(&mut baton, || future.as_mut().poll(cx))).await;
+        let result =
+            poll_fn(|cx| at_home(&mut baton, || function.as_mut().project().future.poll(cx))).await;
         let job: Job<Baton> = Box::new(move |mut cx, slots| {
             *cx.data_mut() = baton;
-            call.end(&mut cx, &site, slots, result, lower)?;
+            let parts = function.as_mut().project();
+            let call = parts.call.take().context(bug("a call has ended twice"))?;
+            call.end(&mut cx, &site, slots, result, *parts.lower)?;
             Ok(Flow::Return)
         });
         job
     }))
 }
 
-/// A host function that a subtask stands for.
-struct UnderWay<R> {
-    site: Arc<CallSite>,
-    /// `None` once it has ended.
-    call: Option<HostCall>,
-    future: Pin<Box<dyn Future<Output = Result<R>> + Send>>,
-    signal: Arc<Signal>,
-    lower: LowerResult<R>,
-    subtask: WaitableId,
-    /// The thread that is parked in the call, if it is synchronous.
-    waiter: Option<ThreadId>,
-}
-
-impl<R: Send + 'static> UnderWay<R> {
+impl<R: Send + 'static, F: Future<Output = Result<R>> + Send> HostFunction<R, F> {
     /// Takes what the function gave to its caller, which learns of it later.
-    fn finish(&mut self, place: &mut Baton, result: Result<R>) {
-        let Some(call) = self.call.take() else {
+    fn finish(self: Pin<&mut Self>, place: &mut Baton, result: Result<R>) {
+        let parts = self.project();
+        let (Some(call), Some(caller)) = (parts.call.take(), parts.caller.take()) else {
             return;
         };
-        let (site, lower) = (self.site.clone(), self.lower);
-        if let Some(thread) = self.waiter {
+        let Caller {
+            site,
+            subtask,
+            waiter,
+        } = caller;
+        let lower = *parts.lower;
+        if let Some(thread) = waiter {
+            // It takes the result when it goes on.
             let borrows = call.borrows();
             let delivery: Job<Baton> = Box::new(move |mut cx, slots| {
                 call.end(&mut cx, &site, slots, result, lower)?;
@@ -193,7 +227,7 @@ impl<R: Send + 'static> UnderWay<R> {
                 .concurrent
                 .deliveries
                 .insert(thread, (borrows, delivery));
-            place.state.host_call_resolved(self.subtask, true);
+            place.state.host_call_resolved(subtask, true);
             return;
         }
         let isolate = site.options.isolate;
@@ -209,26 +243,25 @@ impl<R: Send + 'static> UnderWay<R> {
             }
             Err(_) => visit(place, isolate, Box::new(end)),
         };
-        self.resolve(place, lowered);
-    }
-
-    fn resolve(&self, place: &mut Baton, lowered: Result<()>) {
         match lowered {
-            Ok(()) => place.state.host_call_resolved(self.subtask, true),
-            Err(error) => self.fail(place, error),
+            Ok(()) => place.state.host_call_resolved(subtask, true),
+            Err(error) => {
+                // The caller traps, as soon as it learns of it.
+                place.concurrent.host_errors.push(error);
+                place.state.host_call_failed(subtask);
+            }
         }
-    }
-
-    /// The caller traps, as soon as it learns of it.
-    fn fail(&self, place: &mut Baton, error: Error) {
-        place.concurrent.host_errors.push(error);
-        place.state.host_call_failed(self.subtask);
     }
 }
 
-impl<R: Send + 'static> HostWork for UnderWay<R> {
+impl<R, F> HostWork for HostFunction<R, F>
+where
+    R: Send + 'static,
+    F: Future<Output = Result<R>> + Send,
+{
     fn poll(mut self: Pin<&mut Self>, place: &mut Baton, cx: &mut Context<'_>) -> Poll<()> {
-        let result = ready!(at_home(place, || self.future.as_mut().poll(cx)));
+        let future = self.as_mut().project().future;
+        let result = ready!(at_home(place, || future.poll(cx)));
         self.finish(place, result);
         Poll::Ready(())
     }
@@ -238,27 +271,31 @@ impl<R: Send + 'static> HostWork for UnderWay<R> {
         cx: &mut Cx<'_, Baton>,
         context: &mut Context<'_>,
     ) -> Result<Poll<()>> {
-        self.signal.request();
-        if self.signal.is_watched() {
-            let polled = at_home(cx.data_mut(), || self.future.as_mut().poll(context));
+        let parts = self.as_mut().project();
+        let watched = parts.signal.as_ref().is_some_and(|signal| {
+            signal.request();
+            signal.is_watched()
+        });
+        if watched {
+            let polled = at_home(cx.data_mut(), || parts.future.poll(context));
             let Poll::Ready(result) = polled else {
                 return Ok(Poll::Pending);
             };
-            let Some(call) = self.call.take() else {
+            let (Some(call), Some(caller)) = (parts.call.take(), parts.caller.take()) else {
                 return Ok(Poll::Ready(()));
             };
-            call.end(cx, &self.site, &mut [0; 1], result, self.lower)?;
-            self.resolve(cx.data_mut(), Ok(()));
-        } else {
-            self.as_mut().abandon(cx.data_mut());
-            let place = cx.data_mut();
-            place.state.host_call_resolved(self.subtask, false);
+            // Only a call that came back as a subtask can be cancelled: its results go by way of memory.
+            call.end(cx, &caller.site, &mut [0; 1], result, *parts.lower)?;
+            cx.data_mut().state.host_call_resolved(caller.subtask, true);
+        } else if let Some(subtask) = parts.caller.as_ref().map(|caller| caller.subtask) {
+            self.abandon(cx.data_mut());
+            cx.data_mut().state.host_call_resolved(subtask, false);
         }
         Ok(Poll::Ready(()))
     }
 
-    fn abandon(mut self: Pin<&mut Self>, place: &mut Baton) {
-        if let Some(call) = self.call.take() {
+    fn abandon(self: Pin<&mut Self>, place: &mut Baton) {
+        if let Some(call) = self.project().call.take() {
             call.abandon(&mut place.state);
         }
     }

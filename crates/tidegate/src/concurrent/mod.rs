@@ -41,7 +41,7 @@ pub(crate) use direct::{Begin, DirectResult, begin_call};
 pub(crate) use driver::drive;
 pub(crate) use end::{end_entered, fail_instance, instance_trapped};
 pub(crate) use host::{LaterArgs, call_cancelled};
-pub(crate) use host_func::{HostFunction, call_host_function, new_signal};
+pub(crate) use host_func::{HostFunction, LowerFn, call_host_function, new_signal};
 pub(crate) use lower::define_lowered;
 pub(crate) use needs::{Needs, needs_several_stacks, uses_async};
 pub(crate) use park::{Entry, Parked, Request, Run, Then};

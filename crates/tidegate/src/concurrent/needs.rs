@@ -1,7 +1,9 @@
 //! What a component's plan tells of its use of async, and of the stacks that its code needs.
 
 use crate::isolation::{IsolatePlan, Isolation};
-use tidegate_core::plan::{Canon, FuncDef, InstanceIdx, OptionsIdx, Plan, Resource, Trampoline};
+use tidegate_core::plan::{
+    Canon, FuncDef, InstanceIdx, Lift, OptionsIdx, Plan, Resource, Trampoline,
+};
 use tidegate_core::types::FuncTypeIdx;
 
 /// Whether a component uses async: some function's type is `async`, or a built-in of the async half is imported.

@@ -134,10 +134,11 @@ impl GuestCall {
         };
         *isolate.data_mut() = cx.data_mut().take();
         let returned = returned?;
-        if returned && !site.async_ {
-            if let Some(slot) = slots.first_mut() {
-                *slot = flat[0];
-            }
+        if returned
+            && !site.async_
+            && let Some(slot) = slots.first_mut()
+        {
+            *slot = flat[0];
         }
         Ok(returned)
     }

@@ -26,10 +26,7 @@ pub(super) fn run(
         Err(error) => return end_trapped(baton, running, error),
     };
     let result = interrupt::run_plain(interrupts, || {
-        let mut slots: Slots = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
-        let slots = &mut slots[..func.slots()];
-        slots[..args.len()].copy_from_slice(args);
-        enter(&mut isolate.cx(), running, func, slots)
+        enter_with(&mut isolate.cx(), running, func, args)
     });
     let baton = return_isolate(isolate, running.isolate);
     match result {
@@ -38,7 +35,20 @@ pub(super) fn run(
     }
 }
 
-/// The same in an isolate that has been taken, with the arguments in `slots`, as many as the function needs. Control comes back to the thread's
+/// The same in an isolate that has been taken.
+pub(super) fn enter_with(
+    cx: &mut Cx<'_, Baton>,
+    running: Running,
+    func: Func,
+    args: &Args,
+) -> Result<()> {
+    let mut slots: Slots = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
+    let slots = &mut slots[..func.slots()];
+    slots[..args.len()].copy_from_slice(args);
+    enter(cx, running, func, slots)
+}
+
+/// The same with the arguments in `slots`, as many as the function needs. Control comes back to the thread's
 /// caller: it has exited, or waits for an event.
 pub(super) fn enter(
     cx: &mut Cx<'_, Baton>,

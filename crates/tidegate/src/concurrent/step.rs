@@ -1,16 +1,17 @@
 //! Running one stack until it parks or ends, and what follows from that.
 
+use super::deliver::visit_parked;
 use super::driver::{At, Outcome};
 use super::end::end_trapped;
 use super::park::Running;
 use super::plain;
-use super::{Entry, From, Parked, Request, Run};
+use super::{Args, Entry, From, Parked, Request, Run};
 use crate::baton::{Baton, Blocked, Home, Level, Runtime};
 use crate::call::enter::{return_isolate, take_isolate};
 use crate::call::guest::GuestCall;
 use crate::error::bug;
 use crate::interrupt;
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow};
 use std::future::poll_fn;
 use std::task::Poll;
 use tidegate_core::runtime::{CallbackStep, Event, Fair, TaskId, ThreadId};
@@ -26,12 +27,7 @@ pub(super) async fn step(at: At<'_>, mut baton: Baton, run: Run) -> (Baton, Outc
         } => {
             let isolate = match take_isolate(&mut baton, running.isolate) {
                 Ok(isolate) => isolate,
-                Err(_) => {
-                    let error = anyhow!(
-                        "two stacks are needed in one isolate, which compiled code cannot have (run it with the interpreter: engine `wasmi`)"
-                    );
-                    return end_trapped(baton, running, error);
-                }
+                Err(_) => return barge_in(baton, running, func, &args),
             };
             match Stack::call(func, &args) {
                 Ok(stack) => {
@@ -71,6 +67,37 @@ pub(super) async fn step(at: At<'_>, mut baton: Baton, run: Run) -> (Baton, Outc
             baton,
             Outcome::Trapped(anyhow!(bug("a thread runs on no stack")).into()),
         ),
+    }
+}
+
+/// Runs a function whose type is not `async` in an isolate whose one stack is parked: by a plain call on that very stack, since it may not block.
+fn barge_in(mut baton: Baton, running: Running, func: Func, args: &Args) -> (Baton, Outcome) {
+    const TWO_STACKS: &str = "two stacks are needed in one isolate, which compiled code cannot have (run it with the interpreter: engine `wasmi`)";
+
+    let call = baton.concurrent.tasks.get(running.task);
+    let is_sync = call.is_some_and(|data| !data.callee.lift.async_type());
+    let parked = baton.concurrent.parked.in_isolate(running.isolate);
+    let Some(thread) = parked.filter(|_| is_sync && running.entry == Entry::Lifted) else {
+        return end_trapped(baton, running, anyhow!(TWO_STACKS));
+    };
+    let (home, args) = (baton.home(), args.clone());
+    let level = home.level();
+    let result = visit_parked(
+        &mut baton,
+        thread,
+        Box::new(move |cx| {
+            let result = plain::enter_with(cx, running, func, &args);
+            if cx.data().is_away() {
+                // Something would have parked the stack, and the store went with its request.
+                *cx.data_mut() = home.reclaim(level);
+                return result.context(TWO_STACKS);
+            }
+            result
+        }),
+    );
+    match result {
+        Ok(()) => (baton, Outcome::Back),
+        Err(error) => end_trapped(baton, running, error),
     }
 }
 

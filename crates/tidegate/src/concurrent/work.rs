@@ -57,6 +57,8 @@ impl WorkKey {
 pub(crate) struct WorkSet {
     slots: Vec<Slot>,
     free: Vec<u32>,
+    /// Items that were added and have not been polled.
+    fresh: VecDeque<WorkKey>,
     /// How many items may wake up by themselves.
     active: usize,
     woken: Arc<Woken>,
@@ -191,7 +193,11 @@ impl WorkSet {
     pub(crate) fn insert(&mut self, work: Pin<Box<dyn HostWork>>) -> WorkKey {
         let key = self.insert_idle(work);
         self.set_active(key, true);
-        self.wake(key);
+        if let Some(item) = self.item(key) {
+            // Its turn comes in any case: to be woken until then means nothing.
+            item.waker.queued.store(true, Ordering::Release);
+        }
+        self.fresh.push_back(key);
         key
     }
 
@@ -261,6 +267,11 @@ impl WorkSet {
         WorkHandle(self.woken.clone())
     }
 
+    /// Whether there are items that were added and have not been polled.
+    pub(crate) fn has_fresh(&self) -> bool {
+        !self.fresh.is_empty()
+    }
+
     /// What is asked of the driver, in order.
     pub(crate) fn next_asked(&mut self) -> Option<Asked> {
         if !self.woken.has_asked.load(Ordering::Acquire) {
@@ -311,6 +322,10 @@ impl WorkSet {
 /// Polls the items that have been woken until now. Gives whether there were any or something is asked; if not, the waker is kept. Pending if there is nothing
 /// but some item may wake up, or if `wait` says to wait in any case.
 pub(super) fn poll(place: &mut Baton, wait: bool, cx: &mut Context<'_>) -> Poll<bool> {
+    // Those that were woken have their turn when there are no new ones, or after so many turns of guests.
+    if poll_fresh(place) {
+        return Poll::Ready(true);
+    }
     let woken = place.concurrent.work.woken.clone();
     let left = {
         let mut queue = woken.lock();
@@ -330,9 +345,22 @@ pub(super) fn poll(place: &mut Baton, wait: bool, cx: &mut Context<'_>) -> Poll<
 
 /// Polls the items that have been woken until now.
 pub(super) fn poll_woken(place: &mut Baton) {
+    poll_fresh(place);
     let woken = place.concurrent.work.woken.clone();
     let left = woken.lock().keys.len();
     poll_items(place, &woken, left);
+}
+
+/// Polls the items that were added until now; gives whether there were any.
+fn poll_fresh(place: &mut Baton) -> bool {
+    let count = place.concurrent.work.fresh.len();
+    for _ in 0..count {
+        let Some(key) = place.concurrent.work.fresh.pop_front() else {
+            break;
+        };
+        poll_item(place, key);
+    }
+    count > 0
 }
 
 fn poll_items(place: &mut Baton, woken: &Woken, left: usize) {

@@ -2,12 +2,14 @@
 
 use crate::baton::{Baton, Blocked};
 use crate::call::canon::CallSite;
-use crate::concurrent::{HostFunction, call_host_function, new_signal};
+use crate::concurrent::{HostFunction, LowerFn, call_host_function, new_signal};
+use crate::error::bug;
 use crate::{Accessor, Result, StoreContextMut, Val};
+use anyhow::Context as _;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use tidegate_core::abi::{
     FlatReader, FlatWriter, LiftContext, LiftParams, LowerContext, LowerResult,
     MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_ASYNC_RESULTS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, TypeContext,
@@ -146,7 +148,7 @@ impl HostFunc {
                 let result = Pin::from(func(StoreContextMut::new(&mut baton), params)).await;
                 (baton, result)
             };
-            call.await_result(cx, site, slots, Box::pin(future), lower_typed::<R>)
+            call.await_result(cx, site, slots, future, lower_typed::<R>)
         });
         Self {
             check: typecheck::<P, R>(),
@@ -169,12 +171,8 @@ impl HostFunc {
             let signal = new_signal(cx.data_mut());
             let accessor = Accessor::new(cx.data_mut().home(), Some(signal.clone()));
             let func = func.clone();
-            let function = HostFunction {
-                call,
-                future: Box::pin(async move { func(&accessor, params).await }),
-                signal,
-                lower: lower_typed::<R>,
-            };
+            let future = async move { func(&accessor, params).await };
+            let function = HostFunction::new(call, future, signal, lower_typed::<R>);
             call_host_function(cx, site, slots, function)
         });
         Self {
@@ -196,12 +194,8 @@ impl HostFunc {
             let signal = new_signal(cx.data_mut());
             let accessor = Accessor::new(cx.data_mut().home(), Some(signal.clone()));
             let func = func.clone();
-            let function = HostFunction {
-                call,
-                future: Box::pin(async move { func(&accessor, params).await.map(DynamicResult) }),
-                signal,
-                lower: DynamicResult::lower,
-            };
+            let future = async move { func(&accessor, params).await.map(DynamicResult) };
+            let function = HostFunction::new(call, future, signal, DynamicResult::lower);
             call_host_function(cx, site, slots, function)
         });
         Self {
@@ -258,7 +252,7 @@ impl HostFunc {
                 let result = Pin::from(func(store, &params, results.slots())).await;
                 (baton, result.map(|()| results))
             };
-            call.await_result(cx, site, slots, Box::pin(future), DynamicResult::lower)
+            call.await_result(cx, site, slots, future, DynamicResult::lower)
         });
         Self {
             check: Box::new(|_, _| Ok(())),
@@ -460,35 +454,57 @@ impl HostCall {
         cx: &mut Cx<'_, Baton>,
         site: &Arc<CallSite>,
         slots: &mut [u64],
-        mut future: Pin<Box<dyn Future<Output = (Baton, Result<R>)> + Send>>,
-        lower: fn(
-            &R,
-            &mut LowerContext<'_>,
-            FuncTypeIdx,
-            usize,
-            &mut FlatReader<'_>,
-            &mut FlatWriter<'_>,
-        ) -> Result<()>,
+        future: impl Future<Output = (Baton, Result<R>)> + Send + 'static,
+        lower: LowerFn<R>,
     ) -> Result<Flow<Blocked>> {
+        let mut awaited = Box::pin(Awaited {
+            future,
+            ends: Some((self, site.clone())),
+            lower,
+        });
         // Whoever runs the stack polls the future again at once with a waker of its own.
-        if let Poll::Ready((baton, result)) = future
-            .as_mut()
-            .poll(&mut Context::from_waker(Waker::noop()))
-        {
+        let parts = awaited.as_mut().project();
+        let mut context = Context::from_waker(Waker::noop());
+        if let Poll::Ready((baton, result)) = parts.future.poll(&mut context) {
             *cx.data_mut() = baton;
-            self.end(cx, site, slots, result, lower)?;
+            let (call, _) = parts.ends.take().context(bug("a call has ended twice"))?;
+            call.end(cx, site, slots, result, lower)?;
             return Ok(Flow::Return);
         }
-        let name = site.name.clone();
-        let site = site.clone();
-        Ok(Flow::Block(Blocked::waiting_in(name, async move {
-            let (baton, result) = future.await;
-            let job: Job<Baton> = Box::new(move |mut cx, slots| {
-                *cx.data_mut() = baton;
-                self.end(&mut cx, &site, slots, result, lower)?;
-                Ok(Flow::Return)
-            });
-            job
-        })))
+        Ok(Flow::Block(Blocked::waiting_pinned(
+            site.name.clone(),
+            awaited,
+        )))
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A host function that a parked stack waits for, and what ends its call.
+    struct Awaited<R, F> {
+        #[pin]
+        future: F,
+        // `None` once it has ended.
+        ends: Option<(HostCall, Arc<CallSite>)>,
+        lower: LowerFn<R>,
+    }
+}
+
+impl<R, F> Future for Awaited<R, F>
+where
+    R: Send + 'static,
+    F: Future<Output = (Baton, Result<R>)>,
+{
+    type Output = Job<Baton>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Job<Baton>> {
+        let parts = self.project();
+        let (baton, result) = ready!(parts.future.poll(cx));
+        let (ends, lower) = (parts.ends.take(), *parts.lower);
+        Poll::Ready(Box::new(move |mut cx, slots| {
+            *cx.data_mut() = baton;
+            let (call, site) = ends.context(bug("a call has ended twice"))?;
+            call.end(&mut cx, &site, slots, result, lower)?;
+            Ok(Flow::Return)
+        }))
     }
 }

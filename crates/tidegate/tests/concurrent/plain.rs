@@ -305,3 +305,108 @@ fn a_host_function_that_waits_in_mid_stack_makes_it_suspendable() {
         assert_eq!(again.call(&mut guest.store, ()).unwrap(), (7,));
     }
 }
+
+/// A task that keeps its stack while it waits, and a function that is not `async` beside it, which may call the host.
+const PARKED: &str = r#"
+    (component
+      (import "wait" (func $wait async (param "n" u32) (result u32)))
+      (import "pause" (func $pause (result u32)))
+      (core func $wait (canon lower (func $wait)))
+      (core func $pause (canon lower (func $pause)))
+      (core func $return (canon task.return (result u32)))
+      (core module $m
+        (import "" "wait" (func $wait (param i32) (result i32)))
+        (import "" "pause" (func $pause (result i32)))
+        (import "" "return" (func $return (param i32)))
+        (global $calls (mut i32) (i32.const 0))
+        (func (export "parks") (param i32) (result i32)
+          (call $return (call $wait (local.get 0)))
+          (i32.const 0))
+        (func (export "callback") (param i32 i32 i32) (result i32) unreachable)
+        (func (export "count") (result i32)
+          (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+          (global.get $calls))
+        (func (export "pauses") (result i32) (call $pause))
+        (func (export "traps") (result i32) unreachable))
+      (core instance $i (instantiate $m (with "" (instance
+        (export "wait" (func $wait)) (export "pause" (func $pause)) (export "return" (func $return))))))
+      (func (export "parks") async (param "n" u32) (result u32)
+        (canon lift (core func $i "parks") async (callback (func $i "callback"))))
+      (func (export "count") (result u32) (canon lift (core func $i "count")))
+      (func (export "pauses") (result u32) (canon lift (core func $i "pauses")))
+      (func (export "traps") (result u32) (canon lift (core func $i "traps"))))
+"#;
+
+/// Calls one of the functions that are not `async` while a task of the instance is parked in mid-stack, and then has that task go on.
+fn beside_a_parked_stack(
+    kind: EngineKind,
+    name: &str,
+) -> (tidegate::Result<u32>, tidegate::Result<u32>) {
+    let mut config = Config::new();
+    config.strategy(Strategy::Always(kind));
+    let engine = Engine::new(&config).unwrap();
+    let component = Component::new(&engine, PARKED).unwrap();
+    let isolate = &component.isolates()[0];
+    assert_eq!(isolate.engine, kind);
+    assert!(isolate.stack.is_some());
+    let (gate, mut linker) = (Gate::default(), Linker::new(&engine));
+    let gates = gate.clone();
+    let mut root = linker.root();
+    root.func_wrap_concurrent("wait", move |_: &Accessor<()>, (n,): (u32,)| {
+        let gate = gates.clone();
+        Box::pin(async move {
+            gate.pass().await;
+            Ok((100 + n,))
+        })
+    })
+    .unwrap();
+    root.func_wrap_async("pause", |_: StoreContextMut<'_, ()>, (): ()| {
+        Box::new(async {
+            turns(2).await;
+            Ok((7u32,))
+        })
+    })
+    .unwrap();
+    let mut store = Store::new(&engine, ());
+    let instance = linker.instantiate(&mut store, &component).unwrap();
+    let parks = instance
+        .get_typed_func::<(u32,), (u32,)>(&mut store, "parks")
+        .unwrap();
+    let other = instance
+        .get_typed_func::<(), (u32,)>(&mut store, name)
+        .unwrap();
+    let results = block_on(store.run_concurrent(async |accessor| {
+        let parked = parks.call_concurrent(accessor, (1,));
+        turns(3).await;
+        let other = other.call_concurrent(accessor, ()).await;
+        gate.open();
+        (other.map(|(n,)| n), parked.await.map(|(n,)| n))
+    }));
+    results.unwrap()
+}
+
+#[test]
+fn a_function_that_is_not_async_barges_in_beside_a_parked_stack() {
+    for kind in EngineKind::ALL {
+        let (count, parked) = beside_a_parked_stack(kind, "count");
+        assert_eq!((count.unwrap(), parked.unwrap()), (1, 101));
+    }
+}
+
+#[test]
+fn a_trap_beside_a_parked_stack_ends_both() {
+    for kind in EngineKind::ALL {
+        let (trapped, parked) = beside_a_parked_stack(kind, "traps");
+        assert!(trapped.is_err() && parked.is_err());
+    }
+}
+
+#[test]
+fn a_wait_beside_a_parked_stack_needs_a_second_one() {
+    let (pauses, parked) = beside_a_parked_stack(EngineKind::Wasmi, "pauses");
+    assert_eq!((pauses.unwrap(), parked.unwrap()), (7, 101));
+    let (pauses, parked) = beside_a_parked_stack(EngineKind::Wasmtime, "pauses");
+    let error = format!("{:#}", pauses.unwrap_err());
+    assert!(error.contains("two stacks are needed"), "{error}");
+    assert!(parked.is_err());
+}
