@@ -5,6 +5,7 @@ use super::ending::{Ending, Guest};
 use super::{Ended, wave};
 use crate::status::Failure;
 use anyhow::Context as _;
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 use tidegate::{Component, Engine, Func, Instance, Limits, Linker, ResourceTable, Store, Val};
 use tidegate_core::plan::Export;
@@ -42,22 +43,52 @@ pub fn run(
 ) -> Result<ExitCode, Ended> {
     let call = call.map(Call::parse).transpose()?;
     let mut linker = Linker::new(engine);
-    p2::add_to_linker(&mut linker)?;
-    p3::add_to_linker(&mut linker)?;
+    let generations = Generations::of(component);
+    if generations.p2 {
+        p2::add_to_linker(&mut linker)?;
+    }
+    if generations.p3 {
+        p3::add_to_linker(&mut linker)?;
+    }
     let linked = linker.instantiate_pre(component)?;
-    let mut store = Store::with_limits(
+    // The process ends with the run: the system takes memory back faster than we could.
+    let mut store = ManuallyDrop::new(Store::with_limits(
         engine,
         Host {
             wasi,
             table: ResourceTable::new(),
         },
         limits,
-    );
+    ));
+    let store = &mut *store;
     ending.watch(Guest::Store(store.interrupt_handle()));
-    let instance = linked.instantiate(&mut store).map_err(Ended::Guest)?;
+    let instance = linked.instantiate(&mut *store).map_err(Ended::Guest)?;
     match call {
-        Some(call) => invoke(&mut store, &instance, &call),
-        None => command(&mut store, &instance),
+        Some(call) => invoke(store, &instance, &call),
+        None => command(store, &instance),
+    }
+}
+
+/// The generations of WASI that a component may want something of: defining those that it does not would be a tenth of a short run.
+struct Generations {
+    p2: bool,
+    p3: bool,
+}
+
+impl Generations {
+    fn of(component: &Component) -> Self {
+        let imports = || {
+            let imports = component.plan().imports.iter();
+            imports.filter_map(|import| import.implements.as_ref().or(import.path.first()))
+        };
+        let p2 = imports().any(|name| name.contains("@0.2."));
+        let p3 = imports().any(|name| name.contains("@0.3."));
+        // An import of neither is unknown, and its error names what is known.
+        let others = imports().any(|name| !name.contains("@0.2.") && !name.contains("@0.3."));
+        Self {
+            p2: p2 || others,
+            p3: p3 || others,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use super::call::{Call, unknown};
 use super::ending::{Ending, Guest};
 use crate::status::Failure;
 use anyhow::{Context as _, bail};
+use std::mem::ManuallyDrop;
 use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
@@ -39,22 +40,24 @@ pub fn run(
     let call = call.map(Call::parse).transpose()?;
     let mut linker = ModuleLinker::new(engine);
     p1::add_to_linker(&mut linker, |host: &mut Preview1| host)?;
-    let mut store = Store::with_limits(engine, Preview1::new(wasi), limits);
+    // The process ends with the run: the system takes memory back faster than we could.
+    let mut store = ManuallyDrop::new(Store::with_limits(engine, Preview1::new(wasi), limits));
+    let store = &mut *store;
     ending.watch(Guest::Store(store.interrupt_handle()));
-    let instance = linker.instantiate(&mut store, module)?;
-    if let Some(initialize) = instance.get_func(&mut store, INITIALIZE) {
-        initialize.call(&mut store, &mut []).map_err(Ended::Guest)?;
+    let instance = linker.instantiate(&mut *store, module)?;
+    if let Some(initialize) = instance.get_func(&mut *store, INITIALIZE) {
+        initialize.call(&mut *store, &mut []).map_err(Ended::Guest)?;
     }
     match call {
-        Some(call) => invoke(&mut store, module, instance, &call),
+        Some(call) => invoke(store, module, instance, &call),
         None => {
-            let start = instance.get_func(&mut store, START).ok_or_else(|| {
+            let start = instance.get_func(&mut *store, START).ok_or_else(|| {
                 Failure::from(anyhow::anyhow!(
                     "the module is no command: it does not export {START:?}"
                 ))
                 .help("call a function of it with --invoke NAME(ARGS)")
             })?;
-            start.call(&mut store, &mut []).map_err(Ended::Guest)?;
+            start.call(store, &mut []).map_err(Ended::Guest)?;
             Ok(ExitCode::SUCCESS)
         }
     }
