@@ -114,6 +114,17 @@ fn guests_do_the_same_when_they_are_interrupted_at_every_opportunity() {
 }
 
 #[test]
+fn counts_words_in_all_generations() {
+    let tidegate = Tidegate::new();
+    // A word of 5 bytes lies across the ends of pieces of 64 KiB.
+    let text = "word \n".repeat(50_000);
+    for name in ["wasm/wc-p1.wasm", "wasm/wc-p2.wasm", "wasm/wc-p3.wasm"] {
+        let output = tidegate.run_with(&["run", &guest(name)], &text);
+        assert_output(&output, 0, "50000 50000 300000\n");
+    }
+}
+
+#[test]
 fn the_guests_exit_code_is_the_commands() {
     let tidegate = Tidegate::new();
     let sort = guest("wasm/sortlines.wasm");

@@ -46,7 +46,9 @@ pub fn run(
     ending.watch(Guest::Store(store.interrupt_handle()));
     let instance = linker.instantiate(&mut *store, module)?;
     if let Some(initialize) = instance.get_func(&mut *store, INITIALIZE) {
-        initialize.call(&mut *store, &mut []).map_err(Ended::Guest)?;
+        initialize
+            .call(&mut *store, &mut [])
+            .map_err(Ended::Guest)?;
     }
     match call {
         Some(call) => invoke(store, module, instance, &call),
