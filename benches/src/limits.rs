@@ -40,6 +40,27 @@ pub fn core_host_call() -> Result<Subject> {
     }))
 }
 
+/// A store with one core instance, pooled, made and dropped.
+pub fn core_instance(memory: bool) -> Result<Subject> {
+    let mut config = wasmtime::Config::new();
+    config.allocation_strategy(wasmtime::InstanceAllocationStrategy::pooling());
+    let engine = wasmtime::Engine::new(&config)?;
+    let memory = if memory {
+        r#"(memory (export "memory") 1)"#
+    } else {
+        ""
+    };
+    let text = format!(r#"(module {memory} (func (export "f") (result i32) (i32.const 42)))"#);
+    let module = module(&engine, &text)?;
+    let pre = wasmtime::Linker::<()>::new(&engine).instantiate_pre(&module)?;
+    Ok(Subject::new(move |n| -> Result<u64> {
+        for _ in 0..n {
+            pre.instantiate(wasmtime::Store::new(&engine, ()))?;
+        }
+        Ok(n)
+    }))
+}
+
 /// A copy of so many bytes.
 pub fn memcpy(length: usize) -> Subject {
     let from = vec![3u8; length];

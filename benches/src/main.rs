@@ -1,5 +1,5 @@
 //! Benchmarks of Tidegate beside Wasmtime: one process, the same component bytes, the same settings, results compared before timing.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod limits;
 mod measure;

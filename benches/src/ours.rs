@@ -19,7 +19,10 @@ mod rt {
     /// The peer's engine settings.
     pub fn engine() -> Result<Engine> {
         let mut config = tidegate::Config::new();
-        config.core().pooling = Some(Default::default());
+        let core = config.core();
+        // As the peer's default has it: what a guest has touched goes back to the system.
+        core.pooling.get_or_insert_default().keep_resident = 0;
+        core.trust_artifacts = true;
         Engine::new(&config)
     }
 
@@ -29,6 +32,11 @@ mod rt {
         f: impl FnOnce(tidegate::Access<'_, T>) -> Result<R>,
     ) -> Result<R> {
         accessor.with(f)?
+    }
+
+    /// Loads what `Component::serialize` gave.
+    pub fn load_artifact(engine: &Engine, artifact: &[u8]) -> Result<Component> {
+        Component::deserialize(engine, artifact)
     }
 
     #[derive(ComponentType, Lift, Lower, Clone, Debug)]

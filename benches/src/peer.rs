@@ -30,6 +30,13 @@ mod rt {
         accessor.with(f)
     }
 
+    /// Loads what `Component::serialize` gave.
+    #[allow(unsafe_code)]
+    pub fn load_artifact(engine: &Engine, artifact: &[u8]) -> Result<Component> {
+        // SAFETY: the subject has just made it, with this engine.
+        unsafe { Component::deserialize(engine, artifact) }
+    }
+
     #[derive(ComponentType, Lift, Lower, Clone, Debug)]
     #[component(record)]
     pub struct Entry {

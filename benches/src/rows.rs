@@ -386,7 +386,7 @@ fn instances(plans: &mut Vec<Plan>) {
         "instantiate and drop, without a memory",
         "small",
         Some(800.0),
-        None,
+        Some(limits::core_instance(false).map_err(told)?),
         instances::instantiate()
     );
     both!(
@@ -395,8 +395,17 @@ fn instances(plans: &mut Vec<Plan>) {
         "instantiate and drop, with a memory",
         "small-with-memory",
         Some(1800.0),
-        None,
+        Some(limits::core_instance(true).map_err(told)?),
         instances::instantiate()
+    );
+    both!(
+        plans,
+        "instances",
+        "instantiate and drop, with a memory and seven imports",
+        "host-calls",
+        None,
+        None,
+        host_calls::instantiate()
     );
     both!(
         plans,
@@ -406,6 +415,15 @@ fn instances(plans: &mut Vec<Plan>) {
         None,
         None,
         instances::compile()
+    );
+    both!(
+        plans,
+        "instances",
+        "load what was compiled before",
+        "guest-calls",
+        None,
+        None,
+        instances::load()
     );
 }
 

@@ -78,6 +78,20 @@ fn linker(engine: &Engine, host: Host) -> Result<Linker<()>> {
     Ok(linker)
 }
 
+/// Instantiation of what imports functions, in a store of its own, and its end.
+pub fn instantiate(bytes: &[u8]) -> Result<Subject> {
+    let engine = engine()?;
+    let component = Component::new(&engine, bytes)?;
+    let pre = linker(&engine, Host::Sync)?.instantiate_pre(&component)?;
+    Ok(subject(move |n| {
+        for _ in 0..n {
+            let mut store = Store::new(&engine, ());
+            pre.instantiate(&mut store)?;
+        }
+        Ok(n)
+    }))
+}
+
 /// An exported loop of calls to the host, by name, with an argument's length where it has one.
 pub fn guest_loop(bytes: &[u8], host: Host, name: &str, length: Option<u32>) -> Result<Subject> {
     let engine = engine()?;

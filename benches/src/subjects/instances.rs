@@ -1,6 +1,8 @@
 //! Components are compiled, loaded, instantiated and dropped.
 
-use super::rt::{Component, Engine, InstancePre, Linker, Result, Store, engine, subject};
+use super::rt::{
+    Component, Engine, InstancePre, Linker, Result, Store, engine, load_artifact, subject,
+};
 use crate::measure::Subject;
 
 /// Instantiation in a store of its own, and its end.
@@ -24,6 +26,18 @@ pub fn compile(bytes: &[u8]) -> Result<Subject> {
     Ok(subject(move |n| {
         for _ in 0..n {
             Component::new(&engine, &bytes)?;
+        }
+        Ok(n)
+    }))
+}
+
+/// Loading what was compiled before.
+pub fn load(bytes: &[u8]) -> Result<Subject> {
+    let engine: Engine = engine()?;
+    let artifact = Component::new(&engine, bytes)?.serialize()?;
+    Ok(subject(move |n| {
+        for _ in 0..n {
+            load_artifact(&engine, &artifact)?;
         }
         Ok(n)
     }))
