@@ -4,6 +4,7 @@ use crate::{
     config::EngineKind,
     error::EngineError,
     handles::{Extern, Func, Global, Instance, Memory, SharedMemoryIndex, Table},
+    host_type::HostType,
     isolate::IsolateData,
     module::Module,
     shared_memory::SharedMemory,
@@ -86,20 +87,28 @@ impl<D: IsolateData> Cx<'_, D> {
     ///
     /// # Errors
     /// [`EngineError::Unsupported`] for types that do not cross the interface.
-    pub fn host_func(&mut self, ty: FuncType, func: HostFn<D>) -> anyhow::Result<Func> {
-        adapter!(&mut self.inner, cx => cx.host_func(ty, func))
+    ///
+    /// # Panics
+    /// The type was used with another engine.
+    pub fn host_func(&mut self, ty: impl Into<HostType>, func: HostFn<D>) -> anyhow::Result<Func> {
+        let ty = ty.into();
+        adapter!(&mut self.inner, cx => cx.host_func(&ty, func))
     }
 
     /// A host function that may block. It costs no more than one that never does, as long as it does not.
     ///
     /// # Errors
     /// [`EngineError::Unsupported`] for types that do not cross the interface.
+    ///
+    /// # Panics
+    /// The type was used with another engine.
     pub fn blocking_host_func(
         &mut self,
-        ty: FuncType,
+        ty: impl Into<HostType>,
         func: BlockingHostFn<D>,
     ) -> anyhow::Result<Func> {
-        adapter!(&mut self.inner, cx => cx.blocking_host_func(ty, func))
+        let ty = ty.into();
+        adapter!(&mut self.inner, cx => cx.blocking_host_func(&ty, func))
     }
 
     /// The guest's frames below, innermost first. Empty from outside, and on wasmi, which cannot tell.

@@ -10,6 +10,7 @@ use crate::interrupt::{Control, Scope};
 use crate::stream::HostEnds;
 use crate::{Engine, Limits};
 use std::any::{Any, TypeId};
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
@@ -45,7 +46,8 @@ pub(crate) struct Runtime {
     pub(crate) at_rest: bool,
     /// The requests to calls of this store; made with the first handle, or with the store if code that computes can be interrupted.
     pub(crate) control: Option<Arc<Control>>,
-    home: Home,
+    /// Made when it is first asked for: stores that never wait do without.
+    home: OnceCell<Home>,
 }
 
 /// Tells stores apart.
@@ -61,10 +63,10 @@ impl StoreId {
 
 impl Runtime {
     pub(crate) fn new(engine: Engine, data: Box<dyn Any + Send>, limits: Limits) -> Self {
-        let home = Home::default();
+        let home = OnceCell::new();
         let control = engine
             .is_interruptible()
-            .then(|| Control::new(&engine, home.clone()));
+            .then(|| Control::new(&engine, home.get_or_init(Home::default).clone()));
         Self {
             id: StoreId::next(),
             state: State::with_limits(limits.concurrency, engine.rules()),
@@ -85,13 +87,14 @@ impl Runtime {
 
     /// Where the baton goes when nobody holds it.
     pub(crate) fn home(&self) -> Home {
-        self.home.clone()
+        self.home.get_or_init(Home::default).clone()
     }
 
     /// The requests to calls of this store, from now on looked at.
     pub(crate) fn control(&mut self) -> &Arc<Control> {
+        let home = self.home();
         self.control
-            .get_or_insert_with(|| Control::new(&self.engine, self.home.clone()))
+            .get_or_insert_with(|| Control::new(&self.engine, home))
     }
 
     /// The embedder's data, as the type it has.
@@ -208,7 +211,7 @@ impl Drop for Lent<'_> {
 
 /// Runs `f` while the baton is at home, for accessors to find it.
 pub(crate) fn at_home<R>(place: &mut Baton, f: impl FnOnce() -> R) -> R {
-    let home = place.home.clone();
+    let home = place.home();
     let level = home.put(place);
     let result = f();
     *place = home.reclaim(level);
@@ -270,8 +273,10 @@ impl Drop for Baton {
 
 #[cold]
 fn send_home(runtime: Box<Runtime>) {
-    let home = runtime.home.clone();
-    home.lock().runtime = Some(runtime);
+    // Whoever is to find it has asked for its home.
+    if let Some(home) = runtime.home.get().cloned() {
+        home.lock().runtime = Some(runtime);
+    }
 }
 
 /// The place that a call took the baton from, to which it returns even if the call's future is dropped midway.
@@ -290,7 +295,7 @@ impl<'a> HomeGuard<'a> {
 
     /// The same for a call that has been entered.
     pub(crate) fn within(place: &'a mut Baton, _scope: Scope) -> Self {
-        let home = place.home.clone();
+        let home = place.home();
         let level = home.level();
         Self {
             place,

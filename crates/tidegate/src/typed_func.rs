@@ -128,16 +128,21 @@ impl<P: LowerParams + Send + 'static, R: LiftResult + Send + 'static> TypedFunc<
     }
 }
 
+#[inline]
 fn lower<P: LowerParams>(
     params: &P,
     cx: &mut LowerContext<'_>,
     ty: FuncTypeIdx,
     dst: &mut FlatWriter<'_>,
 ) -> Result<()> {
+    if const { P::LAYOUT.flat == 0 } {
+        return Ok(());
+    }
     let types = cx.types;
     params.lower_params(cx, types.func(ty), MAX_FLAT_PARAMS, dst)
 }
 
+#[inline]
 fn lift<R: LiftResult>(
     cx: &mut LiftContext<'_>,
     ty: FuncTypeIdx,

@@ -15,6 +15,8 @@ pub enum Step {
         module: ModuleDef,
         /// What satisfies its imports: module name, field name, definition.
         args: Vec<(Arc<str>, Arc<str>, CoreDef)>,
+        /// Whether it has a start function, or may have one: an imported module.
+        starts: bool,
     },
     /// Create a fresh resource type.
     Resource {

@@ -141,8 +141,11 @@ impl State {
 
     /// The same, with other limits and rules.
     pub fn with_limits(limits: Limits, rules: Rules) -> Self {
+        // Room for the host and a small component.
+        let mut instances = Vec::with_capacity(4);
+        instances.push(Instance::new(None, &limits));
         Self {
-            instances: vec![Instance::new(None, &limits)],
+            instances,
             resource_types: Vec::new(),
             tasks: Pool::default(),
             threads: Pool::default(),

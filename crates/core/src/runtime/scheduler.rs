@@ -45,7 +45,7 @@ impl State {
         });
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn pop_frame(&mut self) {
         if let Some(frame) = self.frames.pop()
             && let Base::Entered(from) = frame.base

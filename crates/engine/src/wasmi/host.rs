@@ -10,11 +10,11 @@ use super::{
 use crate::{
     cx::{Cx, CxInner},
     error::EngineError,
+    host_type::HostType,
     interrupt::Asked,
     isolate::IsolateData,
     signature::Signature,
     stack::{BlockingHostFn, Flow, HostFn},
-    types::FuncType,
 };
 
 /// Values that a call passes without an allocation.
@@ -109,11 +109,11 @@ fn host_call(
 
 pub(super) fn host_func<D: IsolateData>(
     store: StoreContextMut<'_, StoreData<D>>,
-    ty: &FuncType,
+    ty: &HostType,
+    signature: Signature,
     func: HostFn<D>,
 ) -> Result<wasmi::Func, EngineError> {
-    let signature = checked(ty)?;
-    let engine_ty = convert::engine_func_type(ty)?;
+    let engine_ty = convert::engine_func_type(ty.ty())?;
     Ok(wasmi::Func::new(
         store,
         engine_ty,
@@ -127,11 +127,11 @@ pub(super) fn host_func<D: IsolateData>(
 
 pub(super) fn blocking_host_func<D: IsolateData>(
     mut store: StoreContextMut<'_, StoreData<D>>,
-    ty: &FuncType,
+    ty: &HostType,
+    signature: Signature,
     func: BlockingHostFn<D>,
 ) -> Result<wasmi::Func, EngineError> {
-    let signature = checked(ty)?;
-    let engine_ty = convert::engine_func_type(ty)?;
+    let engine_ty = convert::engine_func_type(ty.ty())?;
     store.data_mut().suspendable = true;
     Ok(wasmi::Func::new(
         store,
@@ -157,15 +157,4 @@ pub(super) fn blocking_host_func<D: IsolateData>(
             })
         },
     ))
-}
-
-fn checked(ty: &FuncType) -> Result<Signature, EngineError> {
-    let signature = Signature::of(ty);
-    if !signature.callable {
-        return Err(EngineError::Unsupported(format!(
-            "a host function cannot have references, vectors, or more than {} parameters or results",
-            Signature::MAX
-        )));
-    }
-    Ok(signature)
 }

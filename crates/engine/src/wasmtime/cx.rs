@@ -16,6 +16,7 @@ use crate::{
         Extern, Func, FuncInner, Global, GlobalInner, Instance, InstanceInner, Memory, MemoryInner,
         SharedMemoryIndex, Table, TableInner, Tag, TagInner,
     },
+    host_type::HostType,
     isolate::IsolateData,
     module::{Module, ModuleInner},
     native_stack,
@@ -196,18 +197,26 @@ impl<D: IsolateData> WasmtimeCx<'_, D> {
         }
     }
 
-    pub(crate) fn host_func(&mut self, ty: FuncType, func: HostFn<D>) -> anyhow::Result<Func> {
-        let func = host::host_func(self.0.as_context_mut(), &ty, func)?;
-        Ok(self.func(func))
+    pub(crate) fn host_func(&mut self, ty: &HostType, func: HostFn<D>) -> anyhow::Result<Func> {
+        let signature = ty.signature()?;
+        let inner = host::host_func(self.0.as_context_mut(), ty, signature, func)?;
+        Ok(Func {
+            inner: FuncInner::Wasmtime(inner),
+            signature,
+        })
     }
 
     pub(crate) fn blocking_host_func(
         &mut self,
-        ty: FuncType,
+        ty: &HostType,
         func: BlockingHostFn<D>,
     ) -> anyhow::Result<Func> {
-        let func = host::blocking_host_func(self.0.as_context_mut(), &ty, func)?;
-        Ok(self.func(func))
+        let signature = ty.signature()?;
+        let inner = host::blocking_host_func(self.0.as_context_mut(), ty, signature, func)?;
+        Ok(Func {
+            inner: FuncInner::Wasmtime(inner),
+            signature,
+        })
     }
 
     pub(crate) fn func_type(&self, func: Func) -> FuncType {

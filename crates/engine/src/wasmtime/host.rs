@@ -12,10 +12,10 @@ use super::{
 use crate::{
     cx::{Cx, CxInner},
     error::EngineError,
+    host_type::HostType,
     isolate::IsolateData,
     signature::{Number, Signature},
     stack::{BlockingHostFn, Flow, HostFn},
-    types::FuncType,
 };
 
 /// Calls a guest function. Parameters are at the front of `slots` and results come there.
@@ -117,11 +117,11 @@ fn cx<'a, D: IsolateData>(caller: &'a mut Caller<'_, StoreData<D>>) -> Cx<'a, D>
 
 pub(super) fn host_func<D: IsolateData>(
     mut store: StoreContextMut<'_, StoreData<D>>,
-    ty: &FuncType,
+    ty: &HostType,
+    signature: Signature,
     func: HostFn<D>,
 ) -> Result<wasmtime::Func, EngineError> {
-    let signature = checked(ty)?;
-    let engine_ty = convert::engine_func_type(store.engine(), ty)?;
+    let engine_ty = ty.wasmtime(|ty| convert::engine_func_type(store.engine(), ty))?;
     let call = move |mut caller: Caller<'_, StoreData<D>>, values: &mut [MaybeUninit<ValRaw>]| {
         host_call(signature, values, |slots| {
             func(cx(&mut caller), slots).map_err(convert::to_engine)
@@ -133,11 +133,11 @@ pub(super) fn host_func<D: IsolateData>(
 
 pub(super) fn blocking_host_func<D: IsolateData>(
     mut store: StoreContextMut<'_, StoreData<D>>,
-    ty: &FuncType,
+    ty: &HostType,
+    signature: Signature,
     func: BlockingHostFn<D>,
 ) -> Result<wasmtime::Func, EngineError> {
-    let signature = checked(ty)?;
-    let engine_ty = convert::engine_func_type(store.engine(), ty)?;
+    let engine_ty = ty.wasmtime(|ty| convert::engine_func_type(store.engine(), ty))?;
     if store.data().park.is_none() {
         let park = park_func(store.as_context_mut());
         store.data_mut().park = Some(park);
@@ -150,7 +150,8 @@ pub(super) fn blocking_host_func<D: IsolateData>(
                     Flow::Return => return Ok(()),
                     Flow::Block(payload) => {
                         park(&mut caller, payload)?;
-                        let Some(job) = caller.data().mailbox.take_job() else {
+                        let mailbox = caller.data().mailbox.as_ref();
+                        let Some(job) = mailbox.and_then(|mailbox| mailbox.take_job()) else {
                             return Err(wasmtime::Error::msg("resumed without a job"));
                         };
                         flow = job(cx(&mut caller), slots);
@@ -163,17 +164,6 @@ pub(super) fn blocking_host_func<D: IsolateData>(
     Ok(unsafe { wasmtime::Func::new_unchecked(&mut store, engine_ty, call) })
 }
 
-fn checked(ty: &FuncType) -> Result<Signature, EngineError> {
-    let signature = Signature::of(ty);
-    if !signature.callable {
-        return Err(EngineError::Unsupported(format!(
-            "a host function cannot have references, vectors, or more than {} parameters or results",
-            Signature::MAX
-        )));
-    }
-    Ok(signature)
-}
-
 /// Suspends the stack that this runs on until it is resumed with a job.
 ///
 /// # Errors
@@ -184,10 +174,10 @@ fn park<D: IsolateData>(
     payload: D::Block,
 ) -> wasmtime::Result<()> {
     let data = caller.data();
-    let Some(park) = data.park.filter(|_| data.may_block) else {
+    let (Some(park), Some(mailbox), true) = (data.park, &data.mailbox, data.may_block) else {
         return Err(convert::to_engine(EngineError::CannotBlock.into()));
     };
-    data.mailbox.put_block(payload);
+    mailbox.put_block(payload);
     // SAFETY: a function without parameters and results. It suspends the fiber that runs this host call: `may_block` says
     // that one does, and that no frames but the engine's and this adapter's lie between here and where it was entered,
     // all of which hold only what may move to another thread.

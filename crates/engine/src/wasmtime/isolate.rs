@@ -39,8 +39,8 @@ pub(super) struct StoreData<D: IsolateData> {
     pub(super) park: Option<wasmtime::Func>,
     /// Set once there was a stack: the function it is entered by.
     pub(super) enter: Option<wasmtime::TypedFunc<(), ()>>,
-    /// What whoever runs a stack and the stack hand to each other.
-    pub(super) mailbox: Arc<Mailbox<D>>,
+    /// Set once there was a stack: what whoever runs a stack and the stack hand to each other.
+    pub(super) mailbox: Option<Arc<Mailbox<D>>>,
     /// Shared memories that this store knows.
     pub(super) shared_memories: Vec<SharedMemory>,
     time_slice: Option<NonZeroU64>,
@@ -135,7 +135,7 @@ impl<D: IsolateData> WasmtimeIsolate<D> {
             entry: None,
             park: None,
             enter: None,
-            mailbox: Arc::default(),
+            mailbox: None,
             shared_memories: Vec::new(),
             time_slice: None,
             slice_left: 0,
@@ -154,9 +154,13 @@ impl<D: IsolateData> WasmtimeIsolate<D> {
             store.epoch_deadline_callback(|mut cx| {
                 let asked = cx.data().is_asked();
                 let update = cx.data_mut().tick();
-                if asked && matches!(update, UpdateDeadline::Yield(_)) {
-                    let frames = convert::frames(&wasmtime::WasmBacktrace::force_capture(&cx));
-                    cx.data().mailbox.put_frames(frames);
+                if asked
+                    && matches!(update, UpdateDeadline::Yield(_))
+                    && let Some(mailbox) = &cx.data().mailbox
+                {
+                    mailbox.put_frames(convert::frames(&wasmtime::WasmBacktrace::force_capture(
+                        &cx,
+                    )));
                 }
                 Ok(update)
             });

@@ -216,8 +216,8 @@ impl<D: IsolateData> WasmtimeStack<D> {
         }
     }
 
-    fn start(&mut self, store: Store<StoreData<D>>) {
-        let mailbox = store.data().mailbox.clone();
+    fn start(&mut self, mut store: Store<StoreData<D>>) {
+        let mailbox = store.data_mut().mailbox.get_or_insert_default().clone();
         let run: Run<D> = match std::mem::replace(&mut self.state, State::Failed) {
             State::Call { func, args } => Box::pin(call(store, func, args)),
             State::Instantiate { module, imports } => Box::pin(instantiate(store, module, imports)),

@@ -24,7 +24,7 @@ pub(crate) struct Shared {
     /// What the plan's resource types are in this instantiation.
     pub(crate) resources: Box<[ResourceType]>,
     /// Who implements them.
-    pub(crate) kinds: Box<[ResourceKind]>,
+    pub(crate) kinds: Arc<[ResourceKind]>,
     /// Their destructors, set when the step that defines the type has run.
     pub(crate) dtors: Box<[OnceLock<Dtor>]>,
 }

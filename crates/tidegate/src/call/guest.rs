@@ -15,7 +15,7 @@ use tidegate_core::abi::{
 use tidegate_core::plan::{Lift, Options, OptionsIdx};
 use tidegate_core::runtime::{Lends, State, TaskId};
 use tidegate_core::types::FuncTypeIdx;
-use tidegate_engine::{Cx, Flow, Func, FuncType, Isolate, Job, Memory};
+use tidegate_engine::{Cx, Flow, Func, HostType, Isolate, Job, Memory};
 
 /// How the values of one lowered function move: compiled once per component.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ pub(crate) struct Pending {
 
 impl GuestCall {
     /// Makes the core function, which parks its caller if `blocks`.
-    pub(crate) fn define(self, cx: &mut Cx<'_, Baton>, ty: FuncType, blocks: bool) -> Result<Func> {
+    pub(crate) fn define(self, cx: &mut Cx<'_, Baton>, ty: HostType, blocks: bool) -> Result<Func> {
         if blocks {
             cx.blocking_host_func(
                 ty,

@@ -65,7 +65,7 @@ impl<'a> HostToGuest<'a> {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn lift<R>(
         &self,
         cx: &mut tidegate_engine::Cx<'_, Baton>,

@@ -10,13 +10,13 @@ use tidegate_core::abi::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
 use tidegate_core::runtime::{
     CallSpec, Fair, Lends, LowerStep, State, TaskId, ThreadId, WaitableId,
 };
-use tidegate_engine::{Cx, Flow, Func, FuncType};
+use tidegate_engine::{Cx, Flow, Func, HostType};
 
 /// Makes the core function, which parks its caller.
 pub(crate) fn define_lowered(
     call: GuestCall,
     cx: &mut Cx<'_, Baton>,
-    ty: FuncType,
+    ty: HostType,
 ) -> Result<Func> {
     cx.blocking_host_func(
         ty,

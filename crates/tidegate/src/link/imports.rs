@@ -69,7 +69,7 @@ pub(crate) enum Resolved {
 /// What was found for each of a plan's imports, and who implements its resource types.
 pub(crate) struct Imports {
     pub(crate) resolved: Box<[Resolved]>,
-    pub(crate) kinds: Box<[ResourceKind]>,
+    pub(crate) kinds: Arc<[ResourceKind]>,
 }
 
 impl Imports {
@@ -99,7 +99,7 @@ impl Imports {
     }
 }
 
-fn resource_kinds(plan: &Plan, resolved: &[Resolved]) -> Box<[ResourceKind]> {
+fn resource_kinds(plan: &Plan, resolved: &[Resolved]) -> Arc<[ResourceKind]> {
     plan.resources
         .iter()
         .map(|resource| match resource {

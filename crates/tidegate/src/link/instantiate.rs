@@ -2,22 +2,23 @@
 
 use super::pre::Linked;
 use super::{Body, Resolved};
-use crate::baton::{Baton, StoreId};
+use crate::baton::{Baton, HomeGuard, StoreId};
 use crate::call::builtins;
 use crate::call::canon::{CallSite, Callee, CanonOptions, Dtor, Shared};
 use crate::call::enter::{return_isolate, run_stack, take_isolate};
 use crate::call::guest::GuestCall;
 use crate::concurrent::define_lowered;
 use crate::error::bug;
+use crate::interrupt::Scope;
 use crate::module::Module;
-use crate::{EngineKind, Error, Result};
+use crate::{Engine, EngineKind, Error, Result};
 use anyhow::{Context, anyhow, bail};
 use std::sync::{Arc, OnceLock};
 use tidegate_core::plan::{
-    Canon, CoreDef, CoreFuncType, FuncDef, InstanceIdx, LiftIdx, ModuleDef, Options, OptionsIdx,
-    Plan, Resource, Step, StringEncoding, TrampolineIdx,
+    Canon, CoreDef, FuncDef, InstanceIdx, LiftIdx, ModuleDef, Options, OptionsIdx, Plan, Resource,
+    Step, StringEncoding, TrampolineIdx,
 };
-use tidegate_core::runtime::{InstanceId, Lift, ResourceType};
+use tidegate_core::runtime::{InstanceId, Lift, ResourceType, TaskId};
 use tidegate_core::types::ValType;
 use tidegate_engine::{self as engine, Extern, Func, Isolate, Memory, Stack};
 
@@ -26,72 +27,89 @@ pub(crate) struct InstanceData {
     pub(crate) store: StoreId,
     pub(crate) shared: Arc<Shared>,
     linked: Arc<Linked>,
-    /// The plan's instances, as the store knows them.
-    instances: Box<[InstanceId]>,
-    /// The plan's isolates, as indices into the store's.
-    isolates: Box<[usize]>,
+    /// The first of the plan's instances, as the store knows it. The others follow it in the plan's order.
+    first_instance: InstanceId,
+    /// The first of the plan's isolates, as an index into the store's. The others follow it.
+    first_isolate: usize,
     /// The core instances made so far, with their isolates.
     core_instances: Vec<(usize, engine::Instance)>,
     /// The core functions made so far for `canon` definitions.
     trampolines: Box<[OnceLock<Func>]>,
 }
 
-/// Runs the plan of a component.
+/// A core module that is to be instantiated on a stack of its own, since its start function may wait.
+struct Starting {
+    stack: Stack<Baton>,
+    instance: InstanceId,
+    isolate: usize,
+}
+
+/// Runs the plan of a component. The baton leaves its place only where a start function may wait.
 pub(crate) async fn instantiate(
-    mut baton: Baton,
+    place: &mut Baton,
     linked: &Arc<Linked>,
-) -> (Baton, Result<Arc<InstanceData>>) {
-    let mut instance = match InstanceData::new(&mut baton, linked) {
-        Ok(instance) => instance,
-        Err(error) => return (baton, Err(error)),
-    };
-    for (index, step) in linked.component.plan().steps.iter().enumerate() {
-        let result;
-        (baton, result) = instance.step(baton, step).await;
+) -> Result<Arc<InstanceData>> {
+    let mut instance = InstanceData::new(place, linked)?;
+    let plan = linked.component.plan();
+    for (index, step) in plan.steps.iter().enumerate() {
+        let result = match instance.step(place, linked, step) {
+            Ok(None) => Ok(()),
+            Ok(Some(starting)) => instance.start(place, starting).await,
+            Err(error) => Err(error),
+        };
         if let Err(error) = result {
-            for &id in &instance.instances {
+            for index in 0..plan.instances.len() {
                 // Nothing else than start functions ran in it.
-                let _ = baton.state.poison(id);
+                let _ = place.state.poison(nth(instance.first_instance, index));
             }
-            return (
-                baton,
-                Err(error.context(format!("cannot instantiate (step {index})"))),
-            );
+            return Err(error.context(format!("cannot instantiate (step {index})")));
         }
     }
-    (baton, Ok(Arc::new(instance)))
+    Ok(Arc::new(instance))
+}
+
+/// An instance of the plan, as the store knows it.
+fn nth(first: InstanceId, index: usize) -> InstanceId {
+    // There are no more than a plan may have.
+    InstanceId(first.0 + index as u32)
 }
 
 impl InstanceData {
     /// Makes the isolates and everything else that is known before the first step.
     fn new(baton: &mut Baton, linked: &Arc<Linked>) -> Result<Self> {
-        let plan = linked.component.plan();
-        let mut instances: Vec<InstanceId> = Vec::with_capacity(plan.instances.len());
-        for instance in &plan.instances {
-            let parent = instance.parent.map(|parent| instances[parent.index()]);
-            instances.push(baton.state.add_instance(parent));
+        if !Engine::same(&baton.engine, linked.component.engine()) {
+            bail!(
+                "the component was made for another engine than the store: make both with the same"
+            );
         }
-        let mut isolates = Vec::with_capacity(linked.component.isolation().isolates.len());
-        for isolate in &linked.component.isolation().isolates {
-            let kind = linked.component.engine_of(isolate).0;
-            let core = baton.engine.core(kind)?;
+        let plan = linked.component.plan();
+        let mut first = None;
+        for instance in &plan.instances {
+            let parent = (instance.parent.zip(first)).map(|(parent, id)| nth(id, parent.index()));
+            let id = baton.state.add_instance(parent);
+            first.get_or_insert(id);
+        }
+        let first_instance = first.context(bug("a component without an instance"))?;
+        let instance_id = |index: InstanceIdx| nth(first_instance, index.index());
+        let first_isolate = baton.isolates.len();
+        for make in &linked.prepared()?.isolates {
+            let core = baton.engine.core(make.kind)?;
             let mut made = Isolate::new(core, Baton::default(), baton.limits.isolate)?;
             if let Some(control) = &baton.control {
                 control.attach(&mut made);
             }
-            if linked.uses_exceptions(isolate, kind)? {
+            if make.exceptions {
                 made.enable_exceptions();
             }
-            isolates.push(baton.isolates.len());
             baton.isolates.push(Some(made));
         }
         let resources: Box<[ResourceType]> = plan
             .resources
             .iter()
             .map(|resource| match resource {
-                Resource::Defined { instance, .. } => baton
-                    .state
-                    .add_resource_type(Some(instances[instance.index()])),
+                Resource::Defined { instance, .. } => {
+                    baton.state.add_resource_type(Some(instance_id(*instance)))
+                }
                 Resource::Imported(import) => match &linked.imports.resolved[import.index()] {
                     Resolved::Resource(resource) => baton.host_resource_type(resource.ty),
                     _ => baton.state.add_resource_type(None),
@@ -124,9 +142,9 @@ impl InstanceData {
                 dtors,
             }),
             linked: linked.clone(),
-            instances: instances.into(),
-            isolates: isolates.into(),
-            core_instances: Vec::new(),
+            first_instance,
+            first_isolate,
+            core_instances: Vec::with_capacity(plan.steps.len()),
             trampolines: plan.trampolines.iter().map(|_| OnceLock::new()).collect(),
         })
     }
@@ -135,19 +153,26 @@ impl InstanceData {
         self.shared.component.plan()
     }
 
-    async fn step(&mut self, mut baton: Baton, step: &Step) -> (Baton, Result<()>) {
+    fn step(
+        &mut self,
+        place: &mut Baton,
+        linked: &Linked,
+        step: &Step,
+    ) -> Result<Option<Starting>> {
         match step {
             Step::Resource { resource, dtor } => {
-                let result = self.define_resource(&mut baton, resource.index(), dtor.as_ref());
-                (baton, result)
+                self.define_resource(place, resource.index(), dtor.as_ref())?;
+                Ok(None)
             }
             Step::Instantiate {
                 instance,
                 module,
                 args,
+                starts,
             } => {
-                self.instantiate_module(baton, *instance, *module, args)
-                    .await
+                let module = linked.module(*module, self.kind(*instance)?)?;
+                let imports = self.imports(place, module, args)?;
+                self.instantiate_module(place, *instance, module, imports, *starts)
             }
         }
     }
@@ -189,66 +214,105 @@ impl InstanceData {
             .map_err(|_| anyhow!(bug("a resource type is defined twice")))
     }
 
-    async fn instantiate_module(
+    /// Instantiates a core module, unless that needs a stack of its own. Where no start function runs, no instance is entered.
+    fn instantiate_module(
         &mut self,
-        mut baton: Baton,
+        place: &mut Baton,
         instance: InstanceIdx,
-        module: ModuleDef,
-        args: &[(Arc<str>, Arc<str>, CoreDef)],
-    ) -> (Baton, Result<()>) {
-        let prepared = self.prepare_module(&mut baton, instance, module, args);
-        let (module, imports, index) = match prepared {
-            Ok(prepared) => prepared,
-            Err(error) => return (baton, Err(error)),
-        };
-        let id = self.instances[instance.index()];
-        let entered = baton.state.begin_sync_call(id, None).map_err(Error::from);
-        let isolate = entered.and_then(|task| Ok((task, take_isolate(&mut baton, index)?)));
-        let (task, mut isolate) = match isolate {
-            Ok(isolate) => isolate,
-            Err(error) => return (baton, Err(error)),
-        };
-        let result = if self.suspendable(instance) {
-            let mut stack = Stack::instantiate(&module, &imports);
-            let result;
-            (isolate, result) = run_stack(isolate, &mut stack).await;
-            result.and_then(|()| stack.instance().context(bug("no instance was made")))
-        } else {
-            isolate.cx().instantiate(&module, &imports)
-        };
-        let mut baton = return_isolate(isolate, index);
-        let result = result.and_then(|made| {
-            baton.state.finish_return(task);
-            baton.state.end_sync_call(task)?;
+        module: &engine::Module,
+        imports: Vec<Extern>,
+        starts: bool,
+    ) -> Result<Option<Starting>> {
+        let (id, index) = (
+            nth(self.first_instance, instance.index()),
+            self.isolate(instance)?,
+        );
+        if !starts {
+            let made = isolate_cx(place, index)?.instantiate(module, &imports)?;
             self.core_instances.push((index, made));
-            Ok(())
-        });
-        (baton, result)
+            return Ok(None);
+        }
+        if self.suspendable(instance) {
+            return Ok(Some(Starting {
+                stack: Stack::instantiate(module, &imports),
+                instance: id,
+                isolate: index,
+            }));
+        }
+        let _scope = Scope::enter(place);
+        let task = place.state.begin_sync_call(id, None)?;
+        let mut isolate = take_isolate(place, index)?;
+        let made = isolate.cx().instantiate(module, &imports);
+        *place = return_isolate(isolate, index);
+        self.started(place, task, index, made)?;
+        Ok(None)
     }
 
-    /// The module, what to instantiate it with, and in which of the store's isolates.
-    fn prepare_module(
+    /// Instantiates a core module on a stack of its own.
+    async fn start(&mut self, place: &mut Baton, starting: Starting) -> Result<()> {
+        let Starting {
+            mut stack,
+            instance,
+            isolate: index,
+        } = starting;
+        let mut guard = HomeGuard::new(place);
+        let mut baton = guard.take();
+        let entered = baton.state.begin_sync_call(instance, None);
+        let entered = entered.map_err(Error::from);
+        let entered = entered.and_then(|task| Ok((task, take_isolate(&mut baton, index)?)));
+        let (task, isolate) = match entered {
+            Ok(entered) => entered,
+            Err(error) => {
+                guard.put(baton);
+                return Err(error);
+            }
+        };
+        let (isolate, result) = run_stack(isolate, &mut stack).await;
+        let made = result.and_then(|()| stack.instance().context(bug("no instance was made")));
+        let mut baton = return_isolate(isolate, index);
+        let result = self.started(&mut baton, task, index, made);
+        guard.put(baton);
+        result
+    }
+
+    /// Leaves the instance whose start function has run.
+    fn started(
+        &mut self,
+        baton: &mut Baton,
+        task: TaskId,
+        isolate: usize,
+        made: Result<engine::Instance>,
+    ) -> Result<()> {
+        let made = made?;
+        baton.state.finish_return(task);
+        baton.state.end_sync_call(task)?;
+        self.core_instances.push((isolate, made));
+        Ok(())
+    }
+
+    /// What a module is to be instantiated with.
+    fn imports(
         &self,
         baton: &mut Baton,
-        instance: InstanceIdx,
-        module: ModuleDef,
+        module: &engine::Module,
         args: &[(Arc<str>, Arc<str>, CoreDef)],
-    ) -> Result<(engine::Module, Vec<Extern>, usize)> {
-        let module = self.linked.module(module, self.kind(instance))?;
+    ) -> Result<Vec<Extern>> {
         let mut imports = Vec::with_capacity(module.imports().len());
-        for import in module.imports() {
-            let (_, _, def) = args
-                .iter()
-                .find(|(module, name, _)| **module == *import.module && **name == *import.name)
-                .with_context(|| {
-                    format!(
-                        "nothing was given for the core import `{}` `{}`",
-                        import.module, import.name
-                    )
-                })?;
+        for (index, import) in module.imports().iter().enumerate() {
+            let fits = |arg: &&(Arc<str>, Arc<str>, CoreDef)| {
+                *arg.0 == *import.module && *arg.1 == *import.name
+            };
+            // An embedded module's arguments are in its order.
+            let arg = args.get(index).filter(fits);
+            let (_, _, def) = arg.or_else(|| args.iter().find(fits)).with_context(|| {
+                format!(
+                    "nothing was given for the core import `{}` `{}`",
+                    import.module, import.name
+                )
+            })?;
             imports.push(self.core_def(baton, def)?);
         }
-        Ok((module, imports, self.isolate(instance)?))
+        Ok(imports)
     }
 
     /// A core module that the component defines or imports.
@@ -270,7 +334,7 @@ impl InstanceData {
     /// The isolate of an instance, as an index into the store's.
     fn isolate(&self, instance: InstanceIdx) -> Result<usize> {
         self.shared.component.isolation().of_instance[instance.index()]
-            .map(|index| self.isolates[index])
+            .map(|index| self.first_isolate + index)
             .context(bug("an instance with code has no isolate"))
     }
 
@@ -290,12 +354,11 @@ impl InstanceData {
     }
 
     /// The core engine that runs an instance.
-    fn kind(&self, instance: InstanceIdx) -> EngineKind {
-        let component = &self.shared.component;
-        let isolation = component.isolation();
+    fn kind(&self, instance: InstanceIdx) -> Result<EngineKind> {
+        let isolation = self.shared.component.isolation();
         match isolation.of_instance[instance.index()] {
-            Some(index) => component.engine_of(&isolation.isolates[index]).0,
-            None => component.engine().kind(),
+            Some(index) => Ok(self.linked.prepared()?.isolates[index].kind),
+            None => Ok(self.shared.component.engine().kind()),
         }
     }
 
@@ -338,7 +401,7 @@ impl InstanceData {
     fn plain_options(&self, instance: InstanceIdx) -> Result<CanonOptions> {
         Ok(CanonOptions {
             shared: self.shared.clone(),
-            instance: self.instances[instance.index()],
+            instance: nth(self.first_instance, instance.index()),
             isolate: self.isolate(instance)?,
             memory: None,
             memory64: false,
@@ -415,27 +478,20 @@ impl InstanceData {
         let linked = self.linked.clone();
         let trampoline = &linked.component.plan().trampolines[index.index()];
         let isolate = self.isolate(trampoline.instance)?;
-        let ty = core_type(&trampoline.core_type)?;
+        let function = &linked.prepared()?.functions[index.index()];
+        let ty = function.ty.clone();
         let func = match &trampoline.canon {
             Canon::Lower {
                 func,
                 ty: func_type,
                 options,
             } => {
-                let types = &linked.component.plan().types;
-                let mut params = types.func(*func_type).params.iter();
                 let site = Arc::new(CallSite {
-                    borrows: params.any(|param| types.contains_borrow(param.ty)),
+                    borrows: function.borrows,
                     options: self.canon_options(baton, trampoline.instance, *options)?,
                     ty: *func_type,
                     async_: linked.component.plan().options[options.index()].async_,
-                    name: match func {
-                        FuncDef::Import(import) => {
-                            let path = &linked.component.plan().imports[import.index()].path;
-                            Some(path.join("#").into())
-                        }
-                        FuncDef::Lift(_) => None,
-                    },
+                    name: function.name.clone(),
                 });
                 match func {
                     FuncDef::Import(import) => {
@@ -545,21 +601,4 @@ fn isolate_cx(baton: &mut Baton, index: usize) -> Result<engine::Cx<'_, Baton>> 
         .as_mut()
         .map(Isolate::cx)
         .context("an isolate of the component is running or gone")
-}
-
-/// A core function type as engines want it.
-fn core_type(ty: &CoreFuncType) -> Result<engine::FuncType> {
-    let convert = |ty: &wasmparser::ValType| match ty {
-        wasmparser::ValType::I32 => Ok(engine::ValType::I32),
-        wasmparser::ValType::I64 => Ok(engine::ValType::I64),
-        wasmparser::ValType::F32 => Ok(engine::ValType::F32),
-        wasmparser::ValType::F64 => Ok(engine::ValType::F64),
-        other => bail!(bug(&format!(
-            "a canonical function has a parameter of type {other}"
-        ))),
-    };
-    Ok(engine::FuncType {
-        params: ty.params.iter().map(convert).collect::<Result<_>>()?,
-        results: ty.results.iter().map(convert).collect::<Result<_>>()?,
-    })
 }

@@ -6,6 +6,7 @@ mod in_place;
 mod instantiate;
 mod linker;
 mod pre;
+mod prepared;
 
 pub(crate) use host_func::{Body, HostCall, HostDtor, HostFunc};
 pub use imports::LinkError;

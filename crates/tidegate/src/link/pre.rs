@@ -1,14 +1,14 @@
 //! Linked components.
 
+use super::prepared::Prepared;
 use super::{Body, Imports, Linker, Resolved, instantiate};
-use crate::baton::HomeGuard;
 use crate::error::bug;
 use crate::interrupt::block_on;
 use crate::isolation::IsolatePlan;
 use crate::{AsContextMut, Component, EngineKind, Instance, Result};
 use anyhow::bail;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tidegate_core::plan::{Canon, FuncDef, ModuleDef, Resource, Step, Trampoline};
 
 /// A component whose imports have been found and checked: it can be instantiated any number of times.
@@ -32,6 +32,8 @@ pub(crate) struct Linked {
     pub(crate) imports: Imports,
     /// For each of the plan's isolates, whether it must be entered on a stack of its own.
     pub(crate) suspendable: Box<[bool]>,
+    /// Found out by the first instantiation, for all.
+    prepared: OnceLock<Prepared>,
 }
 
 impl Linked {
@@ -41,6 +43,7 @@ impl Linked {
             component: component.clone(),
             imports,
             suspendable: vec![false; isolation.isolates.len()].into(),
+            prepared: OnceLock::new(),
         };
         // Isolates that are called come first.
         for (index, isolate) in isolation.isolates.iter().enumerate() {
@@ -72,18 +75,27 @@ impl Linked {
         &self,
         def: ModuleDef,
         kind: EngineKind,
-    ) -> Result<tidegate_engine::Module> {
+    ) -> Result<&tidegate_engine::Module> {
         match def {
-            ModuleDef::Static(index) => Ok(self.component.module(index, kind)?.clone()),
+            ModuleDef::Static(index) => self.component.module(index, kind),
             ModuleDef::Import(index) => match &self.imports.resolved[index.index()] {
-                Resolved::Module(module) => Ok(module.compiled(kind)?.clone()),
+                Resolved::Module(module) => module.compiled(kind),
                 _ => bail!(bug("an imported module is none")),
             },
         }
     }
 
+    /// What all instantiations have in common.
+    pub(crate) fn prepared(&self) -> Result<&Prepared> {
+        if let Some(prepared) = self.prepared.get() {
+            return Ok(prepared);
+        }
+        let prepared = Prepared::new(self)?;
+        Ok(self.prepared.get_or_init(|| prepared))
+    }
+
     /// Whether any module that is instantiated in an isolate uses exceptions.
-    pub(crate) fn uses_exceptions(&self, isolate: &IsolatePlan, kind: EngineKind) -> Result<bool> {
+    pub(super) fn uses_exceptions(&self, isolate: &IsolatePlan, kind: EngineKind) -> Result<bool> {
         for step in &self.component.plan().steps {
             if let Step::Instantiate {
                 instance, module, ..
@@ -204,9 +216,7 @@ impl<T: Send + 'static> InstancePre<T> {
         mut store: impl AsContextMut<Data = T>,
     ) -> Result<Instance> {
         let store = store.as_context_mut();
-        let mut guard = HomeGuard::new(store.slot);
-        let (baton, result) = instantiate(guard.take(), &self.linked).await;
-        guard.put(baton);
-        result.map(Instance::new)
+        let made = instantiate(store.slot, &self.linked).await?;
+        Ok(Instance::new(made))
     }
 }

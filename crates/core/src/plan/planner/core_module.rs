@@ -10,6 +10,8 @@ use wasmparser::{ExternalKind, Parser, Payload, TypeRef};
 pub(super) struct CoreModule {
     /// Module name and field name of each import, in order.
     pub imports: Vec<(Arc<str>, Arc<str>)>,
+    /// Whether it has a start function.
+    pub starts: bool,
     /// Of each exported memory and table, whether its addresses have 64 bits.
     wide_exports: HashMap<Box<str>, bool>,
 }
@@ -57,6 +59,7 @@ impl CoreModule {
                         }
                     }
                 }
+                Payload::StartSection { .. } => module.starts = true,
                 // What follows are bodies and data.
                 Payload::CodeSectionStart { .. } | Payload::DataSection(_) => break,
                 _ => {}

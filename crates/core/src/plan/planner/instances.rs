@@ -103,10 +103,15 @@ impl<'a> Planner<'a> {
                         offset: self.offset,
                     });
                 }
+                let starts = match module {
+                    ModuleDef::Static(index) => self.core_module(index)?.starts,
+                    ModuleDef::Import(_) => true,
+                };
                 self.plan.steps.push(Step::Instantiate {
                     instance: self.scope(scope).instance,
                     module,
                     args,
+                    starts,
                 });
                 self.instantiated.push(module);
                 CoreInstanceItem::Instantiated(CoreInstanceIdx(self.instantiated.len() as u32 - 1))

@@ -17,7 +17,7 @@ use resource_drop::ResourceDrop;
 use tidegate_core::plan::{Canon, OptionsIdx};
 use tidegate_core::runtime::{Event, Fair, State};
 use tidegate_core::types::ResourceIdx;
-use tidegate_engine::{Cx, Func, FuncType, HostFn, Memory, Table};
+use tidegate_engine::{Cx, Func, HostFn, HostType, Memory, Table};
 
 /// The canonical options that a built-in was given, if it takes any.
 pub(crate) fn options(canon: &Canon) -> Option<OptionsIdx> {
@@ -46,7 +46,7 @@ pub(crate) struct Definitions {
 /// Makes the core function of a built-in.
 pub(crate) fn define(
     cx: &mut Cx<'_, Baton>,
-    ty: FuncType,
+    ty: HostType,
     canon: &Canon,
     options: CanonOptions,
     definitions: Definitions,
