@@ -50,6 +50,26 @@ fn a_typed_export_is_called() {
 }
 
 #[test]
+fn a_component_is_instantiated_in_stores_of_its_engine_only() {
+    let [engine, other] = engines();
+    let import = r#"
+    (component
+      (import "f" (func $f))
+      (core func $f (canon lower (func $f)))
+      (core module $m (import "" "f" (func)))
+      (core instance (instantiate $m (with "" (instance (export "f" (func $f)))))))"#;
+    let component = Component::new(&engine, import).unwrap();
+    let mut linker = Linker::<()>::new(&engine);
+    let f = |_: tidegate::StoreContextMut<'_, ()>, (): ()| Ok(());
+    linker.root().func_wrap("f", f).unwrap();
+    let pre = linker.instantiate_pre(&component).unwrap();
+    for engine in [&engine, &other, &Engine::default(), &engine] {
+        let made = pre.instantiate(Store::new(engine, ()));
+        assert_eq!(made.is_ok(), Engine::same(engine, component.engine()));
+    }
+}
+
+#[test]
 fn a_dynamic_export_is_called() {
     for engine in engines() {
         let component = Component::new(&engine, ADD).unwrap();
