@@ -188,6 +188,48 @@ async fn an_output_that_fails_drops_the_stream_and_the_future_says_why() {
     }
 }
 
+/// An endpoint that claims more than it was offered.
+struct Liar;
+
+impl Input for Liar {
+    fn try_read(&mut self, buf: &mut [u8]) -> Read {
+        Read::Bytes(buf.len() + 1)
+    }
+
+    fn ready(&mut self) -> Readiness {
+        tidegate_wasi::io::ready_now()
+    }
+}
+
+impl Output for Liar {
+    fn try_write(&mut self, bytes: &[u8]) -> Write {
+        Write::Bytes(bytes.len() + 1)
+    }
+
+    fn ready(&mut self) -> Readiness {
+        tidegate_wasi::io::ready_now()
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_claims_more_than_it_was_offered_is_not_believed() {
+    for kind in ENGINES {
+        for name in ["copy.wat", "splice.wat"] {
+            let kept = Capture::new(1000);
+            let liar_in = WasiCtx::builder().stdin(Liar).stdout(kept.clone());
+            let liar_out = WasiCtx::builder()
+                .stdin(BytesInput::new(text(15)))
+                .stdout(Liar);
+            for builder in [liar_in, liar_out] {
+                let ended = run(kind, name, builder.arg("x".repeat(10))).await;
+                assert_eq!(ended.unwrap(), Err(()), "{name}");
+            }
+            let bytes = kept.contents();
+            assert!(b"goodbye\n".starts_with(&bytes), "{name}: {bytes:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_guest_that_waits_does_not_stop_another() {
     for kind in ENGINES {

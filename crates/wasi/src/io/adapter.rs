@@ -74,6 +74,7 @@ impl Input for AsyncInput {
 impl Reading {
     fn poll_read(&mut self, buf: &mut [u8]) -> Read {
         let waker = Waker::from(Arc::clone(&self.wakers));
+        let room = buf.len();
         let mut buf = ReadBuf::new(buf);
         match self
             .reader
@@ -85,7 +86,8 @@ impl Reading {
                 self.end = Some(Read::Closed);
                 Read::Closed
             }
-            Poll::Ready(Ok(())) => Read::Bytes(buf.filled().len()),
+            // A reader may have put another buffer in the place of ours.
+            Poll::Ready(Ok(())) => Read::Bytes(buf.filled().len()).within(room),
             Poll::Ready(Err(error)) => Read::Failed(error),
         }
     }
@@ -168,7 +170,7 @@ impl Output for AsyncOutput {
                 Write::WouldBlock
             }
             Poll::Ready(Ok(0)) => Write::Closed,
-            Poll::Ready(Ok(count)) => Write::Bytes(count),
+            Poll::Ready(Ok(count)) => Write::Bytes(count).within(bytes.len()),
             Poll::Ready(Err(error)) => Write::Failed(error),
         }
     }
@@ -324,6 +326,49 @@ mod tests {
             .unwrap();
         assert!(matches!(output.try_write(b"s"), Write::Bytes(1)));
         assert!(matches!(output.try_flush(), Flush::Done));
+    }
+
+    /// Claims more than it was offered, as far as an interface lets it.
+    struct Liar;
+
+    impl AsyncRead for Liar {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _cx: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<std::io::Result<()>> {
+            let longer = Vec::leak(vec![0; buf.remaining() + 1]);
+            let mut other = ReadBuf::new(longer);
+            other.set_filled(other.capacity());
+            *buf = other;
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Liar {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _cx: &mut Context<'_>,
+            buf: &[u8],
+        ) -> Poll<std::io::Result<usize>> {
+            Poll::Ready(Ok(buf.len() + 1))
+        }
+        fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+        fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn who_claims_more_than_was_offered_has_failed() {
+        let mut input = AsyncInput::new(Liar);
+        assert!(matches!(input.try_read(&mut [0; 4]), Read::Failed(_)));
+        soon(input.ready()).await;
+        assert!(matches!(input.try_read(&mut [0; 4]), Read::Failed(_)));
+        let mut output = AsyncOutput::new(Liar);
+        assert!(matches!(output.try_write(b"tide"), Write::Failed(_)));
     }
 
     #[tokio::test]

@@ -8,7 +8,8 @@ use super::Readiness;
 /// What a read that never waits came to.
 #[derive(Debug)]
 pub enum Read {
-    /// This many bytes, at least one unless the buffer was empty, are at the start of the buffer.
+    /// This many bytes, at least one unless the buffer was empty, are at the start of the buffer. More than it holds
+    /// is taken for a failure.
     Bytes(usize),
     /// Nothing now: wait for [`Input::ready`] and try again.
     WouldBlock,
@@ -21,7 +22,8 @@ pub enum Read {
 /// What a write that never waits came to.
 #[derive(Debug)]
 pub enum Write {
-    /// The sink took this many bytes from the start, at least one unless there were none.
+    /// The sink took this many bytes from the start, at least one unless there were none. More than there were is taken
+    /// for a failure.
     Bytes(usize),
     /// Nothing was taken: wait for [`Output::ready`] and try again.
     WouldBlock,
@@ -29,6 +31,33 @@ pub enum Write {
     Closed,
     /// The write failed and nothing of it was taken. A broken pipe is such a failure.
     Failed(io::Error),
+}
+
+impl Read {
+    /// The answer to a read into `room` bytes; a failure, if it claims more than that.
+    pub(crate) fn within(self, room: usize) -> Self {
+        match self {
+            Self::Bytes(count) if count > room => Self::Failed(claims("input", count, room)),
+            answer => answer,
+        }
+    }
+}
+
+impl Write {
+    /// The answer to a write of `offered` bytes; a failure, if it claims more than that.
+    pub(crate) fn within(self, offered: usize) -> Self {
+        match self {
+            Self::Bytes(count) if count > offered => Self::Failed(claims("output", count, offered)),
+            answer => answer,
+        }
+    }
+}
+
+/// An endpoint of the embedder's broke its contract: how much was moved is not known any more, so that nothing may follow.
+fn claims(endpoint: &str, claimed: usize, offered: usize) -> io::Error {
+    io::Error::other(format!(
+        "the host's {endpoint} claims to have moved {claimed} bytes of {offered}"
+    ))
 }
 
 /// How far a flush has come.

@@ -52,8 +52,8 @@ impl InputStream {
             return Err(StreamError::Closed);
         }
         let len = buf.len();
-        let answer = self.input.try_read(buf);
-        self.settle(answer, len as u64).map(|count| count as usize)
+        let answer = self.input.try_read(buf).within(len);
+        self.settle(answer)
     }
 
     /// How many of `len` bytes a read would find now, if that is known beforehand: at least one, at most [`READ_CHUNK`].
@@ -72,9 +72,12 @@ impl InputStream {
             return Err(StreamError::Closed);
         }
         let max = clamp(len);
-        let (mut bytes, answer) = self.input.try_read_vec(max);
-        bytes.truncate(max);
-        self.settle(answer, max as u64)?;
+        let (bytes, answer) = self.input.try_read_vec(max);
+        let answer = match answer {
+            Read::Bytes(count) => Read::Bytes(count.max(bytes.len())),
+            other => other,
+        };
+        self.settle(answer.within(max))?;
         Ok(bytes)
     }
 
@@ -103,7 +106,8 @@ impl InputStream {
             return Err(StreamError::Closed);
         }
         let answer = self.input.try_skip(len);
-        self.settle(answer, len)
+        let most = usize::try_from(len).unwrap_or(usize::MAX);
+        Ok(self.settle(answer.within(most))? as u64)
     }
 
     /// `input-stream.blocking-skip`: waits for at least one byte, unless `len` is 0.
@@ -129,12 +133,10 @@ impl InputStream {
         }
     }
 
-    fn settle(&mut self, answer: Read, asked: u64) -> Result<u64, StreamError> {
+    fn settle(&mut self, answer: Read) -> Result<usize, StreamError> {
         match answer {
             Read::Bytes(count) => {
-                // An input that claims more than it was asked for is not believed.
-                let count = (count as u64).min(asked);
-                self.counters.moved(count as usize);
+                self.counters.moved(count);
                 Ok(count)
             }
             Read::WouldBlock => {
@@ -225,9 +227,21 @@ mod tests {
     }
 
     #[test]
-    fn input_that_claims_too_much_is_not_believed() {
-        let mut stream = InputStream::new(Script([Read::Bytes(100)].into()));
-        assert_eq!(stream.read(2).unwrap().len(), 2);
+    fn input_that_claims_more_than_it_was_offered_has_failed() {
+        let uses: [fn(&mut InputStream) -> Result<(), StreamError>; 3] = [
+            |stream| stream.read(2).map(drop),
+            |stream| stream.read_into(&mut [0; 2]).map(drop),
+            |stream| stream.skip(2).map(drop),
+        ];
+        for read in uses {
+            let mut stream = InputStream::new(Script([Read::Bytes(3), Read::Bytes(1)].into()));
+            let Err(StreamError::LastOperationFailed(error)) = read(&mut stream) else {
+                panic!("3 bytes of 2 are believed");
+            };
+            assert!(error.to_string().contains("3 bytes of 2"), "{error}");
+            assert!(matches!(read(&mut stream), Err(StreamError::Closed)));
+            assert_eq!(stream.counters(), Counters::default());
+        }
     }
 
     #[tokio::test]

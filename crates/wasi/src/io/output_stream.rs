@@ -349,6 +349,28 @@ mod tests {
         ));
     }
 
+    #[test]
+    fn output_that_claims_more_than_it_was_offered_has_failed() {
+        struct Liar;
+        impl Output for Liar {
+            fn try_write(&mut self, bytes: &[u8]) -> Write {
+                Write::Bytes(bytes.len() + 1)
+            }
+            fn ready(&mut self) -> Readiness {
+                ready_now()
+            }
+        }
+        let sink = SharedOutput::new(Liar);
+        let mut stream = OutputStream::new(sink.clone());
+        stream.check_write().unwrap();
+        let Err(StreamError::LastOperationFailed(error)) = stream.write(b"tide") else {
+            panic!("5 bytes of 4 are believed");
+        };
+        assert!(error.to_string().contains("5 bytes of 4"), "{error}");
+        assert!(matches!(stream.check_write(), Err(StreamError::Closed)));
+        assert_eq!(sink.counters().bytes, 0);
+    }
+
     #[tokio::test]
     async fn blocking_write_needs_no_permit_and_takes_4096_bytes() {
         let kept = Capture::new(10_000);

@@ -243,12 +243,11 @@ impl Sink {
     }
 }
 
-/// One counted write. An output that claims more than it was given, or claims to have taken nothing
-/// of something, is not believed.
+/// One counted write. An output that claims more than it was given has failed; one that claims to have taken nothing of
+/// something would have waited.
 fn write(output: &mut dyn Output, counters: &mut Counters, bytes: &[u8]) -> Write {
-    let answer = match output.try_write(bytes) {
+    let answer = match output.try_write(bytes).within(bytes.len()) {
         Write::Bytes(0) if !bytes.is_empty() => Write::WouldBlock,
-        Write::Bytes(count) => Write::Bytes(count.min(bytes.len())),
         other => other,
     };
     match &answer {

@@ -358,7 +358,7 @@ fn read_some(
     let mut total = 0;
     for range in iovecs.ranges() {
         let len = range.len();
-        match try_read(memory.bytes_mut(range.clone())) {
+        match try_read(memory.bytes_mut(range.clone())).within(len) {
             Read::Bytes(count) => {
                 total += count;
                 if count < len {
@@ -381,7 +381,7 @@ fn write_some(
 ) -> Result<Option<usize>, Errno> {
     let mut gathered = [0; GATHERED];
     let together = iovecs.ranges().len() > 1 && iovecs.total() <= GATHERED;
-    let mut write = |bytes: &[u8]| match try_write(bytes) {
+    let mut write = |bytes: &[u8]| match try_write(bytes).within(bytes.len()) {
         Write::Bytes(count) => Ok(count),
         Write::WouldBlock => Ok(0),
         Write::Closed => Err(Errno::Pipe),

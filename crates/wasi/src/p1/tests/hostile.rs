@@ -3,6 +3,7 @@
 use std::os::unix::fs::symlink;
 
 use super::*;
+use crate::io::{Input, Output, Read, Readiness, Write, ready_now};
 
 /// The read-only preopen.
 const RO: u32 = 4;
@@ -268,4 +269,36 @@ fn random_calls_of_every_function_never_bring_the_host_down() {
         1,
         "only the guest's own directory is there"
     );
+}
+
+/// An endpoint of the embedder's that claims more than it was offered.
+struct Liar;
+
+impl Input for Liar {
+    fn try_read(&mut self, buf: &mut [u8]) -> Read {
+        Read::Bytes(buf.len() + 1)
+    }
+    fn ready(&mut self) -> Readiness {
+        ready_now()
+    }
+}
+
+impl Output for Liar {
+    fn try_write(&mut self, bytes: &[u8]) -> Write {
+        Write::Bytes(bytes.len() + 1)
+    }
+    fn ready(&mut self) -> Readiness {
+        ready_now()
+    }
+}
+
+#[test]
+fn host_that_claims_more_than_the_guest_offered_is_an_error() {
+    let mut guest = Guest::with(|ctx| ctx.stdin(Liar).stdout(Liar));
+    assert_eq!(guest.read(0, 4), Err(Errno::Io));
+    let two = guest.iovecs(&[(DATA, 5000), (DATA, 5000)]);
+    assert_eq!(call!(guest, fd_read(0, LIST, two, OUT)), Err(Errno::Io));
+    assert_eq!(guest.write(1, b"tide"), Err(Errno::Io));
+    let two = guest.iovecs(&[(DATA, 5000), (DATA, 5000)]);
+    assert_eq!(call!(guest, fd_write(1, LIST, two, OUT)), Err(Errno::Io));
 }

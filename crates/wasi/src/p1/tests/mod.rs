@@ -219,6 +219,7 @@ static ERRNOS: [Option<Errno>; 77] = {
         Errno::Exist,
         Errno::Ilseq,
         Errno::Inval,
+        Errno::Io,
         Errno::Isdir,
         Errno::Loop,
         Errno::Mfile,

@@ -60,7 +60,7 @@ impl<O: Output, E> Consumer<O, E> {
 
     fn try_write(&mut self, bytes: &[u8]) -> Write {
         match &mut self.open {
-            Some((output, _)) => output.try_write(bytes),
+            Some((output, _)) => output.try_write(bytes).within(bytes.len()),
             None => Write::Closed,
         }
     }

@@ -44,12 +44,13 @@ impl<I: Input, E: Code> Producer<I, E> {
 
     fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<Read> {
         ready!(self.poll_wait(cx));
-        let room_len = room.len().min(TURN);
-        let mut answer = self.input.try_read(&mut room[..room_len]);
+        let len = room.len().min(TURN);
+        let room = &mut room[..len];
+        let mut answer = self.input.try_read(room).within(len);
         if let Read::WouldBlock = answer {
             self.wait = Some(self.input.ready());
             ready!(self.poll_wait(cx));
-            answer = self.input.try_read(&mut room[..room_len]);
+            answer = self.input.try_read(room).within(len);
         }
         match answer {
             // Ready too early: others have their turn before the next attempt.
