@@ -5,6 +5,7 @@ use crate::call::canon::Callee;
 use crate::call::host::{LowerArgs, call_plain, call_suspendable};
 use crate::concurrent::{Begin, ConcurrentCall, LaterArgs, begin_call};
 use crate::interrupt::{block_on, block_on_within};
+use crate::link::Reexport;
 use crate::{Accessor, AsContextMut, Error, HasData, Result, TypedFunc, Val};
 use anyhow::bail;
 use std::sync::Arc;
@@ -17,7 +18,10 @@ use tidegate_core::types::{FuncType, Types};
 /// A function that a component instance exports. Cheap to clone; it belongs to its instance's store.
 #[derive(Clone)]
 pub struct Func {
+    /// What is called; of a function of the host's, one of its doors, which others may use.
     pub(crate) callee: Arc<Callee>,
+    /// If its component exports it as it was imported.
+    pub(crate) reexport: Option<Arc<Reexport>>,
 }
 
 /// A function of another store was used.
@@ -66,19 +70,20 @@ impl Func {
     ) -> Result<()> {
         let place = store.as_context_mut().slot;
         self.check(place, results)?;
-        let callee = &self.callee;
-        let result = if callee.is_concurrent() {
+        let mut opened = None;
+        let result = if self.callee.is_concurrent() {
+            let callee = self.entered(place, &mut opened)?;
             match begin_call(place, callee, lower(params), lift_result_val) {
                 Begin::Ended(result) => result?,
                 Begin::Drive(call) => {
                     block_on_within(place.control.clone(), call.finish(place, callee))?
                 }
             }
-        } else if callee.suspendable {
+        } else if self.callee.suspendable {
             let control = place.control.clone();
             block_on(control, self.call_on_stack(place, params))?
         } else {
-            call_plain(place, callee, lower(params), lift_result_val)?
+            call_plain(place, &self.callee, lower(params), lift_result_val)?
         };
         assign(results, result);
         Ok(())
@@ -98,8 +103,9 @@ impl Func {
     ) -> Result<()> {
         let place = store.as_context_mut().slot;
         self.check(place, results)?;
-        let callee = &self.callee;
-        let result = if callee.is_concurrent() {
+        let mut opened = None;
+        let result = if self.callee.is_concurrent() {
+            let callee = self.entered(place, &mut opened)?;
             match begin_call(place, callee, lower(params), lift_result_val) {
                 Begin::Ended(result) => result?,
                 Begin::Drive(call) => call.finish(place, callee).await?,
@@ -122,12 +128,14 @@ impl Func {
     ) -> ConcurrentCall<Option<Val>> {
         let args: LaterArgs =
             Box::new(move |cx, ty, dst| lower_param_vals(&params, cx, ty, MAX_FLAT_PARAMS, dst));
-        ConcurrentCall::new(accessor, &self.callee, args, lift_result_val)
+        ConcurrentCall::new(accessor, self, args, lift_result_val)
     }
 
     async fn call_on_stack(&self, place: &mut Baton, params: &[Val]) -> Result<Option<Val>> {
+        let mut opened = None;
+        let callee = self.entered(place, &mut opened)?;
         let mut guard = HomeGuard::new(place);
-        let call = call_suspendable(guard.take(), &self.callee, lower(params), lift_result_val);
+        let call = call_suspendable(guard.take(), callee, lower(params), lift_result_val);
         let (baton, result) = call.await;
         guard.put(baton);
         result
@@ -143,6 +151,27 @@ impl Func {
             );
         }
         Ok(())
+    }
+
+    /// What a call enters.
+    pub(crate) fn open(&self, place: &mut Baton) -> Result<Arc<Callee>> {
+        match &self.reexport {
+            None => Ok(self.callee.clone()),
+            Some(reexport) => reexport.open(place),
+        }
+    }
+
+    /// The same, borrowed; `opened` keeps it meanwhile.
+    #[inline]
+    pub(crate) fn entered<'a>(
+        &'a self,
+        place: &mut Baton,
+        opened: &'a mut Option<Arc<Callee>>,
+    ) -> Result<&'a Arc<Callee>> {
+        match &self.reexport {
+            None => Ok(&self.callee),
+            Some(reexport) => Ok(opened.insert(reexport.open(place)?)),
+        }
     }
 
     #[inline]

@@ -1,12 +1,13 @@
 //! Component instances, and looking up what they export.
 
+use crate::call::canon::Callee;
 use crate::link::InstanceData;
 use crate::module::Module;
 use crate::{AsContextMut, Func, Result, TypedFunc, WrongStore};
 use anyhow::{Context, bail};
 use std::sync::Arc;
 use tidegate_core::abi::{LiftResult, LowerParams};
-use tidegate_core::plan::{Export, FuncDef, LiftIdx, names};
+use tidegate_core::plan::{Export, FuncDef, ImportIdx, LiftIdx, names};
 
 /// An instance of a component. Cheap to clone; it lives as long as its store.
 #[derive(Clone)]
@@ -130,13 +131,9 @@ impl Instance {
                 ..
             }) => self.lifted(&mut store, *lift),
             Some(Export::Func {
-                def: FuncDef::Import(_),
+                def: FuncDef::Import(import),
                 ..
-            }) => {
-                bail!(
-                    "the export is a function that the component imports: call it where it is defined"
-                )
-            }
+            }) => self.imported(&mut store, *import),
             _ => bail!("the export is not a function"),
         }
     }
@@ -148,6 +145,21 @@ impl Instance {
         }
         Ok(Func {
             callee: Arc::new(self.0.callee(place, lift)?),
+            reexport: None,
+        })
+    }
+
+    /// A function that is exported as it was imported.
+    fn imported(&self, store: &mut impl AsContextMut, import: ImportIdx) -> Result<Func> {
+        let place = store.as_context_mut().slot;
+        if place.id != self.0.store {
+            return Err(WrongStore.into());
+        }
+        let reexport = self.0.reexport(place, import)?;
+        let door = reexport.open(place)?;
+        Ok(Func {
+            callee: Arc::new(Callee::clone(&door)),
+            reexport: Some(reexport),
         })
     }
 }

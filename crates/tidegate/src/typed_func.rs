@@ -47,6 +47,8 @@ impl<P: LowerParams + Send + Sync, R: LiftResult + Send + 'static> TypedFunc<P, 
         if callee.is_concurrent() {
             let place = store.as_context_mut().slot;
             self.func.check_store(place)?;
+            let mut opened = None;
+            let callee = self.func.entered(place, &mut opened)?;
             let lower = |cx: &mut LowerContext<'_>, ty, dst: &mut FlatWriter<'_>| {
                 lower(&params, cx, ty, dst)
             };
@@ -81,7 +83,9 @@ impl<P: LowerParams + Send + Sync, R: LiftResult + Send + 'static> TypedFunc<P, 
         let callee = &self.func.callee;
         let place = store.as_context_mut().slot;
         self.func.check_store(place)?;
+        let mut opened = None;
         if callee.is_concurrent() {
+            let callee = self.func.entered(place, &mut opened)?;
             let lower = |cx: &mut LowerContext<'_>, ty, dst: &mut FlatWriter<'_>| {
                 lower(&params, cx, ty, dst)
             };
@@ -98,6 +102,7 @@ impl<P: LowerParams + Send + Sync, R: LiftResult + Send + 'static> TypedFunc<P, 
                 lift,
             );
         }
+        let callee = self.func.entered(place, &mut opened)?;
         let mut guard = HomeGuard::new(place);
         let baton = guard.take();
         let call = call_suspendable(
@@ -124,7 +129,7 @@ impl<P: LowerParams + Send + 'static, R: LiftResult + Send + 'static> TypedFunc<
         params: P,
     ) -> ConcurrentCall<R> {
         let args: LaterArgs = Box::new(move |cx, ty, dst| lower(&params, cx, ty, dst));
-        ConcurrentCall::new(accessor, &self.func.callee, args, lift)
+        ConcurrentCall::new(accessor, &self.func, args, lift)
     }
 }
 

@@ -1,7 +1,8 @@
 //! What a trap takes with it: the instance that trapped, and nothing else.
 
 use super::{
-    Caller, Handle, InstanceId, State, TaskId, ThreadId, WaitableId, WaitableKind, subtask::Callee,
+    Caller, Handle, Instance, InstanceId, State, TaskId, ThreadId, WaitableId, WaitableKind,
+    subtask::Callee,
 };
 
 /// What the driver has to clean up after an instance trapped, besides the [ends of the host](State::take_unheard) that lost their other end.
@@ -62,6 +63,14 @@ impl State {
             }
         }
         out
+    }
+
+    /// Makes an instance anew that a trap made unusable, for a driver that can make its code anew. Does nothing to one that is usable.
+    pub fn renew_instance(&mut self, id: InstanceId) {
+        let parent = self.instance(id).parent;
+        if self.instance(id).poisoned {
+            *self.instance_mut(id) = Instance::new(parent, &self.limits);
+        }
     }
 
     /// Makes every instance unusable that is entered, as when the calls into them were dropped midway.

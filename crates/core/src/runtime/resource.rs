@@ -203,6 +203,25 @@ impl State {
         }
     }
 
+    /// Removes all handles that `instance` has borrowed.
+    pub fn drop_borrows(&mut self, instance: InstanceId) {
+        let borrowed: Vec<(u32, TaskId)> = self
+            .instance(instance)
+            .handles
+            .iter()
+            .filter_map(|(index, handle)| match handle {
+                Handle::Resource(handle) => Some((index, handle.borrow_scope?)),
+                _ => None,
+            })
+            .collect();
+        for (index, task) in borrowed {
+            let removed = self.instance_mut(instance).handles.remove(index).is_ok();
+            if let Some(task) = self.tasks.get_mut(task.0).filter(|_| removed) {
+                task.num_borrows -= 1;
+            }
+        }
+    }
+
     fn resource(
         &mut self,
         instance: InstanceId,

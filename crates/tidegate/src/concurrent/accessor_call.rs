@@ -8,7 +8,7 @@ use super::{Args, Run, Then};
 use crate::baton::Baton;
 use crate::call::canon::Callee;
 use crate::call::host::LiftResults;
-use crate::{Accessor, HasData, StoreInUse};
+use crate::{Accessor, Func, HasData, StoreInUse};
 use anyhow::{Context as _, Result};
 use std::future::Future;
 use std::pin::Pin;
@@ -42,11 +42,11 @@ impl<R: Send + 'static> ConcurrentCall<R> {
     /// Registers a call, for the driver to begin it.
     pub(crate) fn new<T: Send + 'static, D: HasData>(
         accessor: &Accessor<T, D>,
-        callee: &Arc<Callee>,
+        func: &Func,
         args: LaterArgs,
         lift: impl LiftResults<R> + Send + 'static,
     ) -> Self {
-        match Self::register(accessor, callee, args, lift) {
+        match Self::register(accessor, func, args, lift) {
             Ok(call) => Self(call),
             Err(error) => Self(Call::Failed(Some(error))),
         }
@@ -54,17 +54,18 @@ impl<R: Send + 'static> ConcurrentCall<R> {
 
     fn register<T: Send + 'static, D: HasData>(
         accessor: &Accessor<T, D>,
-        callee: &Arc<Callee>,
+        func: &Func,
         args: LaterArgs,
         lift: impl LiftResults<R> + Send + 'static,
     ) -> Result<Call<R>> {
         let mut lent = accessor.home().lend().ok_or(StoreInUse)?;
         let baton = &mut lent.baton;
-        anyhow::ensure!(baton.id == callee.options.shared.store, crate::WrongStore);
+        func.check_store(baton)?;
+        let callee = func.open(baton)?;
         let number = next_number(baton);
         let slot = Arc::new(Slot::default());
         let call = AccessorCall {
-            callee: callee.clone(),
+            callee,
             args: Some(args),
             task: None,
         };

@@ -2,7 +2,7 @@
 
 use crate::isolation::{IsolatePlan, Isolation};
 use tidegate_core::plan::{
-    Canon, FuncDef, InstanceIdx, Lift, OptionsIdx, Plan, Resource, Trampoline,
+    Canon, Export, FuncDef, InstanceIdx, Lift, OptionsIdx, Plan, Resource, Trampoline,
 };
 use tidegate_core::types::FuncTypeIdx;
 
@@ -10,6 +10,7 @@ use tidegate_core::types::FuncTypeIdx;
 pub(crate) fn uses_async(plan: &Plan) -> bool {
     let async_type = |ty: FuncTypeIdx| plan.types.func(ty).async_;
     plan.lifts.iter().any(|lift| async_type(lift.ty))
+        || reexports_async(&plan.exports, plan)
         || plan
             .trampolines
             .iter()
@@ -30,6 +31,18 @@ pub(crate) fn uses_async(plan: &Plan) -> bool {
                 | Canon::ThreadIndex => false,
                 _ => true,
             })
+}
+
+/// Whether an `async` function is exported as it was imported.
+fn reexports_async(exports: &[(Box<str>, Export)], plan: &Plan) -> bool {
+    exports.iter().any(|(_, export)| match export {
+        Export::Func {
+            def: FuncDef::Import(_),
+            ty,
+        } => plan.types.func(*ty).async_,
+        Export::Instance(exports) => reexports_async(exports, plan),
+        _ => false,
+    })
 }
 
 /// How an isolate may be entered, as far as its component tells. What else may block is found when it is linked: host functions that wait.

@@ -1,7 +1,7 @@
 //! Instantiating a linked component: running its plan.
 
 use super::pre::Linked;
-use super::{Body, Resolved};
+use super::{Body, HostFunc, Reexport, Resolved};
 use crate::baton::{Baton, HomeGuard, StoreId};
 use crate::call::builtins;
 use crate::call::canon::{CallSite, Callee, CanonOptions, Dtor, Shared};
@@ -15,8 +15,8 @@ use crate::{Engine, EngineKind, Error, Result};
 use anyhow::{Context, anyhow, bail};
 use std::sync::{Arc, OnceLock};
 use tidegate_core::plan::{
-    Canon, CoreDef, FuncDef, InstanceIdx, LiftIdx, ModuleDef, Options, OptionsIdx, Plan, Resource,
-    Step, StringEncoding, TrampolineIdx,
+    Canon, CoreDef, FuncDef, ImportIdx, InstanceIdx, LiftIdx, ModuleDef, Options, OptionsIdx,
+    Plan, Resource, Step, StringEncoding, TrampolineIdx,
 };
 use tidegate_core::runtime::{InstanceId, Lift, ResourceType, TaskId};
 use tidegate_core::types::ValType;
@@ -35,6 +35,8 @@ pub(crate) struct InstanceData {
     core_instances: Vec<(usize, engine::Instance)>,
     /// The core functions made so far for `canon` definitions.
     trampolines: Box<[OnceLock<Func>]>,
+    /// The imports that the host has called so far as exports.
+    reexports: Box<[OnceLock<Arc<Reexport>>]>,
 }
 
 /// A core module that is to be instantiated on a stack of its own, since its start function may wait.
@@ -146,6 +148,7 @@ impl InstanceData {
             first_isolate,
             core_instances: Vec::with_capacity(plan.steps.len()),
             trampolines: plan.trampolines.iter().map(|_| OnceLock::new()).collect(),
+            reexports: plan.imports.iter().map(|_| OnceLock::new()).collect(),
         })
     }
 
@@ -470,6 +473,17 @@ impl InstanceData {
         })
     }
 
+    /// A function that the component imports, for the host to call.
+    pub(crate) fn reexport(&self, baton: &mut Baton, import: ImportIdx) -> Result<Arc<Reexport>> {
+        let cell = &self.reexports[import.index()];
+        if let Some(reexport) = cell.get() {
+            return Ok(reexport.clone());
+        }
+        let resolved = &self.linked.imports.resolved[import.index()];
+        let made = Arc::new(Reexport::new(baton, &self.shared, resolved, import)?);
+        Ok(cell.get_or_init(|| made).clone())
+    }
+
     /// The core function of a `canon` definition, made when first asked for.
     fn trampoline(&self, baton: &mut Baton, index: TrampolineIdx) -> Result<Func> {
         if let Some(func) = self.trampolines[index.index()].get() {
@@ -499,17 +513,7 @@ impl InstanceData {
                         else {
                             bail!(bug("an imported function is none"));
                         };
-                        let mut cx = isolate_cx(baton, isolate)?;
-                        match &func.body {
-                            Body::Sync(define) => cx.host_func(ty, define(site))?,
-                            Body::Waiting(call) | Body::Concurrent(call) => {
-                                let call = call.clone();
-                                cx.blocking_host_func(
-                                    ty,
-                                    Box::new(move |mut cx, slots| call(&mut cx, &site, slots)),
-                                )?
-                            }
-                        }
+                        host_trampoline(&mut isolate_cx(baton, isolate)?, ty, &func, site)?
                     }
                     FuncDef::Lift(lift) => {
                         let callee = Arc::new(self.callee(baton, *lift)?);
@@ -584,6 +588,25 @@ fn is_number(result: Option<ValType>) -> bool {
                 | ValType::F64
         )
     })
+}
+
+/// The core function behind which a function of the host's is.
+pub(super) fn host_trampoline(
+    cx: &mut engine::Cx<'_, Baton>,
+    ty: impl Into<engine::HostType>,
+    func: &HostFunc,
+    site: Arc<CallSite>,
+) -> Result<Func> {
+    match &func.body {
+        Body::Sync(define) => cx.host_func(ty, define(site)),
+        Body::Waiting(call) | Body::Concurrent(call) => {
+            let call = call.clone();
+            cx.blocking_host_func(
+                ty,
+                Box::new(move |mut cx, slots| call(&mut cx, &site, slots)),
+            )
+        }
+    }
 }
 
 /// How a function is lifted.

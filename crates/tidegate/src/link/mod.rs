@@ -7,6 +7,7 @@ mod instantiate;
 mod linker;
 mod pre;
 mod prepared;
+mod reexport;
 
 pub(crate) use host_func::{Body, HostCall, HostDtor, HostFunc};
 pub use imports::LinkError;
@@ -16,3 +17,4 @@ pub(crate) use instantiate::{InstanceData, instantiate};
 pub use linker::{DefineError, Linker, LinkerInstance, ResourceType};
 use linker::{Definition, HostResource, Names};
 pub use pre::InstancePre;
+pub(crate) use reexport::Reexport;
