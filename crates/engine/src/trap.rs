@@ -56,7 +56,7 @@ impl TrapCode {
             Self::StackExhausted => "call stack exhausted",
             Self::NullReference => "null reference",
             Self::UncaughtException => "unhandled exception",
-            Self::AtomicWait => "atomic wait on non-shared memory",
+            Self::AtomicWait => "expected shared memory: atomic wait on non-shared memory",
             Self::Interrupted => "interrupted",
             Self::OutOfResources => "out of resources",
             Self::Other => "engine trap",
