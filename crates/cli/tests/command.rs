@@ -145,6 +145,68 @@ fn a_trap_shows_the_guests_functions_and_exits_with_134() {
 }
 
 #[test]
+fn an_interpreted_trap_says_who_could_show_the_functions() {
+    let tidegate = Tidegate::new();
+    let output = tidegate.run(&["run", "--engine", "wasmi", &guest("wat/trap.wat")]);
+    assert_output(&output, 134, "");
+    let said = stderr(&output);
+    assert!(said.contains("integer divide by zero"), "{said}");
+    assert!(said.contains("--engine wasmtime"), "{said}");
+}
+
+#[test]
+fn a_limit_is_raised_by_the_name_that_the_trap_gives() {
+    let tidegate = Tidegate::new();
+    let file = tidegate.path().join("sets.wat");
+    let sets = r#"(component
+        (core func $new (canon waitable-set.new))
+        (core module $m
+            (import "" "new" (func $new (result i32)))
+            (func (export "f") (result i32)
+                (drop (call $new)) (drop (call $new)) (call $new)))
+        (core instance $i (instantiate $m (with "" (instance (export "new" (func $new))))))
+        (func (export "f") (result u32) (canon lift (core func $i "f"))))"#;
+    std::fs::write(&file, sets).unwrap();
+    let run = |limit: &str| {
+        let file = file.to_str().unwrap();
+        tidegate.run(&["run", "--limit", limit, "--invoke", "f()", file])
+    };
+    let output = run("max-handles=2");
+    assert_output(&output, 134, "");
+    let said = stderr(&output);
+    assert!(said.contains("--limit max-handles=4"), "{said}");
+    assert_output(&run("max-handles=4"), 0, "3\n");
+}
+
+#[test]
+fn a_guest_is_in_the_time_zone_that_was_named_and_else_in_utc() {
+    let tidegate = Tidegate::new();
+    let file = tidegate.path().join("zone.wat");
+    let zone = r#"(component
+        (import "wasi:clocks/wall-clock@0.2.0" (instance $clock
+            (type $d (record (field "seconds" u64) (field "nanoseconds" u32)))
+            (export "datetime" (type (eq $d)))))
+        (alias export $clock "datetime" (type $datetime))
+        (import "wasi:clocks/timezone@0.2.0" (instance $zone
+            (alias outer 1 $datetime (type $d))
+            (export "datetime" (type $e (eq $d)))
+            (export "utc-offset" (func (param "when" $e) (result s32)))))
+        (export "zone" (instance $zone)))"#;
+    std::fs::write(&file, zone).unwrap();
+    let file = file.to_str().unwrap();
+    // Noon of the first of July 2024.
+    let call = "utc-offset({seconds: 1719835200, nanoseconds: 0})";
+    let output = tidegate.run(&["run", "--invoke", call, file]);
+    assert_output(&output, 0, "0\n");
+    let rule = "CET-1CEST,M3.5.0,M10.5.0/3";
+    let output = tidegate.run(&["run", "--time-zone", rule, "--invoke", call, file]);
+    assert_output(&output, 0, "7200\n");
+    let output = tidegate.run(&["run", "--time-zone", "Europe/Atlantis", file]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("Europe/Berlin"));
+}
+
+#[test]
 fn a_guest_that_does_not_end_is_ended() {
     let tidegate = Tidegate::new();
     for engine in ["wasmtime", "wasmi"] {
@@ -392,12 +454,77 @@ fn scripts_are_run_and_counted() {
 }
 
 #[test]
+fn scripts_may_have_core_modules_and_threads() {
+    let tidegate = Tidegate::new();
+    let file = tidegate.path().join("core.wast");
+    let script = r#"
+        (module $A
+            (memory (export "m") 1) (global (export "g") (mut i32) (i32.const 7))
+            (func (export "f") (param i64 f32) (result f32 i64) (local.get 1) (local.get 0))
+            (func (export "t") (unreachable)))
+        (register "a")
+        (module $B
+            (import "a" "g" (global (mut i32)))
+            (import "spectest" "print_i32" (func $print (param i32)))
+            (func (export "set") (global.set 0 (i32.const 9)) (call $print (i32.const 9))))
+        (invoke "set")
+        (assert_return (get $A "g") (i32.const 9))
+        (assert_return (invoke $A "f" (i64.const -1) (f32.const nan)) (f32.const nan:canonical) (i64.const -1))
+        (assert_trap (invoke $A "t") "unreachable")
+        (assert_invalid (module (func (result i32))) "type mismatch")
+        (assert_malformed (module quote "(func") "unexpected end")
+        (assert_unlinkable (module (import "a" "nothing" (func))) "unknown import")
+        (module definition $D (func (export "one") (result i32) (i32.const 1)))
+        (module instance $I $D)
+        (assert_return (invoke $I "one") (i32.const 1))
+        (component
+            (core module $m (func (export "f") (result i32) (i32.const 42)))
+            (core instance $i (instantiate $m))
+            (func (export "f") (result u32) (canon lift (core func $i "f"))))
+        (assert_return (invoke "f") (u32.const 42))"#;
+    std::fs::write(&file, script).unwrap();
+    let output = tidegate.run(&["wast", file.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("30 passed, 0 failed"), "{said}");
+    assert!(output.status.success());
+
+    let threads = r#"
+        (module $Mem (memory (export "shared") 1 1 shared))
+        (thread $T1 (shared (module $Mem))
+            (register "mem" $Mem)
+            (module (memory (import "mem" "shared") 1 1 shared)
+                (func (export "run") (result i32)
+                    (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1))))
+            (assert_return (invoke "run") (either (i32.const 0) (i32.const 1))))
+        (thread $T2 (shared (module $Mem))
+            (register "mem" $Mem)
+            (module (memory (import "mem" "shared") 1 1 shared)
+                (func (export "run")
+                    (i32.atomic.store (i32.const 0) (i32.const 42))
+                    (drop (memory.atomic.notify (i32.const 0) (i32.const -1)))))
+            (invoke "run")
+            (assert_return (invoke "run") (i32.const 1)))
+        (wait $T1)
+        (wait $T2)
+        (register "mem" $Mem)
+        (module (memory (import "mem" "shared") 1 1 shared)
+            (func (export "get") (result i32) (i32.load (i32.const 0))))
+        (assert_return (invoke "get") (i32.const 42))"#;
+    std::fs::write(&file, threads).unwrap();
+    let output = tidegate.run(&["wast", "--engine", "wasmtime", file.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    // The last directive of the second thread expects a result that there is not.
+    assert!(said.contains("14 passed, 1 failed"), "{said}");
+}
+
+#[test]
 fn bad_command_lines_exit_with_2() {
     let tidegate = Tidegate::new();
     for words in [
         &["run"][..],
         &["run", "--dir", "", "x.wasm"],
         &["run", "--timeout", "soon", "x.wasm"],
+        &["run", "--limit", "max-patience=1", "x.wasm"],
         &["run", "-S", "everything", "x.wasm"],
         &["wast"],
         &["frobnicate"],

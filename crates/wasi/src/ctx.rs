@@ -274,7 +274,9 @@ impl WasiCtxBuilder {
         self
     }
 
-    /// Tells the guest its time zone; without, it is Coordinated Universal Time.
+    /// Tells the guest its time zone, such as a [`Zone`](crate::clocks::Zone); without, it is Coordinated Universal Time,
+    /// wherever the host is. Programs for WASI 0.1 cannot ask for it; those for 0.2 and 0.3 do so through
+    /// `wasi:clocks/timezone`.
     pub fn time_zone(mut self, zone: impl TimeZone) -> Self {
         self.ctx.time_zone = Box::new(zone);
         self

@@ -1,6 +1,7 @@
 //! What a guest is granted, as it is written on the command line.
 
 use std::path::PathBuf;
+use tidegate_wasi::clocks::Zone;
 use tidegate_wasi::net::Rule;
 
 /// `--dir HOST[::GUEST][::ro]`.
@@ -57,6 +58,15 @@ pub(super) fn parse_env(text: &str) -> Result<EnvVar, String> {
         name: name.to_owned(),
         value,
     })
+}
+
+/// `--time-zone ZONE`.
+pub(super) fn parse_zone(text: &str) -> Result<Zone, String> {
+    let zone = match text {
+        "host" => Zone::host(),
+        name => Zone::new(name),
+    };
+    zone.map_err(|error| error.to_string())
 }
 
 /// An option after `-S`.

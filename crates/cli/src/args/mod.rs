@@ -4,7 +4,7 @@ mod grant;
 mod quantity;
 
 pub use grant::{Dir, EnvVar, WasiOption};
-pub use quantity::{parse_bytes, parse_duration};
+pub use quantity::{Limit, parse_bytes, parse_duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -12,6 +12,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 use tidegate::{EngineKind, Strategy};
+use tidegate_wasi::clocks::Zone;
 
 /// Runs WebAssembly programs, with the files, environment and network that you name and nothing else.
 #[derive(Debug, Parser)]
@@ -77,6 +78,9 @@ pub struct RunArgs {
     /// Set an environment variable for the guest; a name alone passes this process's value on
     #[arg(long, value_name = "NAME[=VALUE]", value_parser = grant::parse_env)]
     pub env: Vec<EnvVar>,
+    /// Tell the guest its time zone, such as Europe/Berlin; `host` for that of this machine. Without, it is UTC
+    #[arg(long, value_name = "ZONE", value_parser = grant::parse_zone)]
+    pub time_zone: Option<Zone>,
     /// Call an exported function with WAVE values, as `add(1, 2)`, and print its result
     #[arg(long, value_name = "NAME(ARGS)")]
     pub invoke: Option<String>,
@@ -86,6 +90,9 @@ pub struct RunArgs {
     /// How many bytes of memory the guest may have, such as `64M` (each linear memory)
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub max_memory: Option<u64>,
+    /// Set a limit by the name that a trap gives it, such as `max-handles=2M`
+    #[arg(long = "limit", value_name = "NAME=N", value_parser = quantity::parse_limit)]
+    pub limits: Vec<Limit>,
     /// Which engine runs the guest's code
     #[arg(long, value_enum, default_value_t)]
     pub engine: EngineChoice,

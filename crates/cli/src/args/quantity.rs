@@ -1,6 +1,7 @@
 //! Durations and sizes on the command line.
 
 use std::time::Duration;
+use tidegate::Limits;
 
 /// `90`, `1.5s`, `250ms`, `1m30s`: a number without a unit counts seconds.
 ///
@@ -33,6 +34,34 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         rest = after;
     }
     Ok(total)
+}
+
+/// `--limit NAME=N`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// One of [`Limits::NAMES`].
+    pub name: &'static str,
+    /// What it is set to.
+    pub value: u64,
+}
+
+/// `max-handles=2M`: a name, and a number with units as [`parse_bytes`] has them.
+///
+/// # Errors
+/// Says which limits there are.
+pub fn parse_limit(text: &str) -> Result<Limit, String> {
+    let expected = || {
+        format!(
+            "expected NAME=N, where NAME is {}",
+            Limits::NAMES.join(", ")
+        )
+    };
+    let (name, number) = text.split_once('=').ok_or_else(expected)?;
+    let name = Limits::NAMES.iter().find(|known| **known == name);
+    Ok(Limit {
+        name: name.ok_or_else(expected)?,
+        value: parse_bytes(number).map_err(|_| expected())?,
+    })
 }
 
 /// `65536`, `64K`, `16M`, `2G`: units of 1024, with or without `B` or `iB`.
@@ -98,6 +127,25 @@ mod tests {
         assert_eq!(parse_bytes("2 gb"), Ok(2 << 30));
         for bad in ["", "K", "-1", "1.5M", "99999999999T"] {
             assert!(parse_bytes(bad).is_err(), "{bad:?} is no size");
+        }
+    }
+
+    #[test]
+    fn limits() {
+        let limit = |name, value| Ok(Limit { name, value });
+        assert_eq!(parse_limit("max-handles=2M"), limit("max-handles", 2 << 20));
+        assert_eq!(parse_limit("max-tasks=7"), limit("max-tasks", 7));
+        for bad in [
+            "max-handles",
+            "handles=1",
+            "max-tasks=",
+            "max-tasks=many",
+            "=1",
+        ] {
+            assert!(
+                parse_limit(bad).unwrap_err().contains("max-handles"),
+                "{bad}"
+            );
         }
     }
 }

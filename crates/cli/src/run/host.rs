@@ -43,6 +43,9 @@ pub fn context(args: &RunArgs) -> Result<WasiCtx, Failure> {
         };
         builder = builder.env(&variable.name, value);
     }
+    if let Some(zone) = &args.time_zone {
+        builder = builder.time_zone(zone.clone());
+    }
     Ok(builder.network(policy(&args.wasi)).build())
 }
 

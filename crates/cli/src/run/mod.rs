@@ -20,7 +20,7 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::process::ExitCode;
 use tidegate::interrupt::Terminated;
-use tidegate::{Backtrace, Config, Engine, Limits, Trap};
+use tidegate::{AbiTrap, Backtrace, Config, Engine, Limits, Trap};
 use tidegate_wasi::I32Exit;
 
 /// Runs the file that the command line names.
@@ -51,6 +51,9 @@ pub fn execute(args: &RunArgs) -> Outcome {
     let mut limits = Limits::default();
     if let Some(bytes) = args.max_memory {
         limits.isolate.memory_bytes = bytes;
+    }
+    for limit in &args.limits {
+        limits.set(limit.name, limit.value);
     }
 
     ending.on_signals();
@@ -160,10 +163,19 @@ fn guest_error(file: &Path, error: Error) -> Outcome {
             format!("{all}: {cause}")
         }
     });
-    report::failure(&Failure::new(
+    let mut failure = Failure::new(
         Status::Trapped,
         anyhow::anyhow!("{} trapped: {message}", file.display()),
-    ));
+    );
+    if let Some(AbiTrap::Limit { limit, option, .. }) = error.downcast_ref() {
+        let more = limit.saturating_mul(2);
+        failure = failure.help(format!("raise the limit: --limit {option}={more}"));
+    } else if error.is::<Trap>() && frames.is_empty() {
+        failure = failure.help(
+            "the interpreter cannot tell where in the guest's code that was; run it with --engine wasmtime to see the functions",
+        );
+    }
+    report::failure(&failure);
     report::backtrace(
         frames
             .iter()

@@ -1,8 +1,11 @@
 //! Clocks, replaceable for reproducible runs.
 
+mod zone;
+
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::io::{Readiness, ready_now, sleep};
+pub use zone::{UnknownZone, Zone};
 
 /// A clock that only moves forwards, from an unspecified start.
 pub trait MonotonicClock: Send + Sync + 'static {
@@ -28,7 +31,7 @@ pub trait WallClock: Send + Sync + 'static {
     fn resolution(&self) -> Duration;
 }
 
-/// The guest's idea of local time.
+/// The guest's idea of local time: [`Utc`] unless it was told another, such as a [`Zone`] of this host's database.
 pub trait TimeZone: Send + Sync + 'static {
     /// What holds `seconds` after 1970-01-01T00:00:00Z.
     fn at(&self, seconds: u64) -> LocalTime;
