@@ -19,6 +19,7 @@ mod host_type;
 mod interrupt;
 mod isolate;
 mod limits;
+mod memories;
 mod module;
 mod native_stack;
 mod shared_memory;
