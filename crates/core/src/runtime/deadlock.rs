@@ -53,7 +53,8 @@ impl fmt::Display for Waiting {
         write!(
             f,
             "thread {} of instance {} ",
-            self.thread.0, self.instance.0
+            self.thread.index(),
+            self.instance.0
         )?;
         match &self.what {
             WaitingFor::Ready => write!(f, "is ready"),
@@ -61,12 +62,16 @@ impl fmt::Display for Waiting {
             WaitingFor::Entry {
                 exclusive: Some(other),
                 ..
-            } => write!(f, "waits to start until thread {} ends its turn", other.0),
+            } => write!(
+                f,
+                "waits to start until thread {} ends its turn",
+                other.index()
+            ),
             WaitingFor::Entry { backpressure, .. } => {
                 write!(f, "waits to start behind backpressure of {backpressure}")
             }
             WaitingFor::Exclusive(Some(other)) => {
-                write!(f, "waits until thread {} ends its turn", other.0)
+                write!(f, "waits until thread {} ends its turn", other.index())
             }
             WaitingFor::Exclusive(None) => write!(f, "waits for its turn"),
             WaitingFor::Event { members: 0 } => {
@@ -113,8 +118,8 @@ impl State {
             .threads
             .iter()
             .filter(|(_, thread)| thread.run != Run::Running)
-            .map(|(index, thread)| {
-                let id = ThreadId(index);
+            .map(|(name, thread)| {
+                let id = ThreadId(name);
                 Waiting {
                     thread: id,
                     instance: self.tasks[thread.task.0].instance,

@@ -1,9 +1,10 @@
 //! What a trap takes with it: the instance that trapped, and nothing else.
 
 use super::{
-    Caller, Handle, Instance, InstanceId, State, TaskId, ThreadId, WaitableId, WaitableKind,
-    subtask::Callee,
+    Caller, Handle, Instance, InstanceId, State, TaskId, TaskState, ThreadId, WaitableId,
+    WaitableKind, subtask::Callee,
 };
+use crate::trap::Trap;
 
 /// What the driver has to clean up after an instance trapped, besides the [ends of the host](State::take_unheard) that lost their other end.
 #[must_use = "parked stacks, host calls and host ends of the instance are the driver's to end"]
@@ -15,6 +16,8 @@ pub struct Poisoned {
     pub calls: Vec<u64>,
     /// Calls of host functions (the driver's numbers) whose results nobody wants any more.
     pub host_functions: Vec<u64>,
+    /// Tasks of other instances that waited to start, and never will: what calls them is no more.
+    pub unstarted: Vec<TaskId>,
 }
 
 impl State {
@@ -27,6 +30,22 @@ impl State {
     pub fn trapped(&mut self, thread: ThreadId, instance: InstanceId) -> Poisoned {
         // A thread that had blocked, as below the loop of a synchronous call, has no frame.
         if self.current_thread() == Some(thread) {
+            self.pop_frame();
+        }
+        self.poison(instance)
+    }
+
+    /// The same for the thread of a synchronous call, or of a call of `realloc`, that runs as `task`.
+    pub fn trapped_call(&mut self, task: TaskId, instance: InstanceId) -> Poisoned {
+        let own = self
+            .frames
+            .last()
+            .is_some_and(|frame| match self.tasks.get(task.0) {
+                Some(task) => task.implicit_thread == Some(frame.thread),
+                // Another trap has ended the task, and left its frame.
+                None => frame.instance == instance && self.threads.get(frame.thread.0).is_none(),
+            });
+        if own {
             self.pop_frame();
         }
         self.poison(instance)
@@ -65,6 +84,21 @@ impl State {
         out
     }
 
+    /// The current thread's task cannot start, since its arguments could not be passed: that is its caller's fault, who traps when it learns of it. The task
+    /// ends without having run.
+    ///
+    /// # Errors
+    /// [`Trap::Poisoned`] if it has ended.
+    pub fn refuse_arguments(&mut self, id: TaskId) -> Result<(), Trap> {
+        let task = self.tasks.get_mut(id.0).ok_or(Trap::Poisoned)?;
+        let caller = std::mem::replace(&mut task.caller, Caller::Nobody);
+        task.state = TaskState::Resolved;
+        if let Caller::Subtask(subtask) = caller {
+            self.fail_subtask(subtask);
+        }
+        self.exit_thread()
+    }
+
     /// Makes an instance anew that a trap made unusable, for a driver that can make its code anew. Does nothing to one that is usable.
     pub fn renew_instance(&mut self, id: InstanceId) {
         let parent = self.instance(id).parent;
@@ -96,13 +130,13 @@ impl State {
             .tasks
             .iter()
             .filter(|(_, task)| task.instance == instance)
-            .map(|(index, _)| TaskId(index))
+            .map(|(name, _)| TaskId(name))
             .collect();
         let threads: Vec<ThreadId> = self
             .threads
             .iter()
             .filter(|(_, thread)| self.tasks[thread.task.0].instance == instance)
-            .map(|(index, _)| ThreadId(index))
+            .map(|(name, _)| ThreadId(name))
             .collect();
         for thread in threads {
             self.stop_waiting(thread);
@@ -116,7 +150,7 @@ impl State {
             if let Some(from) = entered {
                 self.leave(instance, from);
             }
-            if state == super::TaskState::Resolved {
+            if state == TaskState::Resolved {
                 continue;
             }
             match caller {
@@ -137,10 +171,14 @@ impl State {
                     return;
                 }
                 match subtask.callee {
-                    // The callee goes on; nobody waits for what it returns.
-                    Callee::Task(task) => {
-                        if let Some(task) = self.tasks.get_mut(task.0) {
+                    // A callee that has started goes on; nobody waits for what it returns.
+                    Callee::Task(id) => {
+                        if let Some(task) = self.tasks.get_mut(id.0) {
                             task.caller = Caller::Nobody;
+                            if task.state == TaskState::Initial {
+                                self.cancel_before_start(id);
+                                out.unstarted.push(id);
+                            }
                         }
                     }
                     Callee::Host(number) => out.host_functions.push(number),

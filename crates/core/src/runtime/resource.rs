@@ -85,7 +85,8 @@ impl State {
     /// Lowers `borrow` into a call that runs as `task`: a handle, or the representation itself if `instance` implements the type.
     ///
     /// # Errors
-    /// [`Trap::BorrowedRep`] if it is the representation and wider than the `i32` that a `borrow` is; [`Trap::Limit`].
+    /// [`Trap::BorrowedRep`] if it is the representation and wider than the `i32` that a `borrow` is; [`Trap::Limit`]; [`Trap::Poisoned`] if the task is
+    /// gone.
     pub fn lower_borrow(
         &mut self,
         instance: InstanceId,
@@ -102,12 +103,20 @@ impl State {
             borrow_scope: Some(task),
             num_lends: 0,
         };
-        let index = self
+        let Some(borrows) = self.tasks.get_mut(task.0) else {
+            return Err(Trap::Poisoned);
+        };
+        borrows.num_borrows += 1;
+        let added = self
             .instance_mut(instance)
             .handles
-            .add(Handle::Resource(handle))?;
-        self.tasks[task.0].num_borrows += 1;
-        Ok(index)
+            .add(Handle::Resource(handle));
+        if added.is_err()
+            && let Some(borrows) = self.tasks.get_mut(task.0)
+        {
+            borrows.num_borrows -= 1;
+        }
+        added
     }
 
     /// Lifts `own`: removes the handle and gives the representation.

@@ -147,7 +147,7 @@ impl State {
         let Callee::Task(task) = self.subtask(subtask).callee else {
             return None;
         };
-        // The task of a subtask that is resolved may be gone, and its name another's.
+        // The task of a subtask that is resolved may be gone.
         if self.is_resolved(subtask) || self.tasks.get(task.0)?.state != TaskState::Initial {
             return None;
         }

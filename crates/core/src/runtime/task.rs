@@ -107,10 +107,10 @@ impl State {
     /// Checks that a task has given back what it borrowed: the specification's condition for returning.
     ///
     /// # Errors
-    /// [`Trap::BorrowsRemain`].
+    /// [`Trap::BorrowsRemain`]; [`Trap::Poisoned`] if the task is gone.
     #[inline]
     pub fn check_borrows(&self, id: TaskId) -> Result<(), Trap> {
-        match self.tasks[id.0].num_borrows {
+        match self.tasks.get(id.0).ok_or(Trap::Poisoned)?.num_borrows {
             0 => Ok(()),
             count => Err(Trap::BorrowsRemain { count }),
         }

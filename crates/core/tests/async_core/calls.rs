@@ -462,6 +462,112 @@ fn a_deadlock_is_reported_with_what_waits_for_what() {
 }
 
 #[test]
+fn a_completion_that_comes_late_reaches_nobody() {
+    let mut pair = Pair::new();
+    let ty = pair.state.add_resource_type(None);
+    let late = pair.host_call(pair.a, Lift::Callback, 1);
+    let set = pair.set(pair.a, &[]);
+    assert_eq!(pair.waits(set), CallbackStep::Block);
+    let poisoned = pair.state.poison(pair.a);
+    assert_eq!(poisoned.calls, [1]);
+    // The next task and thread are where those were.
+    let next = pair.host_call(pair.b, Lift::Callback, 2);
+    assert_eq!(next.task.index(), late.task.index());
+    assert_eq!(next.thread.index(), late.thread.index());
+    assert_ne!((next.task, next.thread), (late.task, late.thread));
+
+    let state = &mut pair.state;
+    assert!(!state.has_task(late.task));
+    assert_eq!(state.begin_return(late.task), Err(Trap::Poisoned));
+    state.finish_return(late.task);
+    assert_eq!(state.check_borrows(late.task), Err(Trap::Poisoned));
+    let borrow = state.lower_borrow(pair.a, ty, 7, late.task);
+    assert_eq!(borrow, Err(Trap::Poisoned));
+    assert_eq!(state.end_sync_call(late.task), Err(Trap::Poisoned));
+    assert_eq!(state.end_realloc(late.task), Err(Trap::Poisoned));
+    assert!(matches!(
+        state.sync_next(late.task, &mut Fair),
+        Ok(SyncStep::Resolved)
+    ));
+    let resumed = state.request_cancellation(late.task, None, &mut Fair);
+    assert!(resumed.is_none());
+    state.remove_task(late.task);
+    let _ = state.trapped(late.thread, pair.a);
+
+    assert_eq!(pair.state.current_thread(), Some(next.thread));
+    assert_eq!(pair.state.task_state(next.task), TaskState::Started);
+    pair.task_return();
+    pair.exits();
+    assert!(!pair.state.has_task(next.task));
+}
+
+#[test]
+fn a_call_that_waits_to_start_goes_with_its_caller() {
+    let mut pair = Pair::new();
+    pair.state.backpressure_inc(pair.b).unwrap();
+    pair.enter(pair.a, Lift::Callback);
+    let called = pair.call(pair.a, pair.b, Lift::Callback);
+    assert!(!called.started);
+    let _ = pair.returned(called);
+    let caller = pair.state.current_thread().unwrap();
+    let poisoned = pair.state.trapped(caller, pair.a);
+    assert_eq!(poisoned.unstarted, [called.task]);
+    assert!(!pair.state.has_task(called.task));
+    pair.state.backpressure_dec(pair.b).unwrap();
+    assert!(pair.state.tick(&mut Fair).is_none());
+    assert_eq!(pair.state.counts(), Counts::default());
+}
+
+#[test]
+fn who_passes_wrong_arguments_late_traps_when_it_learns() {
+    let mut pair = Pair::new();
+    pair.state.backpressure_inc(pair.b).unwrap();
+    pair.enter(pair.a, Lift::Callback);
+    let called = pair.call(pair.a, pair.b, Lift::Callback);
+    let (_, index) = pair.returned(called);
+    let set = pair.set(pair.a, &[index]);
+    assert_eq!(pair.waits(set), CallbackStep::Block);
+    pair.state.backpressure_dec(pair.b).unwrap();
+    let resumed = pair.tick();
+    assert_eq!(resumed.thread, called.thread);
+    pair.state.refuse_arguments(called.task).unwrap();
+    assert!(!pair.state.has_task(called.task));
+    assert!(!pair.state.instance(pair.b).poisoned);
+    let resumed = pair.tick();
+    assert!(matches!(resumed.action, Action::Trap(_)), "{resumed:?}");
+}
+
+#[test]
+fn a_borrow_may_be_dropped_by_another_thread() {
+    let mut pair = Pair::new();
+    let ty = pair.state.add_resource_type(None);
+    let first = pair.host_call(pair.a, Lift::Callback, 1);
+    let borrows = [7, 8].map(|rep| pair.state.lower_borrow(pair.a, ty, rep, first.task));
+    let [one, other] = borrows.map(Result::unwrap);
+    let (_, index) = pair.state.thread_new_indirect(pair.a).unwrap();
+    pair.state.thread_resume_later(pair.a, index).unwrap();
+    let set = pair.set(pair.a, &[]);
+    assert_eq!(pair.waits(set), CallbackStep::Block);
+    let remain = |count| Err(Trap::BorrowsRemain { count });
+
+    // A thread of another task of the same instance.
+    let second = pair.host_call(pair.a, Lift::Callback, 2);
+    assert!(second.started);
+    assert_eq!(pair.state.resource_drop(pair.a, ty, one), Ok(None));
+    assert_eq!(pair.state.check_borrows(second.task), Ok(()));
+    assert_eq!(pair.state.check_borrows(first.task), remain(1));
+    pair.task_return();
+    pair.exits();
+
+    // Another thread of the same task.
+    let _ = pair.tick();
+    assert_eq!(pair.state.current_task(), Ok(first.task));
+    assert_eq!(pair.state.begin_return(first.task), remain(1));
+    assert_eq!(pair.state.resource_drop(pair.a, ty, other), Ok(None));
+    assert_eq!(pair.state.begin_return(first.task), Ok(()));
+}
+
+#[test]
 fn backpressure_stays_in_its_range() {
     let mut pair = Pair::new();
     for _ in 0..65535 {

@@ -3,7 +3,7 @@
 use crate::Component;
 use crate::baton::Baton;
 use crate::baton::StoreId;
-use crate::concurrent::instance_trapped;
+use crate::concurrent::call_trapped;
 use crate::error::bug;
 use crate::link::HostDtor;
 use anyhow::Result;
@@ -260,10 +260,9 @@ impl LowerTarget for Guest<'_> {
         let instance = self.options.instance;
         let mut slots = [old, old_size, align.into(), new_size];
         let task = self.cx.data_mut().state.begin_realloc(instance)?;
-        let thread = self.cx.data_mut().state.current_thread();
         let result = self.cx.call(realloc, &mut slots);
         if let Err(error) = result {
-            instance_trapped(self.cx.data_mut(), thread, instance, &error);
+            call_trapped(self.cx.data_mut(), task, instance, &error);
             return Err(error);
         }
         self.cx.data_mut().state.end_realloc(task)?;

@@ -5,13 +5,13 @@
 
 use super::canon::Callee;
 use crate::baton::{Baton, Blocked};
-use crate::concurrent::{Request, instance_trapped};
+use crate::concurrent::{Request, call_trapped};
 use crate::interrupt;
 use anyhow::{Error, Result};
 use std::future::poll_fn;
 use std::task::Poll;
 use tidegate_core::abi::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
-use tidegate_core::runtime::{Fair, InstanceId, TaskId, ThreadId};
+use tidegate_core::runtime::{Fair, InstanceId, TaskId};
 use tidegate_core::trap::Trap;
 use tidegate_engine::{Cx, EngineError, Isolate, Resume, Stack, Step};
 
@@ -20,25 +20,15 @@ pub(crate) type Slots = [u64; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
 
 /// A call that has entered its callee, with its arguments lowered.
 ///
-/// The task and its thread, in one word: what is returned in two halves and read as a whole waits for both to reach memory.
+/// One word, and not the thread beside it: what is returned in two halves and read as a whole waits for both to reach memory.
 #[must_use = "an entered instance must be left"]
 #[derive(Clone, Copy)]
-pub(crate) struct Entered(u64);
+pub(crate) struct Entered(TaskId);
 
 impl Entered {
     #[inline]
-    fn new(task: TaskId, thread: ThreadId) -> Self {
-        Self(u64::from(thread.0) << 32 | u64::from(task.0))
-    }
-
-    #[inline]
     pub(crate) fn task(self) -> TaskId {
-        TaskId(self.0 as u32)
-    }
-
-    #[inline]
-    fn thread(self) -> ThreadId {
-        ThreadId((self.0 >> 32) as u32)
+        self.0
     }
 }
 
@@ -74,11 +64,7 @@ impl Callee {
     ) -> Result<Entered> {
         let state = &mut cx.data_mut().state;
         let task = state.begin_sync_call(self.options.instance, caller)?;
-        // The thread that was just made is the current one.
-        let Some(thread) = state.current_thread() else {
-            anyhow::bail!(Trap::Poisoned);
-        };
-        let entered = Entered::new(task, thread);
+        let entered = Entered(task);
         match lower(cx, task, slots) {
             Ok(()) => Ok(entered),
             Err(error) => {
@@ -169,8 +155,7 @@ impl Callee {
 
     #[cold]
     fn trapped(&self, cx: &mut Cx<'_, Baton>, entered: Entered, error: &Error) {
-        let thread = Some(entered.thread());
-        instance_trapped(cx.data_mut(), thread, self.options.instance, error);
+        call_trapped(cx.data_mut(), entered.task(), self.options.instance, error);
     }
 
     /// Takes the callee's isolate, with the baton inside.

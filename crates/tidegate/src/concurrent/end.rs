@@ -6,9 +6,11 @@ use super::host::end_call;
 use super::park::Running;
 use super::work::{self, WorkKey};
 use crate::baton::Baton;
+use crate::call::canon::Callee;
 use crate::stream;
 use anyhow::{Error, anyhow};
-use tidegate_core::runtime::{InstanceId, Poisoned, ThreadId};
+use tidegate_core::runtime::{InstanceId, Poisoned, TaskId, ThreadId};
+use tidegate_core::trap::Trap;
 
 /// A thread trapped: its instance becomes unusable.
 pub(super) fn end_trapped(mut baton: Baton, running: Running, error: Error) -> (Baton, Outcome) {
@@ -27,26 +29,74 @@ pub(super) fn end_trapped(mut baton: Baton, running: Running, error: Error) -> (
     (baton, Outcome::Trapped(Trapped { error, call }))
 }
 
-/// A thread of a call that is no task of the driver's trapped, or code on its behalf: its instance becomes unusable. `thread` is the call's, if it has one.
+/// A call that is no task of the driver's trapped, or code on its behalf, such as `realloc`, that runs as `task`: its instance becomes unusable.
 #[cold]
-pub(crate) fn instance_trapped(
+pub(crate) fn call_trapped(
     baton: &mut Baton,
-    thread: Option<ThreadId>,
+    task: TaskId,
     instance: InstanceId,
     error: &Error,
 ) {
     let first = !baton.state.instance(instance).poisoned;
-    let poisoned = match thread {
-        Some(thread) => baton.state.trapped(thread, instance),
-        None => baton.state.poison(instance),
-    };
+    let poisoned = baton.state.trapped_call(task, instance);
+    became_unusable(baton, instance, first, poisoned, None, error);
+}
+
+fn became_unusable(
+    baton: &mut Baton,
+    instance: InstanceId,
+    first: bool,
+    poisoned: Poisoned,
+    own: Option<u64>,
+    error: &Error,
+) {
     if first {
-        baton
-            .concurrent
-            .causes
-            .push((instance, format!("{error:#}")));
+        let causes = &mut baton.concurrent.causes;
+        causes.push((instance, format!("{error:#}")));
     }
-    clean(baton, poisoned, None, error);
+    clean(baton, poisoned, own, error);
+}
+
+/// The arguments of a call that has begun could not be passed. That is not the callee's fault, so that it stays usable, unless handles that it was to
+/// borrow are in its table already, or its own `realloc` trapped or lied. `own` is the call, if it is the host's.
+pub(super) fn give_up(
+    baton: &mut Baton,
+    callee: &Callee,
+    (task, thread): (TaskId, ThreadId),
+    own: Option<u64>,
+    error: &Error,
+) {
+    let instance = callee.options.instance;
+    if is_usable(baton, callee, task, error) {
+        let state = &mut baton.state;
+        state.finish_return(task);
+        let ended = match callee.lift.async_type() {
+            true => state.exit_thread(),
+            false => state.end_sync_call(task),
+        };
+        if ended.is_ok() {
+            return;
+        }
+    }
+    let first = !baton.state.instance(instance).poisoned;
+    let poisoned = baton.state.trapped(thread, instance);
+    became_unusable(baton, instance, first, poisoned, own, error);
+}
+
+/// The same for a call of a guest that had waited to start: the caller traps when it learns of it. Gives whether the callee stays usable.
+pub(super) fn refuse(baton: &mut Baton, callee: &Callee, task: TaskId, error: &Error) -> bool {
+    let refused =
+        is_usable(baton, callee, task, error) && baton.state.refuse_arguments(task).is_ok();
+    if refused {
+        baton.concurrent.tasks.remove(task);
+    }
+    refused
+}
+
+fn is_usable(baton: &Baton, callee: &Callee, task: TaskId, error: &Error) -> bool {
+    let state = &baton.state;
+    let lied = matches!(error.downcast_ref(), Some(Trap::BadRealloc(_)));
+    !lied && !state.instance(callee.options.instance).poisoned && state.check_borrows(task).is_ok()
 }
 
 /// The future that ran guests was dropped midway: what had been entered is unusable.
@@ -73,7 +123,7 @@ pub(crate) fn fail_instance(baton: &mut Baton, instance: InstanceId, error: Erro
 }
 
 /// Cleans up after an instance became unusable. The call `own` is told by others.
-pub(super) fn clean(baton: &mut Baton, poisoned: Poisoned, own: Option<u64>, error: &Error) {
+pub(crate) fn clean(baton: &mut Baton, poisoned: Poisoned, own: Option<u64>, error: &Error) {
     for thread in poisoned.threads {
         if let Some(parked) = baton.concurrent.parked.remove(thread) {
             // Its isolate may go with it, which only that instance used.
@@ -83,6 +133,9 @@ pub(super) fn clean(baton: &mut Baton, poisoned: Poisoned, own: Option<u64>, err
         if let Some((Some(borrows), _)) = baton.concurrent.deliveries.remove(thread) {
             baton.state.remove_task(borrows);
         }
+    }
+    for task in poisoned.unstarted {
+        baton.concurrent.tasks.remove(task);
     }
     stream::settle(baton);
     for number in poisoned.host_functions {

@@ -1,8 +1,9 @@
 //! Calls by the host of functions in components that use async.
 
+use super::end::give_up;
 use super::park::{Running, SyncCaller};
 use super::result::Keep;
-use super::{Args, CallData, Entry, From, Run, Then, instance_trapped};
+use super::{Args, CallData, Entry, From, Run, Then};
 use crate::baton::Baton;
 use crate::call::canon::Callee;
 use crate::call::enter::{Slots, return_isolate, take_isolate};
@@ -260,7 +261,7 @@ pub(super) fn begin(
         }),
         Err(error) => {
             baton.concurrent.tasks.remove(task);
-            instance_trapped(baton, Some(thread), instance, &error);
+            give_up(baton, callee, (task, thread), Some(number), &error);
             Err(error)
         }
     }

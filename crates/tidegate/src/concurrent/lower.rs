@@ -1,6 +1,7 @@
 //! `canon lower` of guest functions, in components that use async.
 
-use super::{Args, CallData, Entry, From, FromGuest, Request, Run, Then, instance_trapped};
+use super::end::give_up;
+use super::{Args, CallData, Entry, From, FromGuest, Request, Run, Then};
 use crate::baton::{Baton, Blocked};
 use crate::call::enter::{Slots, return_isolate, take_isolate};
 use crate::call::guest::{GuestCall, Pending};
@@ -49,8 +50,7 @@ impl GuestCall {
         let args = match self.pass_args(cx, task, &mut from) {
             Ok(args) => args,
             Err(error) => {
-                let callee = self.callee.options.instance;
-                instance_trapped(cx.data_mut(), Some(thread), callee, &error);
+                give_up(cx.data_mut(), &self.callee, (task, thread), None, &error);
                 return Err(error);
             }
         };
@@ -118,8 +118,8 @@ impl GuestCall {
         let args = match self.pass_args(cx, called.task, &mut from) {
             Ok(args) => args,
             Err(error) => {
-                let callee = self.callee.options.instance;
-                instance_trapped(cx.data_mut(), Some(thread), callee, &error);
+                let started = (called.task, thread);
+                give_up(cx.data_mut(), &self.callee, started, None, &error);
                 return Err(error);
             }
         };

@@ -2,7 +2,7 @@
 
 use super::accessor_call;
 use super::driver::Outcome;
-use super::end::end_trapped;
+use super::end::{end_trapped, refuse};
 use super::go_on::{fail, resume_with, with_baton};
 use super::host::{HostGoal, entry};
 use super::park::Running;
@@ -90,7 +90,13 @@ fn start_task(baton: &mut Baton, thread: ThreadId, goal: &mut (dyn HostGoal + Se
     let args = match data.from {
         From::Host(number) if goal.owns(number) => goal.lower(baton, number, &callee, task),
         From::Host(number) => accessor_call::args(baton, number, &callee, task),
-        From::Guest(_) => GuestCall::start_later(baton, task),
+        From::Guest(_) => match GuestCall::start_later(baton, task) {
+            Err(error) if refuse(baton, &callee, task, &error) => {
+                baton.concurrent.host_errors.push(error);
+                return Ok(Outcome::Back);
+            }
+            args => args,
+        },
         From::Direct(_) | From::Nobody => Err(anyhow!(bug("a call that runs starts later"))),
     };
     let args = args.map_err(at)?;

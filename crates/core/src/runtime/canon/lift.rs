@@ -83,9 +83,12 @@ impl State {
     /// # Errors
     /// [`Trap::Poisoned`] if its thread is gone.
     pub fn end_realloc(&mut self, task: TaskId) -> Result<(), Trap> {
-        let instance = self.tasks[task.0].instance;
+        let Some(entry) = self.tasks.get_mut(task.0) else {
+            return Err(Trap::Poisoned);
+        };
+        entry.state = TaskState::Resolved;
+        let instance = entry.instance;
         self.instance_mut(instance).may_leave = true;
-        self.tasks[task.0].state = TaskState::Resolved;
         self.exit_thread()
     }
 
@@ -285,17 +288,17 @@ impl State {
     /// `Task.return_`, its conditions: to be called when the results were lifted, before they are handed to the caller.
     ///
     /// # Errors
-    /// [`Offence::AlreadyResolved`], [`Trap::BorrowsRemain`].
+    /// [`Offence::AlreadyResolved`], [`Trap::BorrowsRemain`]; [`Trap::Poisoned`] if the task is gone.
     #[inline]
     pub fn begin_return(&self, task: TaskId) -> Result<(), Trap> {
-        if self.tasks[task.0].state == TaskState::Resolved {
+        if self.tasks.get(task.0).ok_or(Trap::Poisoned)?.state == TaskState::Resolved {
             return Err(Offence::AlreadyResolved.at("task.return"));
         }
         self.check_borrows(task)
     }
 
     /// `Task.return_`, its effect: the results are where the caller wants them (or the driver keeps them for it), the task is resolved, and its
-    /// caller will learn of it.
+    /// caller will learn of it. Too late for a task that is gone, it reaches nobody.
     #[inline]
     pub fn finish_return(&mut self, task: TaskId) {
         self.resolve_task(task, true);
@@ -303,7 +306,9 @@ impl State {
 
     #[inline]
     pub(super) fn resolve_task(&mut self, task: TaskId, returned: bool) {
-        let task = &mut self.tasks[task.0];
+        let Some(task) = self.tasks.get_mut(task.0) else {
+            return;
+        };
         task.state = TaskState::Resolved;
         if let Caller::Subtask(subtask) = task.caller {
             self.resolve_subtask(subtask, returned);

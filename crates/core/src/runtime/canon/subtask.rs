@@ -128,7 +128,8 @@ impl State {
         caller: Option<InstanceId>,
         chooser: &mut dyn Chooser,
     ) -> Option<Resumed> {
-        let entry = &self.tasks[task.0];
+        // The host may ask late.
+        let entry = self.tasks.get(task.0)?;
         let (instance, state, lift) = (entry.instance, entry.state, entry.lift);
         if state == TaskState::Initial {
             self.cancel_before_start(task);
@@ -163,7 +164,7 @@ impl State {
     }
 
     /// A task that waits to start ends without having run.
-    fn cancel_before_start(&mut self, task: TaskId) {
+    pub(in crate::runtime) fn cancel_before_start(&mut self, task: TaskId) {
         let entry = &self.tasks[task.0];
         let (instance, implicit) = (entry.instance, entry.implicit_thread);
         self.resolve_task(task, false);
