@@ -147,6 +147,11 @@ impl Home {
         self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many know where it is.
+    pub(crate) fn residents(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
     /// Whether the baton is there.
     pub(crate) fn is_occupied(&self) -> bool {
         self.lock().runtime.is_some()

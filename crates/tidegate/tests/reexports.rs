@@ -274,8 +274,12 @@ fn calls_run_side_by_side() {
                 .get_typed_func::<(u32,), (String,)>(&mut store, "beside")
                 .unwrap();
             let (begun, waiting, open) = {
-            let state = store.data();
-            (state.begun.clone(), state.waiting.clone(), state.open.clone())
+                let state = store.data();
+                (
+                    state.begun.clone(),
+                    state.waiting.clone(),
+                    state.open.clone(),
+                )
             };
             for round in 0..2 {
                 let results = block_on(store.run_concurrent(async |accessor| {

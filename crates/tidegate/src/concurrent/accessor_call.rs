@@ -101,7 +101,7 @@ impl<R> Future for ConcurrentCall<R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<R>> {
         match &mut self.0 {
-            Call::UnderWay { slot, .. } => slot.poll(cx),
+            Call::UnderWay { slot, work, .. } => slot.poll(cx, work.known()),
             Call::Failed(error) => Poll::Ready(Err(error.take().unwrap_or_else(|| {
                 anyhow::anyhow!("a future was polled again after it was ready")
             }))),

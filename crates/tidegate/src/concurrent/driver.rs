@@ -7,6 +7,7 @@ use super::host::{HostGoal, end_call};
 use super::plain;
 use super::step::step;
 use super::thread::thread;
+use super::watch::deadlock;
 use super::work;
 use super::{Run, Then};
 use crate::baton::{Baton, Home, Level};
@@ -96,10 +97,7 @@ pub(crate) async fn drive(
                         return (baton, Err(why.into()));
                     }
                 }
-                let error = match baton.concurrent.cause() {
-                    Some(cause) => anyhow!(baton.state.deadlock()).context(cause.to_owned()),
-                    None => baton.state.deadlock().into(),
-                };
+                let error = deadlock(&baton);
                 return (baton, Err(error));
             }
         }

@@ -31,12 +31,7 @@ pub(super) fn end_trapped(mut baton: Baton, running: Running, error: Error) -> (
 
 /// A call that is no task of the driver's trapped, or code on its behalf, such as `realloc`, that runs as `task`: its instance becomes unusable.
 #[cold]
-pub(crate) fn call_trapped(
-    baton: &mut Baton,
-    task: TaskId,
-    instance: InstanceId,
-    error: &Error,
-) {
+pub(crate) fn call_trapped(baton: &mut Baton, task: TaskId, instance: InstanceId, error: &Error) {
     let first = !baton.state.instance(instance).poisoned;
     let poisoned = baton.state.trapped_call(task, instance);
     became_unusable(baton, instance, first, poisoned, None, error);

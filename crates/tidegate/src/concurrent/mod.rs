@@ -29,8 +29,10 @@ mod run;
 mod signal;
 mod slot;
 mod spawn;
+mod start;
 mod step;
 mod thread;
+mod watch;
 mod work;
 
 pub use accessor_call::{CallCancelled, ConcurrentCall};
@@ -50,6 +52,7 @@ pub use signal::Cancelled;
 pub(crate) use signal::Signal;
 pub(crate) use spawn::spawn;
 pub use spawn::{Aborted, JoinHandle};
+pub(crate) use start::start;
 pub(crate) use work::{HostWork, WorkKey, WorkSet, cancel};
 
 use crate::baton::Baton;
@@ -79,6 +82,8 @@ pub(crate) struct Concurrent {
     pub(crate) returned: IdMap<WaitableId, u64>,
     /// Flat results of functions whose type is not `async`, until the call is found to have ended.
     pub(crate) sync_results: IdMap<TaskId, u64>,
+    /// What a start function's module was instantiated as, until that is fetched.
+    pub(crate) started: Option<tidegate_engine::Instance>,
     /// Results of calls by the host, until they are fetched.
     pub(crate) host: NumberMap<host::HostCall>,
     /// Results of calls that run on their caller's stack, the innermost last.

@@ -38,6 +38,8 @@ pub(crate) enum Entry {
     Callback,
     /// The function of an explicit thread.
     Explicit,
+    /// The start function of a core module.
+    Start,
 }
 
 /// What the driver is to do for a stack that parks.
@@ -68,6 +70,11 @@ pub(crate) enum Run {
         running: Running,
         func: Func,
         args: Args,
+    },
+    /// Core code, on a stack that was made for it.
+    Stack {
+        running: Running,
+        stack: Stack<Baton>,
     },
     /// A parked stack, with a job.
     Resume { thread: ThreadId, job: Job<Baton> },

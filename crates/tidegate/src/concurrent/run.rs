@@ -1,6 +1,7 @@
 //! Running the host's futures and guests side by side.
 
 use super::host::HostGoal;
+use super::watch::Watch;
 use super::{Args, drive};
 use crate::baton::{Baton, HomeGuard};
 use crate::call::canon::Callee;
@@ -8,7 +9,7 @@ use crate::{Accessor, AsContextMut, Result, Store, StoreContextMut};
 use anyhow::{Error, bail};
 use std::future::poll_fn;
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use tidegate_core::runtime::TaskId;
 
 impl<T: Send + 'static> Store<T> {
@@ -29,6 +30,10 @@ impl<T: Send + 'static> StoreContextMut<'_, T> {
     /// hold time-outs and `select!`s: dropping a call at any await cancels just that call. While a host function that holds the store
     /// ([`func_wrap_async`](crate::LinkerInstance::func_wrap_async)) waits, so does the future.
     ///
+    /// Calls that can never end are ended: when nothing in the store can go on, no host function or task is at work, and nothing outside has a waker of
+    /// the future or an accessor, each call gives an error that says what waits for what. As long as there is a time-out, a channel or anything else that
+    /// might change something, they wait.
+    ///
     /// # Errors
     /// [`GuestWaits`] inside a host function that was given the store. How calls end, those who made them are told.
     pub async fn run_concurrent<R>(&mut self, f: impl AsyncFnOnce(&Accessor<T>) -> R) -> Result<R> {
@@ -42,6 +47,7 @@ impl<T: Send + 'static> StoreContextMut<'_, T> {
         let accessor = Accessor::new(home.clone(), None);
         let mut goal = Never;
         let mut driver = pin!(drive(baton, None, &mut goal));
+        let mut watch = None;
         let mut future = pin!(f(&accessor));
         let (baton, result) = poll_fn(|cx| {
             loop {
@@ -53,10 +59,13 @@ impl<T: Send + 'static> StoreContextMut<'_, T> {
                     // A guest has the store.
                     return Poll::Pending;
                 }
-                if let Poll::Ready(value) = future.as_mut().poll(cx) {
+                let watch = watch.get_or_insert_with(|| Watch::new(&home, &work));
+                let waker = watch.waker(cx);
+                if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(waker)) {
                     return Poll::Ready((home.reclaim(level), Ok(value)));
                 }
                 if !work.has_asked() {
+                    watch.look(&home, &work);
                     return Poll::Pending;
                 }
             }

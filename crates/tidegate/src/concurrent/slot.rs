@@ -1,15 +1,16 @@
 //! Where the result of something under way is left for the future that waits for it.
 
+use super::watch::{Known, KnownWaker};
 use anyhow::Result;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 /// A result that one side gives and the other waits for. The first result counts.
 pub(crate) struct Slot<R>(Mutex<Progress<R>>);
 
 enum Progress<R> {
     /// Not there yet; who waits for it, if anybody.
-    Open(Option<Waker>),
+    Open(Option<KnownWaker>),
     /// There, and not fetched.
     Done(Result<R>),
     /// Fetched.
@@ -45,13 +46,13 @@ impl<R> Slot<R> {
         !matches!(*self.lock(), Progress::Open(_))
     }
 
-    /// Fetches the result.
-    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<R>> {
+    /// Fetches the result. Whoever waits for it is known to the store that gives it.
+    pub(super) fn poll(&self, cx: &mut Context<'_>, known: &Arc<Known>) -> Poll<Result<R>> {
         let mut progress = self.lock();
         match std::mem::replace(&mut *progress, Progress::Over) {
             Progress::Done(result) => Poll::Ready(result),
             Progress::Open(_) => {
-                *progress = Progress::Open(Some(cx.waker().clone()));
+                *progress = Progress::Open(Some(Known::keep(known, cx.waker())));
                 Poll::Pending
             }
             Progress::Over => Poll::Ready(Err(anyhow::anyhow!(

@@ -39,7 +39,7 @@ impl<R> Future for JoinHandle<R> {
     type Output = Result<R>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<R>> {
-        self.slot.poll(cx)
+        self.slot.poll(cx, self.work.known())
     }
 }
 

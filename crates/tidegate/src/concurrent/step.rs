@@ -39,6 +39,10 @@ pub(super) async fn step(at: At<'_>, mut baton: Baton, run: Run) -> (Baton, Outc
                 }
             }
         }
+        Run::Stack { running, stack } => match take_isolate(&mut baton, running.isolate) {
+            Ok(isolate) => run_on(at, Place::Idle(isolate), stack, running, Resume::Continue).await,
+            Err(error) => end_trapped(baton, running, error),
+        },
         Run::Resume { thread, job } => {
             let Some(parked) = baton.concurrent.parked.remove(thread) else {
                 return (
@@ -215,7 +219,10 @@ fn ended(
     running: Running,
     result: Result<()>,
 ) -> (Baton, Outcome) {
-    let result = result.and_then(|()| end_of(&mut isolate.cx(), running, stack.results()));
+    let result = result.and_then(|()| match running.entry {
+        Entry::Start => end_start(isolate.data_mut(), running, stack),
+        _ => end_of(&mut isolate.cx(), running, stack.results()),
+    });
     let baton = return_isolate(isolate, running.isolate);
     match result {
         Ok(Ended::Back) => (baton, Outcome::Back),
@@ -225,6 +232,15 @@ fn ended(
         ),
         Err(error) => end_trapped(baton, running, error),
     }
+}
+
+/// A start function has returned.
+fn end_start(baton: &mut Baton, running: Running, stack: &Stack<Baton>) -> Result<Ended> {
+    baton.state.finish_return(running.task);
+    baton.state.end_sync_call(running.task)?;
+    baton.concurrent.started = stack.instance();
+    baton.concurrent.sync_results.insert(running.task, 0);
+    Ok(Ended::Back)
 }
 
 /// What follows on the return of core code.

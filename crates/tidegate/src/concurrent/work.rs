@@ -1,5 +1,6 @@
 //! What the host has under way for a store: the driver polls it whenever it was woken.
 
+use super::watch::Known;
 use crate::baton::Baton;
 use anyhow::Result;
 use std::collections::VecDeque;
@@ -97,6 +98,8 @@ struct Woken {
     queue: Mutex<Queue>,
     /// Whether something is asked, or a guest may have become ready: a hint that costs no lock.
     has_asked: AtomicBool,
+    /// The wakers that only this store wakes.
+    known: Arc<Known>,
 }
 
 #[derive(Default)]
@@ -147,6 +150,11 @@ impl WorkHandle {
     /// Has an item dropped.
     pub(crate) fn abort(&self, key: WorkKey) {
         self.ask(Asked::Abort(key));
+    }
+
+    /// The wakers that only the store wakes.
+    pub(super) fn known(&self) -> &Arc<Known> {
+        &self.0.known
     }
 
     /// Whether something is asked.
@@ -265,6 +273,12 @@ impl WorkSet {
     /// The way to the driver for those who do not hold the store.
     pub(crate) fn handle(&self) -> WorkHandle {
         WorkHandle(self.woken.clone())
+    }
+
+    /// Whether nothing was woken or asked for, and nothing may wake up by itself.
+    pub(super) fn is_idle(&self) -> bool {
+        let queue = self.woken.lock();
+        self.active == 0 && self.fresh.is_empty() && queue.keys.is_empty() && queue.asked.is_empty()
     }
 
     /// Whether there are items that were added and have not been polled.

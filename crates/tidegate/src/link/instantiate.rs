@@ -7,7 +7,7 @@ use crate::call::builtins;
 use crate::call::canon::{CallSite, Callee, CanonOptions, Dtor, Shared};
 use crate::call::enter::{return_isolate, run_stack, take_isolate};
 use crate::call::guest::GuestCall;
-use crate::concurrent::define_lowered;
+use crate::concurrent::{define_lowered, start};
 use crate::error::bug;
 use crate::interrupt::Scope;
 use crate::module::Module;
@@ -15,8 +15,8 @@ use crate::{Engine, EngineKind, Error, Result};
 use anyhow::{Context, anyhow, bail};
 use std::sync::{Arc, OnceLock};
 use tidegate_core::plan::{
-    Canon, CoreDef, FuncDef, ImportIdx, InstanceIdx, LiftIdx, ModuleDef, Options, OptionsIdx,
-    Plan, Resource, Step, StringEncoding, TrampolineIdx,
+    Canon, CoreDef, FuncDef, ImportIdx, InstanceIdx, LiftIdx, ModuleDef, Options, OptionsIdx, Plan,
+    Resource, Step, StringEncoding, TrampolineIdx,
 };
 use tidegate_core::runtime::{InstanceId, Lift, ResourceType, TaskId};
 use tidegate_core::types::ValType;
@@ -260,6 +260,12 @@ impl InstanceData {
         } = starting;
         let mut guard = HomeGuard::new(place);
         let mut baton = guard.take();
+        if self.linked.component.is_concurrent() {
+            let (baton, made) = start(baton, instance, index, stack).await;
+            guard.put(baton);
+            self.core_instances.push((index, made?));
+            return Ok(());
+        }
         let entered = baton.state.begin_sync_call(instance, None);
         let entered = entered.map_err(Error::from);
         let entered = entered.and_then(|task| Ok((task, take_isolate(&mut baton, index)?)));

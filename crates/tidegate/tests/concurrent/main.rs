@@ -1,11 +1,14 @@
 //! Host functions and calls that run side by side, on both engines.
 
+mod arguments;
 mod calls;
 mod cancel;
+mod deadlock;
 mod functions;
 mod nested;
 mod on_callers_stack;
 mod plain;
+mod start;
 mod tasks;
 
 use std::future::Future;
