@@ -228,7 +228,8 @@ mod tests {
 
     #[test]
     fn input_that_claims_more_than_it_was_offered_has_failed() {
-        let uses: [fn(&mut InputStream) -> Result<(), StreamError>; 3] = [
+        type Use = fn(&mut InputStream) -> Result<(), StreamError>;
+        let uses: [Use; 3] = [
             |stream| stream.read(2).map(drop),
             |stream| stream.read_into(&mut [0; 2]).map(drop),
             |stream| stream.skip(2).map(drop),
