@@ -3,6 +3,7 @@
 
 use super::deliver::lower_result_into;
 use super::direct::{DirectResult, fail, goes_on};
+use super::end::give_up;
 use super::lower::caller_goes_on;
 use super::park::Running;
 use super::plain::enter;
@@ -16,6 +17,13 @@ use anyhow::{Context as _, Result};
 use tidegate_core::abi::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Val, lift_result_val};
 use tidegate_core::runtime::{Called, ThreadId, WaitableId};
 use tidegate_engine::{Cx, Flow, Isolate};
+
+/// Why a call ended in a trap.
+enum Failed {
+    /// The arguments could not be passed.
+    ToPass(anyhow::Error),
+    ToRun(anyhow::Error),
+}
 
 impl GuestCall {
     /// Runs a task that has started until control comes back. `cx` is the caller's isolate.
@@ -54,10 +62,11 @@ impl GuestCall {
         };
         let result = self.callee.with_slots(|values| {
             let mut callee = isolate.cx();
-            self.params_across(cx, &mut callee, called.task, slots, values, &mut pending)?;
+            self.params_across(cx, &mut callee, called.task, slots, values, &mut pending)
+                .map_err(Failed::ToPass)?;
             let lends = std::mem::take(&mut pending.lends);
             callee.data_mut().state.lend(subtask, lends);
-            enter(&mut callee, running, self.callee.core, values)
+            enter(&mut callee, running, self.callee.core, values).map_err(Failed::ToRun)
         });
         // What was called meanwhile has taken its own away.
         let results = &mut isolate.data_mut().concurrent.direct;
@@ -68,10 +77,18 @@ impl GuestCall {
                 self.hand_back(cx, &mut isolate, called, slots, &mut pending, direct)
             }
             Ok(None) => Err(anyhow::anyhow!(bug("a call has no place for its result"))),
-            Err(error) => {
+            Err(failed) => {
                 isolate.data_mut().concurrent.direct.pop();
                 *cx.data_mut() = return_isolate(isolate, running.isolate);
-                return Err(fail(cx.data_mut(), running, error));
+                return Err(match failed {
+                    Failed::ToRun(error) => fail(cx.data_mut(), running, error),
+                    Failed::ToPass(error) => {
+                        let (baton, started) = (cx.data_mut(), (called.task, called.thread));
+                        baton.concurrent.tasks.remove(called.task);
+                        give_up(baton, &self.callee, started, None, &error);
+                        error
+                    }
+                });
             }
         };
         *cx.data_mut() = return_isolate(isolate, running.isolate);

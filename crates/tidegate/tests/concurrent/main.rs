@@ -1,5 +1,6 @@
 //! Host functions and calls that run side by side, on both engines.
 
+mod arguments;
 mod calls;
 mod cancel;
 mod deadlock;
