@@ -217,11 +217,10 @@ impl Engine {
 
     /// The clock of time slices, going.
     pub(crate) fn ticker(&self) -> &Ticker {
-        let period = match self.has_slices() {
-            true => self.0.config.time_slice.map(|slice| slice / TICKS),
-            false => None,
-        };
-        self.0.ticker.start(|| Arc::downgrade(&self.0), period);
+        let slice = self.0.config.time_slice.filter(|_| self.has_slices());
+        self.0
+            .ticker
+            .start(|| Arc::downgrade(&self.0), slice, TICKS);
         &self.0.ticker
     }
 

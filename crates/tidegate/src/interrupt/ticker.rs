@@ -1,8 +1,11 @@
-//! The clock of time slices: a thread per engine, which sleeps while no guest runs that has one.
+//! The clock of time slices: a few threads per engine, which sleep while no guest runs that has one.
+//!
+//! They tick in turns. One alone would do, if it never were late: on a machine whose processors are all busy, one tick in a hundred is late by milliseconds, and the
+//! guests that run meanwhile get them. That several are late at once is rare.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tidegate_engine::InterruptHandle;
 
 /// How long a guest that was asked for something and has not looked is left alone.
@@ -19,10 +22,13 @@ pub(crate) struct Ticker {
 struct Shared {
     /// Guests with a time slice that run.
     running: AtomicUsize,
-    /// Whether the thread sleeps until it is woken.
+    /// Whether the first thread sleeps until it is woken.
     idle: AtomicBool,
+    /// Whether the others are to sleep until the first wakes them.
+    rest: AtomicBool,
     state: Mutex<State>,
     woken: Condvar,
+    others_woken: Condvar,
 }
 
 #[derive(Default)]
@@ -45,14 +51,19 @@ impl Drop for Running<'_> {
 }
 
 /// How an engine is ticked.
-pub(crate) trait Tick: Send + Sync + 'static {
+pub(crate) trait Tick: Clone + Send + Sync + 'static {
     /// Moves its clock on.
     fn tick(&self);
 }
 
 impl Ticker {
-    /// Starts the thread, unless it has been.
-    pub(crate) fn start<T: Tick>(&self, engine: impl FnOnce() -> T, period: Option<Duration>) {
+    /// Starts the threads, unless they have been. With a slice there are `ticks` of them, which is how often they tick in each.
+    pub(crate) fn start<T: Tick>(
+        &self,
+        engine: impl FnOnce() -> T,
+        slice: Option<Duration>,
+        ticks: u32,
+    ) {
         if self.started.load(Ordering::Relaxed) {
             return;
         }
@@ -61,12 +72,22 @@ impl Ticker {
             return;
         }
         let engine = engine();
-        let shared = self.shared.clone();
+        let (shared, first) = (self.shared.clone(), engine.clone());
+        let rhythm = slice.map(|slice| Rhythm::new(slice, Duration::ZERO));
         // Without the thread guests are interrupted all the same, but for a race that the thread closes; only slices have no end.
         let thread = std::thread::Builder::new()
             .name("tidegate-ticker".to_owned())
-            .spawn(move || shared.serve(&engine, period));
+            .spawn(move || shared.serve(&first, rhythm));
         self.started.store(thread.is_ok(), Ordering::Relaxed);
+        let Some(slice) = slice else { return };
+        for number in 1..ticks {
+            let (shared, engine) = (self.shared.clone(), engine.clone());
+            let rhythm = Rhythm::new(slice, slice / ticks * number);
+            // Without these the clock is only less even.
+            let _ = std::thread::Builder::new()
+                .name("tidegate-ticker".to_owned())
+                .spawn(move || shared.help(&engine, rhythm));
+        }
     }
 
     /// Has the clock tick while what this gives is kept.
@@ -105,21 +126,23 @@ impl Shared {
         self.woken.notify_one();
     }
 
-    fn serve(&self, engine: &impl Tick, period: Option<Duration>) {
+    /// What the first thread does.
+    fn serve(&self, engine: &impl Tick, rhythm: Option<Rhythm>) {
         let mut state = self.lock();
         while !state.ended {
             state.nudged.retain_mut(|(guest, left)| {
                 *left = left.saturating_sub(1);
                 *left > 0 && guest.is_pending()
             });
-            let pause = match (state.nudged.is_empty(), period) {
-                (false, Some(period)) => Some(NUDGE.min(period)),
+            let until_next = rhythm.map(|rhythm| rhythm.until_next(Instant::now()));
+            let pause = match (state.nudged.is_empty(), until_next) {
+                (false, Some(until_next)) => Some(NUDGE.min(until_next)),
                 (false, None) => Some(NUDGE),
-                (true, period) => period,
+                (true, until_next) => until_next,
             };
             self.idle.store(true, Ordering::SeqCst);
             let busy = !state.nudged.is_empty()
-                || (period.is_some() && self.running.load(Ordering::SeqCst) > 0);
+                || (rhythm.is_some() && self.running.load(Ordering::SeqCst) > 0);
             let Some(pause) = pause.filter(|_| busy) else {
                 state = self
                     .woken
@@ -133,6 +156,76 @@ impl Shared {
             std::thread::sleep(pause);
             engine.tick();
             state = self.lock();
+            // A guest that has run until now may have its slice to the end. Most runs are shorter, and not worth waking anybody.
+            if self.running.load(Ordering::Relaxed) > 0 && self.rest.swap(false, Ordering::Relaxed)
+            {
+                self.others_woken.notify_all();
+            }
         }
+        drop(state);
+        self.others_woken.notify_all();
+    }
+
+    /// What the other threads do.
+    fn help(&self, engine: &impl Tick, rhythm: Rhythm) {
+        let mut state = self.lock();
+        while !state.ended {
+            if self.running.load(Ordering::Relaxed) == 0 {
+                self.rest.store(true, Ordering::Relaxed);
+            }
+            if self.rest.load(Ordering::Relaxed) {
+                state = self
+                    .others_woken
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            drop(state);
+            std::thread::sleep(rhythm.until_next(Instant::now()));
+            engine.tick();
+            state = self.lock();
+        }
+    }
+}
+
+/// When a thread ticks: once in each period.
+#[derive(Clone, Copy, Debug)]
+struct Rhythm {
+    period: Duration,
+    first: Instant,
+}
+
+impl Rhythm {
+    fn new(period: Duration, after: Duration) -> Self {
+        Self {
+            period,
+            first: Instant::now() + after,
+        }
+    }
+
+    fn until_next(&self, now: Instant) -> Duration {
+        let Some(since) = now.checked_duration_since(self.first) else {
+            return self.first - now;
+        };
+        // Periods are never empty: see `Config::time_slice`.
+        let into = since.as_nanos() % self.period.as_nanos().max(1);
+        self.period
+            .saturating_sub(Duration::from_nanos(u64::try_from(into).unwrap_or(0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rhythm_is_kept_however_late_somebody_asks() {
+        let rhythm = Rhythm::new(Duration::from_millis(10), Duration::from_millis(3));
+        let at = |millis| rhythm.until_next(rhythm.first + Duration::from_millis(millis));
+        assert_eq!(at(0), Duration::from_millis(10));
+        assert_eq!(at(4), Duration::from_millis(6));
+        assert_eq!(at(1009), Duration::from_millis(1));
+        let before = rhythm.first - Duration::from_millis(2);
+        assert_eq!(rhythm.until_next(before), Duration::from_millis(2));
     }
 }
