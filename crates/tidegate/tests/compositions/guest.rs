@@ -497,7 +497,7 @@ fn new(name: &str, readable: u32, writable: u32) -> String {
 }
 
 fn stream_copy(name: &str, kind: u32) -> String {
-    let fill = (kind == STREAMS_OUT).then_some(FILL).unwrap_or_default();
+    let fill = if kind == STREAMS_OUT { FILL } else { "" };
     on(
         kind,
         0,
@@ -509,7 +509,7 @@ fn stream_copy(name: &str, kind: u32) -> String {
 }
 
 fn future_copy(name: &str, kind: u32) -> String {
-    let fill = (kind == FUTURES_OUT).then_some(FILL).unwrap_or_default();
+    let fill = if kind == FUTURES_OUT { FILL } else { "" };
     on(
         kind,
         0,
