@@ -22,6 +22,14 @@ fn main() -> Result<()> {
             continue;
         }
         let mut row = plan.make().with_context(|| name.clone())?;
+        if let Some((which, times)) = options.only {
+            let subject = match which {
+                Which::Ours => &mut row.ours,
+                Which::Peer => &mut row.peer,
+            };
+            println!("{name}: {}", subject.run(times)?);
+            continue;
+        }
         let (ours, theirs) = (row.ours.checksum()?, row.peer.checksum()?);
         ensure!(
             ours == theirs,
@@ -47,8 +55,17 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+/// One of two runtimes.
+#[derive(Clone, Copy)]
+enum Which {
+    Ours,
+    Peer,
+}
+
 struct Options {
     effort: Effort,
+    /// Nothing is timed: one runtime does the work so many times, for a profiler or a counter of instructions.
+    only: Option<(Which, u64)>,
     filters: Vec<String>,
     write: Option<std::path::PathBuf>,
 }
@@ -60,6 +77,7 @@ impl Options {
                 sample: Duration::from_millis(20),
                 samples: 21,
             },
+            only: None,
             filters: Vec::new(),
             write: None,
         };
@@ -71,6 +89,15 @@ impl Options {
                         sample: Duration::from_millis(5),
                         samples: 5,
                     }
+                }
+                "--ours" | "--peer" => {
+                    let which = if arg == "--ours" {
+                        Which::Ours
+                    } else {
+                        Which::Peer
+                    };
+                    let times = args.next().and_then(|times| times.parse().ok());
+                    options.only = Some((which, times.context("how many times?")?));
                 }
                 "--write" => {
                     options.write = Some(args.next().context("--write wants a file")?.into())
@@ -86,6 +113,9 @@ impl Options {
             || self
                 .filters
                 .iter()
-                .any(|filter| name.contains(filter.as_str()))
+                .any(|filter| match filter.strip_prefix('=') {
+                    Some(exact) => name == exact,
+                    None => name.contains(filter.as_str()),
+                })
     }
 }

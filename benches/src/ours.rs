@@ -39,6 +39,21 @@ mod rt {
         Component::deserialize(engine, artifact)
     }
 
+    /// The same for so many guests with small memories.
+    pub fn engine_for(guests: usize) -> Result<Engine> {
+        let mut config = tidegate::Config::new();
+        let guests = guests as u32;
+        let core = config.core();
+        core.memory_reservation = Some(1 << 20);
+        let pooling = core.pooling.insert(Default::default());
+        pooling.keep_resident = 0;
+        pooling.instances = 2 * guests;
+        pooling.memories = guests;
+        pooling.stacks = guests + 10;
+        pooling.max_memory_bytes = 1 << 20;
+        Engine::new(&config)
+    }
+
     #[derive(ComponentType, Lift, Lower, Clone, Debug)]
     pub struct Entry {
         pub id: u64,
@@ -56,5 +71,7 @@ pub mod calls;
 pub mod host_calls;
 #[path = "subjects/instances.rs"]
 pub mod instances;
+#[path = "subjects/scale.rs"]
+pub mod scale;
 #[path = "subjects/streams.rs"]
 pub mod streams;

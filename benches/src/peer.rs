@@ -37,6 +37,22 @@ mod rt {
         unsafe { Component::deserialize(engine, artifact) }
     }
 
+    /// The same for so many guests with small memories.
+    pub fn engine_for(guests: usize) -> Result<Engine> {
+        let mut config = wasmtime::Config::new();
+        config.wasm_component_model_async(true);
+        config.wasm_component_model_async_stackful(true);
+        let (guests, mut pooling) = (guests as u32, wasmtime::PoolingAllocationConfig::default());
+        pooling.total_component_instances(guests);
+        pooling.total_core_instances(2 * guests);
+        pooling.total_memories(guests);
+        pooling.total_stacks(guests + 10);
+        pooling.max_memory_size(1 << 20);
+        config.allocation_strategy(pooling);
+        config.memory_reservation(1 << 20);
+        Engine::new(&config)
+    }
+
     #[derive(ComponentType, Lift, Lower, Clone, Debug)]
     #[component(record)]
     pub struct Entry {
@@ -55,5 +71,7 @@ pub mod calls;
 pub mod host_calls;
 #[path = "subjects/instances.rs"]
 pub mod instances;
+#[path = "subjects/scale.rs"]
+pub mod scale;
 #[path = "subjects/streams.rs"]
 pub mod streams;

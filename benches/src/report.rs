@@ -31,20 +31,20 @@ impl Line {
     pub fn text(&self) -> String {
         let budget = match self.budget {
             Some(budget) if self.ours.median > budget => {
-                format!("  over its budget of {}", time(budget))
+                format!("  over its budget of {}", shown(self.group, budget))
             }
-            Some(budget) => format!("  within {}", time(budget)),
+            Some(budget) => format!("  within {}", shown(self.group, budget)),
             None => String::new(),
         };
         format!(
             "{:14} {:44} {:>10} {:>10}  {:>5.2}  (min {:>10} {:>10}){budget}",
             self.group,
             self.name,
-            time(self.ours.median),
-            time(self.peer.median),
+            shown(self.group, self.ours.median),
+            shown(self.group, self.peer.median),
             self.ratio(),
-            time(self.ours.min),
-            time(self.peer.min)
+            shown(self.group, self.ours.min),
+            shown(self.group, self.peer.min)
         )
     }
 }
@@ -83,14 +83,14 @@ pub fn write(path: &Path, lines: &[Line], effort: Effort) -> Result<()> {
         }
         let limit = line
             .limit
-            .map(|limit| time(limit.median))
+            .map(|limit| shown(line.group, limit.median))
             .unwrap_or_default();
         let budget = line
             .budget
             .map(|budget| {
                 format!(
                     "{}{}",
-                    time(budget),
+                    shown(line.group, budget),
                     if line.ours.median <= budget {
                         " ✓"
                     } else {
@@ -103,8 +103,8 @@ pub fn write(path: &Path, lines: &[Line], effort: Effort) -> Result<()> {
             out,
             "| {} | {} | {} | {:.2} | {limit} | {budget} |",
             line.name,
-            time(line.ours.median),
-            time(line.peer.median),
+            shown(line.group, line.ours.median),
+            shown(line.group, line.peer.median),
             line.ratio()
         )?;
     }
@@ -182,6 +182,14 @@ fn machine() -> String {
         });
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     format!("{model}, {cores} cores")
+}
+
+/// A figure in the unit of its heading.
+fn shown(group: &str, figure: f64) -> String {
+    match group.ends_with("bytes each") {
+        true => format!("{:.1} KiB", figure / 1024.0),
+        false => time(figure),
+    }
 }
 
 fn time(ns: f64) -> String {

@@ -97,6 +97,7 @@ pub fn all() -> Vec<Plan> {
     guest_to_guest(&mut plans);
     instances(&mut plans);
     streams(&mut plans);
+    scale(&mut plans);
     plans
 }
 
@@ -549,4 +550,67 @@ fn streams(plans: &mut Vec<Plan>) {
         None,
         streams::future_round_trip()
     );
+}
+
+fn scale(plans: &mut Vec<Plan>) {
+    for guests in [1, 1000, 10_000] {
+        both!(
+            plans,
+            "scale",
+            format!("wake one of {guests} guests (callback)"),
+            "parked",
+            None,
+            None,
+            scale::wake_one(guests)
+        );
+        both!(
+            plans,
+            "scale",
+            format!("wake one of {guests} guests (own stack)"),
+            "parked-stack",
+            None,
+            None,
+            scale::wake_one(guests)
+        );
+    }
+    for guests in [1000, 10_000] {
+        both!(
+            plans,
+            "scale",
+            format!("wake all of {guests} guests (callback)"),
+            "parked",
+            None,
+            None,
+            scale::wake_all(guests)
+        );
+        both!(
+            plans,
+            "scale",
+            format!("wake all of {guests} guests (own stack)"),
+            "parked-stack",
+            None,
+            None,
+            scale::wake_all(guests)
+        );
+    }
+    for guests in [1000, 10_000] {
+        both!(
+            plans,
+            "scale, bytes each",
+            format!("{guests} guests (callback)"),
+            "parked",
+            Some(10_240.0),
+            None,
+            scale::memory(guests)
+        );
+        both!(
+            plans,
+            "scale, bytes each",
+            format!("{guests} guests (own stack)"),
+            "parked-stack",
+            Some(16_384.0),
+            None,
+            scale::memory(guests)
+        );
+    }
 }
