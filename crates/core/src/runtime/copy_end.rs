@@ -75,7 +75,7 @@ impl Waitable {
         }
     }
 
-    fn end_mut(&mut self) -> Option<&mut CopyEnd> {
+    pub(super) fn end_mut(&mut self) -> Option<&mut CopyEnd> {
         match &mut self.kind {
             WaitableKind::End(end) => Some(end),
             WaitableKind::Subtask(_) => None,

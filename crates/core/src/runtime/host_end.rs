@@ -4,9 +4,10 @@
 //! it can do is to serve the read or write that the guest has waiting, in parts if it likes.
 
 use super::{
-    CopyResult, CopySide, CopyState, PayloadId, Pending, SharedId, SharedKind, Side, State,
-    buffer::CopyCall, shared::completed,
+    CopyResult, CopySide, CopyState, CopyStep, PayloadId, Pending, SharedId, SharedKind, Side,
+    State, buffer::CopyCall, shared::completed,
 };
+use crate::trap::Trap;
 
 /// The guest's read or write waits for a host end, which is to be asked now. Afterwards go on with
 /// [`finish_host_turn`](State::finish_host_turn).
@@ -96,6 +97,50 @@ impl State {
                 SharedKind::Future => self.notify_pending(id, completed(false)),
             }
         }
+    }
+
+    /// When it was asked, the host's end has moved `count` items (`bytes` bytes), and the guest may go on:
+    /// [`host_moved`](Self::host_moved) and [`finish_host_turn`](Self::finish_host_turn) in one.
+    ///
+    /// # Errors
+    /// Those of [`finish_host_turn`](Self::finish_host_turn).
+    pub fn finish_moved(
+        &mut self,
+        turn: HostTurn,
+        count: u32,
+        bytes: u64,
+    ) -> Result<CopyStep, Trap> {
+        if let Some(returned) = self.moved_at_once(&turn, count, bytes) {
+            return Ok(CopyStep::Return(returned));
+        }
+        self.host_moved(turn.shared, turn.side, count, bytes, true);
+        self.finish_host_turn(turn)
+    }
+
+    /// The built-in that is still being executed learns what was moved without an event in between, if nothing has happened meanwhile that
+    /// it is to be told of instead.
+    fn moved_at_once(&mut self, turn: &HostTurn, count: u32, bytes: u64) -> Option<u32> {
+        let id = turn.call.end;
+        let shared = self.shared.get_mut(turn.shared.0)?;
+        if shared.pending != Some(id) || shared.kind != SharedKind::Stream {
+            return None;
+        }
+        let waitable = self.waitables.get_mut(id.0)?;
+        if waitable.pending.is_some() {
+            return None;
+        }
+        let end = waitable.end_mut()?;
+        if end.state != CopyState::Copying {
+            return None;
+        }
+        let count = count.min(end.buffer.remaining());
+        end.buffer.progress += count;
+        end.state = CopyState::Idle;
+        shared.pending = None;
+        shared.flow.items += u64::from(count);
+        shared.flow.bytes += bytes;
+        shared.flow.copies += 1;
+        Some(CopyResult::Completed as u32 | end.buffer.progress << 4)
     }
 
     /// Ends the guest's read or write: it is completed (with the items moved so far, perhaps none: the host's end is ready), or cancelled as

@@ -160,7 +160,7 @@ impl State {
         }
     }
 
-    /// After `count` items were copied between the buffers of `id` and `other`, which waited.
+    /// After `count` items were copied between the buffers of `id` and `other`, which waited: that one learns of it.
     pub(super) fn copied(&mut self, id: WaitableId, other: WaitableId, count: u32) {
         for end in [id, other] {
             self.end_mut(end).buffer.progress += count;
@@ -173,7 +173,6 @@ impl State {
             SharedKind::Stream => self.set_pending(other, completed(true)),
             SharedKind::Future => self.notify_pending(shared_id, completed(false)),
         }
-        self.copy_done(id, completed(false));
     }
 
     /// `on_copy_done`.

@@ -59,6 +59,45 @@ fn items_at_hand_move_in_the_same_turn() {
     assert_eq!(pair.state.flow(shared).items, 3);
 }
 
+fn finish_moved(pair: &mut Pair, turn: HostTurn, count: u32) -> u32 {
+    match pair.state.finish_moved(turn, count, count.into()).unwrap() {
+        CopyStep::Return(value) => value,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_moved_in_the_same_turn_is_no_event() {
+    let mut pair = Pair::new();
+    let (shared, reader) = produced(&mut pair);
+    pair.enter(pair.b, Lift::Callback);
+    let set = pair.set(pair.b, &[reader]);
+    for _ in 0..2 {
+        let turn = turn(read(&mut pair, reader, 8));
+        assert_eq!(finish_moved(&mut pair, turn, 3), completed(3));
+        assert_eq!(pair.state.host_offer(shared, Side::Writable), None);
+        let event = pair
+            .state
+            .waitable_set_poll(pair.b, false, set, &mut Fair)
+            .unwrap();
+        assert_eq!(event, Event::NONE);
+    }
+    let turn = turn(read(&mut pair, reader, 8));
+    let moved = finish_moved(&mut pair, turn, 100);
+    assert_eq!(moved, completed(8), "never more than was offered");
+    let flow = pair.state.flow(shared);
+    assert_eq!((flow.items, flow.copies, flow.read_stalls), (14, 3, 0));
+}
+
+#[test]
+fn what_moved_gives_way_to_the_end_that_came_meanwhile() {
+    let mut pair = Pair::new();
+    let (shared, reader) = produced(&mut pair);
+    let turn = turn(read(&mut pair, reader, 8));
+    assert!(!pair.state.drop_side(shared, Side::Writable));
+    assert_eq!(finish_moved(&mut pair, turn, 3), dropped(0));
+}
+
 #[test]
 fn items_that_come_later_are_an_event() {
     let mut pair = Pair::new();

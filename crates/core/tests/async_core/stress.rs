@@ -506,8 +506,13 @@ impl World {
             }
             Some(CopyStep::Host(turn)) => {
                 self.tally.host_turns += 1;
-                self.serve(turn.shared, turn.side);
-                let step = self.state.finish_host_turn(turn)?;
+                let step = if self.chance(30) {
+                    let count = 1 + self.below(4) as u32;
+                    self.state.finish_moved(turn, count, count.into())?
+                } else {
+                    self.serve(turn.shared, turn.side);
+                    self.state.finish_host_turn(turn)?
+                };
                 self.copied(Some(step))?
             }
         })

@@ -17,15 +17,18 @@ use tidegate_engine::Cx;
 pub(crate) struct CopyOptions {
     pub(crate) options: CanonOptions,
     pub(crate) element: Option<ValType>,
+    /// The number that the state knows them by.
+    pub(crate) number: u32,
+    /// Bytes of an item in memory; 0 without an element type.
+    pub(crate) item_size: u32,
+    /// Alignment of an item in bytes.
+    pub(crate) align: u32,
 }
 
 impl CopyOptions {
     /// Bytes of an item in memory.
     pub(crate) fn item_size(&self) -> usize {
-        let types = self.options.shared.types();
-        self.element.map_or(0, |ty| {
-            types.layout(ty, self.options.memory64).size as usize
-        })
+        self.item_size as usize
     }
 }
 
@@ -34,16 +37,28 @@ impl CopyOptions {
 pub(crate) struct CopyPlans {
     options: Vec<Arc<CopyOptions>>,
     programs: HashMap<(u32, u32), Arc<Program>>,
+    /// The program that was used last: as a rule a stream's items go on from where they went before.
+    last: Option<((u32, u32), Arc<Program>)>,
 }
 
 impl CopyPlans {
-    /// Gives options a number.
-    pub(crate) fn add(&mut self, options: &CanonOptions, element: Option<ValType>) -> u32 {
-        self.options.push(Arc::new(CopyOptions {
+    /// Adds options, and gives them a number.
+    pub(crate) fn add(
+        &mut self,
+        options: &CanonOptions,
+        element: Option<ValType>,
+    ) -> Arc<CopyOptions> {
+        let types = options.shared.types();
+        let layout = element.map(|ty| types.layout(ty, options.memory64));
+        let added = Arc::new(CopyOptions {
             options: options.clone(),
             element,
-        }));
-        self.options.len() as u32 - 1
+            number: self.options.len() as u32,
+            item_size: layout.map_or(0, |layout| layout.size),
+            align: layout.map_or(1, |layout| layout.align),
+        });
+        self.options.push(added.clone());
+        added
     }
 
     pub(crate) fn get(&self, number: u32) -> Result<Arc<CopyOptions>> {
@@ -54,7 +69,13 @@ impl CopyPlans {
     }
 
     fn program(&mut self, source: u32, target: u32) -> Result<Option<Arc<Program>>> {
+        if let Some((of, program)) = &self.last
+            && *of == (source, target)
+        {
+            return Ok(Some(program.clone()));
+        }
         if let Some(program) = self.programs.get(&(source, target)) {
+            self.last = Some(((source, target), program.clone()));
             return Ok(Some(program.clone()));
         }
         let (from, to) = (self.get(source)?, self.get(target)?);
@@ -81,14 +102,18 @@ pub(crate) fn start(side: &CopySide, of: &CopyOptions) -> usize {
 }
 
 /// Performs a copy that a built-in of an instance asked for, whose isolate `cx` is. Gives how many bytes were moved.
-pub(crate) fn pass(cx: &mut Cx<'_, Baton>, current: usize, copy: &Copy) -> Result<u64> {
+pub(crate) fn pass(
+    cx: &mut Cx<'_, Baton>,
+    current: usize,
+    copy: &Copy,
+    source: &CopyOptions,
+    target: &CopyOptions,
+) -> Result<u64> {
     let runtime: &mut Runtime = cx.data_mut();
-    let (from, to) = (copy.source.buffer.options, copy.target.buffer.options);
-    let (source, target) = (runtime.copies.get(from)?, runtime.copies.get(to)?);
-    let Some(program) = runtime.copies.program(from, to)? else {
+    let Some(program) = runtime.copies.program(source.number, target.number)? else {
         return Ok(0);
     };
-    let (src, dst) = (start(&copy.source, &source), start(&copy.target, &target));
+    let (src, dst) = (start(&copy.source, source), start(&copy.target, target));
     let task = runtime.state.current_task()?;
     let mut lends = Lends::default();
     let mut context = TransferContext {

@@ -4,7 +4,8 @@ use super::WorkKey;
 use super::park::{Request, Run, Then};
 use super::{cancel, pass};
 use crate::baton::{Baton, Blocked};
-use crate::call::builtins::{Definitions, copies, deliver};
+use crate::call::builtins::copies::{self, CopyBuiltin};
+use crate::call::builtins::{Definitions, deliver};
 use crate::call::canon::CanonOptions;
 use crate::error::bug;
 use crate::stream;
@@ -25,11 +26,13 @@ pub(crate) fn blocking(
     definitions: &Definitions,
 ) -> Option<Body> {
     let instance = options.instance;
-    if let Some(body) = copies::copy(cx, canon, options) {
+    if let Some(body) = copies::copy(cx, canon, options, false) {
         return Some(Box::new(move |mut cx, slots| {
             let thread = cx.data_mut().state.current_thread();
-            let step = body.begin(&mut cx, slots)?;
-            copy_on(&mut cx, slots, thread, body.isolate(), step)
+            match copy_on(&mut cx, slots, &body)? {
+                Some(value) => returns(slots, value),
+                None => blocked(&mut cx, thread, None),
+            }
         }));
     }
     if let Some(body) = copies::cancel(cx, canon, options) {
@@ -121,26 +124,30 @@ pub(crate) fn blocking(
     })
 }
 
-/// Goes on with a read or write until it returns or blocks.
-fn copy_on(
+/// A read or write with the `async` option: gives what it returns.
+///
+/// # Errors
+/// What the guest traps with.
+pub(crate) fn copy_at_once(
     cx: &mut Cx<'_, Baton>,
-    slots: &mut [u64],
-    thread: Option<ThreadId>,
-    isolate: usize,
-    mut step: CopyStep,
-) -> Result<Flow<Blocked>> {
+    slots: &[u64],
+    body: &CopyBuiltin,
+) -> Result<u32> {
+    copy_on(cx, slots, body)?.with_context(|| bug("a read or write blocks that is `async`"))
+}
+
+/// Begins a read or write, and goes on with it until it returns, or blocks: then there is nothing to return.
+fn copy_on(cx: &mut Cx<'_, Baton>, slots: &[u64], body: &CopyBuiltin) -> Result<Option<u32>> {
+    let mut step = body.begin(cx, slots)?;
     loop {
         step = match step {
-            CopyStep::Return(value) => return returns(slots, value),
-            CopyStep::Block => return blocked(cx, thread, None),
+            CopyStep::Return(value) => return Ok(Some(value)),
+            CopyStep::Block => return Ok(None),
             CopyStep::Copy(copy) => {
-                let bytes = pass(cx, isolate, &copy)?;
+                let bytes = pass(cx, body.options(), &copy)?;
                 cx.data_mut().state.finish_copy(copy, bytes)?
             }
-            CopyStep::Host(turn) => {
-                stream::ask(cx, turn.shared, turn.side)?;
-                cx.data_mut().state.finish_host_turn(turn)?
-            }
+            CopyStep::Host(turn) => stream::serve(cx, turn, body.options())?,
         };
     }
 }

@@ -12,29 +12,36 @@ use tidegate_engine::Cx;
 /// How many items are in host memory at once.
 const CHUNK: usize = 1024;
 
-/// Performs a copy that a built-in asked for, whose isolate `cx` is. Gives how many bytes were moved.
-pub(crate) fn pass(cx: &mut Cx<'_, Baton>, current: usize, copy: &Copy) -> Result<u64> {
+/// Performs a copy that a built-in with the options `own` asked for, whose isolate `cx` is. Gives how many bytes were moved.
+pub(crate) fn pass(cx: &mut Cx<'_, Baton>, own: &CopyOptions, copy: &Copy) -> Result<u64> {
     let runtime = &mut **cx.data_mut();
-    let source = runtime.copies.get(copy.source.buffer.options)?;
-    let target = runtime.copies.get(copy.target.buffer.options)?;
+    let current = own.options.isolate;
+    let other;
+    let (source, target) = if copy.source.buffer.options == own.number {
+        other = runtime.copies.get(copy.target.buffer.options)?;
+        (own, &*other)
+    } else {
+        other = runtime.copies.get(copy.source.buffer.options)?;
+        (&*other, own)
+    };
     let (from, to) = (source.options.isolate, target.options.isolate);
     let reachable = |isolate: usize| isolate == current || runtime.isolates[isolate].is_some();
     if source.element.is_none()
         || (reachable(from) && reachable(to) && (from == current || to == current))
     {
-        return items::pass(cx, current, copy);
+        return items::pass(cx, current, copy, source, target);
     }
     let (src, dst) = (
-        items::start(&copy.source, &source),
-        items::start(&copy.target, &target),
+        items::start(&copy.source, source),
+        items::start(&copy.target, target),
     );
     let (source_size, target_size) = (source.item_size(), target.item_size());
     let count = copy.count as usize;
     let mut done = 0;
     while done < count {
         let n = CHUNK.min(count - done);
-        let vals = lift(cx, current, &source, src + done * source_size, n)?;
-        lower(cx, current, &target, dst + done * target_size, vals)?;
+        let vals = lift(cx, current, source, src + done * source_size, n)?;
+        lower(cx, current, target, dst + done * target_size, vals)?;
         done += n;
     }
     Ok((count * source_size) as u64)

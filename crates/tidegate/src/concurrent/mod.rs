@@ -36,7 +36,7 @@ mod watch;
 mod work;
 
 pub use accessor_call::{CallCancelled, ConcurrentCall};
-pub(crate) use builtins::blocking;
+pub(crate) use builtins::{blocking, copy_at_once};
 pub(crate) use copy::pass;
 pub(crate) use deliver::{reachable, visit};
 pub(crate) use direct::{Begin, DirectResult, begin_call};

@@ -392,7 +392,7 @@ impl InstanceData {
     fn core_func(&self, baton: &mut Baton, def: &CoreDef) -> Result<Func> {
         match self.core_def(baton, def)? {
             Extern::Func(func) => Ok(func),
-            other => bail!(bug(&format!(
+            other => bail!(bug(format!(
                 "a core {} is used as a function",
                 other.kind()
             ))),
@@ -402,7 +402,7 @@ impl InstanceData {
     fn core_memory(&self, baton: &mut Baton, def: &CoreDef) -> Result<Memory> {
         match self.core_def(baton, def)? {
             Extern::Memory(memory) => Ok(memory),
-            other => bail!(bug(&format!("a core {} is used as a memory", other.kind()))),
+            other => bail!(bug(format!("a core {} is used as a memory", other.kind()))),
         }
     }
 
@@ -557,7 +557,7 @@ impl InstanceData {
                 let table = match canon {
                     Canon::ThreadNewIndirect { table, .. } => match self.core_def(baton, table)? {
                         Extern::Table(table) => Some(table),
-                        other => bail!(bug(&format!("a core {} is used as a table", other.kind()))),
+                        other => bail!(bug(format!("a core {} is used as a table", other.kind()))),
                     },
                     _ => None,
                 };

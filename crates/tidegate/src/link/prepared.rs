@@ -85,7 +85,7 @@ fn core_type(ty: &CoreFuncType) -> Result<HostType> {
         wasmparser::ValType::I64 => Ok(engine::ValType::I64),
         wasmparser::ValType::F32 => Ok(engine::ValType::F32),
         wasmparser::ValType::F64 => Ok(engine::ValType::F64),
-        other => bail!(bug(&format!(
+        other => bail!(bug(format!(
             "a canonical function has a parameter of type {other}"
         ))),
     };

@@ -83,9 +83,9 @@ impl<T: Send + 'static> WriteBuffer<T> for Chunk<T> {
         self.start = self.end.min(self.start + count);
     }
 
-    fn take(&mut self, count: usize, into: &mut dyn FnMut(T)) {
+    fn take(&mut self, count: usize, into: &mut Vec<T>) {
         let end = self.end.min(self.start + count);
-        self.items.drain(self.start..end).for_each(into);
+        into.extend(self.items.drain(self.start..end));
         self.end -= end - self.start;
     }
 }

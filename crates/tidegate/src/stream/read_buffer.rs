@@ -1,5 +1,6 @@
 //! Where a consumer wants its items.
 
+use crate::Result;
 use bytes::BytesMut;
 
 /// Takes the items that a consumer [reads](super::Source::read).
@@ -7,8 +8,11 @@ pub trait ReadBuffer<T> {
     /// How many items it takes: chosen by the host, never by a guest.
     fn remaining_capacity(&self) -> usize;
 
-    /// Takes items, at most as many as there is room for.
-    fn extend(&mut self, items: Vec<T>);
+    /// Takes the items that `add` adds to a vector, at most as many as there is room for.
+    ///
+    /// # Errors
+    /// Those of `add`.
+    fn extend(&mut self, add: &mut dyn FnMut(&mut Vec<T>) -> Result<()>) -> Result<()>;
 }
 
 /// Takes as many items as fit without growing.
@@ -17,8 +21,8 @@ impl<T> ReadBuffer<T> for Vec<T> {
         self.capacity() - self.len()
     }
 
-    fn extend(&mut self, mut items: Vec<T>) {
-        self.append(&mut items);
+    fn extend(&mut self, add: &mut dyn FnMut(&mut Vec<T>) -> Result<()>) -> Result<()> {
+        add(self)
     }
 }
 
@@ -28,10 +32,13 @@ impl<T> ReadBuffer<T> for Option<T> {
         usize::from(self.is_none())
     }
 
-    fn extend(&mut self, items: Vec<T>) {
-        if let Some(item) = items.into_iter().next() {
+    fn extend(&mut self, add: &mut dyn FnMut(&mut Vec<T>) -> Result<()>) -> Result<()> {
+        let mut items = Vec::new();
+        add(&mut items)?;
+        if let Some(item) = items.pop() {
             *self = Some(item);
         }
+        Ok(())
     }
 }
 
@@ -41,7 +48,10 @@ impl ReadBuffer<u8> for BytesMut {
         self.capacity() - self.len()
     }
 
-    fn extend(&mut self, items: Vec<u8>) {
+    fn extend(&mut self, add: &mut dyn FnMut(&mut Vec<u8>) -> Result<()>) -> Result<()> {
+        let mut items = Vec::new();
+        add(&mut items)?;
         self.extend_from_slice(&items);
+        Ok(())
     }
 }

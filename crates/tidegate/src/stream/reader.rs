@@ -66,11 +66,11 @@ pub(super) fn take_object<P: Send + Unpin + 'static>(
         return None;
     }
     let shared = reader.shared();
-    let Held { end, waker } = runtime.streams.take(shared, Side::Writable)?;
+    let Held { end, waker, waits } = runtime.streams.take(shared, Side::Writable)?;
     match end.into_any(Wanted::Object(TypeId::of::<P>())) {
         Err(end) => {
-            let held = Held { end, waker };
-            runtime.streams.put_back(shared, Side::Writable, held);
+            let held = Held { end, waker, waits };
+            drop(runtime.streams.put_back(shared, Side::Writable, held));
             None
         }
         Ok(object) => {

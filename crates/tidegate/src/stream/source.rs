@@ -3,6 +3,7 @@
 use super::{LiftItem, MAX_CHUNK, ReadBuffer, WriteBuffer};
 use crate::call::items::CopyOptions;
 use crate::{AsContextMut, Result, WrongStore};
+use std::any::Any;
 use std::io;
 use tidegate_core::abi::{LiftBudget, LiftContext};
 use tidegate_core::runtime::Lends;
@@ -74,8 +75,9 @@ impl<T: LiftItem> Source<'_, T> {
         if count == 0 {
             return Ok(());
         }
-        let items = match &mut self.items {
+        match &mut self.items {
             Items::Guest(offered) => {
+                let pointer = offered.pointer + *self.taken * offered.size;
                 let options = &offered.options.options;
                 let runtime = &mut **store.as_context_mut().slot;
                 if runtime.id != options.shared.store {
@@ -93,17 +95,29 @@ impl<T: LiftItem> Source<'_, T> {
                     task: None,
                     budget: LiftBudget::new(runtime.limits.max_lifted_bytes),
                 };
-                let pointer = offered.pointer + *self.taken * offered.size;
-                T::lift_items(&mut cx, offered.options.element, pointer, count)?
+                buffer.extend(&mut |items| {
+                    let lifted: &mut dyn Any = &mut *items;
+                    if let Some(bytes) = lifted.downcast_mut::<Vec<u8>>() {
+                        // Checked when the guest wrote; memories never shrink.
+                        let given = cx.memory.get(pointer..pointer + count);
+                        bytes.extend_from_slice(given.unwrap_or_default());
+                        return Ok(());
+                    }
+                    items.append(&mut T::lift_items(
+                        &mut cx,
+                        offered.options.element,
+                        pointer,
+                        count,
+                    )?);
+                    Ok(())
+                })?;
             }
-            Items::Host(from) => {
-                let mut items = Vec::with_capacity(count);
-                from.take(count, &mut |item| items.push(item));
-                items
-            }
-        };
+            Items::Host(from) => buffer.extend(&mut |items| {
+                from.take(count, items);
+                Ok(())
+            })?,
+        }
         *self.taken += count;
-        buffer.extend(items);
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ pub trait WriteBuffer<T>: Send + 'static {
     fn skip(&mut self, count: usize);
 
     /// Takes out the first `count` items, which are at most as many as [remain](Self::remaining).
-    fn take(&mut self, count: usize, into: &mut dyn FnMut(T));
+    fn take(&mut self, count: usize, into: &mut Vec<T>);
 }
 
 /// Taking from the front moves what is behind: for many items [`VecDeque`] is faster, into which a `Vec` turns without copying.
@@ -26,8 +26,8 @@ impl<T: Send + 'static> WriteBuffer<T> for Vec<T> {
         self.drain(..count.min(self.len()));
     }
 
-    fn take(&mut self, count: usize, into: &mut dyn FnMut(T)) {
-        self.drain(..count.min(self.len())).for_each(into);
+    fn take(&mut self, count: usize, into: &mut Vec<T>) {
+        into.extend(self.drain(..count.min(self.len())));
     }
 }
 
@@ -59,8 +59,8 @@ impl<T: Send + 'static> WriteBuffer<T> for VecBuffer<T> {
         }
     }
 
-    fn take(&mut self, count: usize, into: &mut dyn FnMut(T)) {
-        self.0.by_ref().take(count).for_each(into);
+    fn take(&mut self, count: usize, into: &mut Vec<T>) {
+        into.extend(self.0.by_ref().take(count));
     }
 }
 
@@ -76,8 +76,8 @@ impl<T: Send + 'static> WriteBuffer<T> for VecDeque<T> {
         self.drain(..count.min(self.len()));
     }
 
-    fn take(&mut self, count: usize, into: &mut dyn FnMut(T)) {
-        self.drain(..count.min(self.len())).for_each(into);
+    fn take(&mut self, count: usize, into: &mut Vec<T>) {
+        into.extend(self.drain(..count.min(self.len())));
     }
 }
 
@@ -92,9 +92,9 @@ impl<T: Send + 'static> WriteBuffer<T> for Option<T> {
         }
     }
 
-    fn take(&mut self, count: usize, into: &mut dyn FnMut(T)) {
+    fn take(&mut self, count: usize, into: &mut Vec<T>) {
         if count > 0 {
-            Option::take(self).map(into);
+            into.extend(Option::take(self));
         }
     }
 }
@@ -108,11 +108,8 @@ impl WriteBuffer<u8> for Bytes {
         self.advance(count.min(self.len()));
     }
 
-    fn take(&mut self, count: usize, into: &mut dyn FnMut(u8)) {
-        self.split_to(count.min(self.len()))
-            .iter()
-            .copied()
-            .for_each(into);
+    fn take(&mut self, count: usize, into: &mut Vec<u8>) {
+        into.extend_from_slice(&self.split_to(count.min(self.len())));
     }
 }
 
@@ -125,11 +122,8 @@ impl WriteBuffer<u8> for BytesMut {
         self.advance(count.min(self.len()));
     }
 
-    fn take(&mut self, count: usize, into: &mut dyn FnMut(u8)) {
-        self.split_to(count.min(self.len()))
-            .iter()
-            .copied()
-            .for_each(into);
+    fn take(&mut self, count: usize, into: &mut Vec<u8>) {
+        into.extend_from_slice(&self.split_to(count.min(self.len())));
     }
 }
 
@@ -144,7 +138,7 @@ mod tests {
         assert_eq!(buffer.remaining(), ["a", "b", "c", "d"]);
         buffer.skip(1);
         let mut taken = Vec::new();
-        buffer.take(2, &mut |item| taken.push(item));
+        buffer.take(2, &mut taken);
         assert_eq!(taken, ["b", "c"]);
         assert_eq!(buffer.remaining(), ["d"]);
         buffer.skip(5);

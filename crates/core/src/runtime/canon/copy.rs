@@ -147,10 +147,15 @@ impl State {
         shared.flow.bytes += bytes;
         if let Some(other) = shared.pending {
             self.copied(id, other, copy.count);
-        } else {
-            self.copy_done(id, completed(false));
         }
-        self.copy_met(copy.call)
+        self.check_still_there(id)?;
+        // An event that came meanwhile gives way to this one, as in any case in which it was not delivered; there is no need to make one to deliver it at once.
+        if self.waitables[id.0].pending.is_some() {
+            self.copy_done(id, completed(false));
+            return self.copy_met(copy.call);
+        }
+        let event = self.deliver_copy(id, CopyResult::Completed, false);
+        Ok(CopyStep::Return(event.payload))
     }
 
     /// The host's end was asked, and has served the read or write or not.

@@ -1,8 +1,11 @@
 //! `stream.*` and `future.*`
 
 use super::super::canon::CanonOptions;
+use super::super::items::CopyOptions;
 use crate::baton::Baton;
+use crate::concurrent::copy_at_once;
 use anyhow::Result;
+use std::sync::Arc;
 use tidegate_core::plan::Canon;
 use tidegate_core::runtime::{
     CancelStep, CopyStep, GuestBuffer, InstanceId, PayloadId, SharedId, Side, State,
@@ -24,6 +27,12 @@ pub(super) fn define(
     canon: &Canon,
     options: &CanonOptions,
 ) -> Option<HostFn<Baton>> {
+    if let Some(body) = copy(cx, canon, options, true) {
+        return Some(Box::new(move |mut cx, slots| {
+            slots[0] = copy_at_once(&mut cx, slots, &body)?.into();
+            Ok(())
+        }));
+    }
     let mut ends = |ty: &ValType| Ends::new(cx, options, *ty);
     Some(match canon {
         Canon::StreamNew(ty) => new(ends(ty), State::stream_new),
@@ -39,11 +48,9 @@ pub(super) fn define(
 /// What the built-ins of one stream or future type share.
 struct Ends {
     instance: InstanceId,
-    element: Option<ValType>,
     payload: PayloadId,
-    /// By what items are lifted and lowered, and the number that the state knows that by.
-    options: CanonOptions,
-    options_number: u32,
+    /// By what items are lifted and lowered.
+    options: Arc<CopyOptions>,
 }
 
 impl Ends {
@@ -57,30 +64,8 @@ impl Ends {
         let runtime = &mut **cx.data_mut();
         Self {
             instance: options.instance,
-            element,
             payload: runtime.state.payload(types, &shared.resources, element),
-            options: options.clone(),
-            options_number: runtime.copies.add(options, element),
-        }
-    }
-
-    fn buffer(&self, cx: &mut Cx<'_, Baton>, pointer: u64, length: u64) -> GuestBuffer {
-        let layout = self.element.map(|ty| {
-            self.options
-                .shared
-                .types()
-                .layout(ty, self.options.memory64)
-        });
-        GuestBuffer {
-            pointer,
-            length,
-            item_size: layout.map_or(0, |layout| layout.size),
-            align: layout.map_or(1, |layout| layout.align),
-            memory: self
-                .options
-                .memory
-                .map_or(0, |memory| cx.memory(memory).len() as u64),
-            options: self.options_number,
+            options: runtime.copies.add(options, element),
         }
     }
 }
@@ -118,11 +103,24 @@ pub(crate) struct CopyBuiltin {
 impl CopyBuiltin {
     /// Begins it: what the state says.
     pub(crate) fn begin(&self, cx: &mut Cx<'_, Baton>, slots: &[u64]) -> Result<CopyStep> {
-        let length = if self.future { 1 } else { slots[2] };
-        let buffer = self.ends.buffer(cx, slots[1], length);
-        let state = &mut cx.data_mut().state;
+        let of = &*self.ends.options;
+        let (memory, baton) = match of.options.memory {
+            Some(memory) => {
+                let (bytes, baton) = cx.memory_and_data_mut(memory);
+                (bytes.len() as u64, baton)
+            }
+            None => (0, cx.data_mut()),
+        };
+        let buffer = GuestBuffer {
+            pointer: slots[1],
+            length: if self.future { 1 } else { slots[2] },
+            item_size: of.item_size,
+            align: of.align,
+            memory,
+            options: of.number,
+        };
         Ok((self.f)(
-            state,
+            &mut baton.state,
             self.ends.instance,
             self.ends.payload,
             self.async_,
@@ -131,9 +129,9 @@ impl CopyBuiltin {
         )?)
     }
 
-    /// The isolate of the instance that calls.
-    pub(crate) fn isolate(&self) -> usize {
-        self.ends.options.isolate
+    /// By what items are lifted and lowered.
+    pub(crate) fn options(&self) -> &CopyOptions {
+        &self.ends.options
     }
 }
 
@@ -158,11 +156,12 @@ impl CancelBuiltin {
     }
 }
 
-/// The built-in, if it is a `read` or `write`.
+/// The built-in, if it is a `read` or `write`, with the `async` option or without as `wanted` says: with it, it never waits.
 pub(crate) fn copy(
     cx: &mut Cx<'_, Baton>,
     canon: &Canon,
     options: &CanonOptions,
+    wanted: bool,
 ) -> Option<CopyBuiltin> {
     let (ty, index, future, f): (_, _, _, CopyFn) = match canon {
         Canon::StreamRead { ty, options } => (*ty, *options, false, State::stream_read),
@@ -172,7 +171,7 @@ pub(crate) fn copy(
         _ => return None,
     };
     let async_ = options.shared.component.plan().options[index.index()].async_;
-    Some(CopyBuiltin {
+    (async_ == wanted).then(|| CopyBuiltin {
         ends: Ends::new(cx, options, ty),
         async_,
         future,

@@ -76,7 +76,7 @@ pub(crate) fn define(
         .or_else(|| tasks::define(canon, &options, &definitions))
         .or_else(|| error_context::define(canon, &options))
         .or_else(|| simple(canon, &options, &definitions))
-        .with_context(|| bug(&format!("the built-in {canon:?} is missing")))?;
+        .with_context(|| bug(format!("the built-in {canon:?} is missing")))?;
     cx.host_func(ty, func)
 }
 

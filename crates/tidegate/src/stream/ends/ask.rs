@@ -3,11 +3,57 @@
 use super::table::Held;
 use super::{Answer, Turn};
 use crate::baton::{Baton, Runtime};
+use crate::call::items::CopyOptions;
 use crate::stream::StreamResult;
 use anyhow::Result;
 use std::task::Context;
-use tidegate_core::runtime::{CopyResult, SharedId, SharedKind, Side};
+use tidegate_core::runtime::{CopyResult, CopyStep, HostTurn, SharedId, SharedKind, Side};
 use tidegate_engine::Cx;
+
+/// Asks the host's end about the read or write that a guest has begun, and goes on with the built-in. `cx` is that guest's isolate, `options` are the
+/// built-in's.
+///
+/// # Errors
+/// What that guest traps with.
+pub(crate) fn serve(
+    cx: &mut Cx<'_, Baton>,
+    turn: HostTurn,
+    options: &CopyOptions,
+) -> Result<CopyStep> {
+    let (shared, side) = (turn.shared, turn.side);
+    let runtime: &mut Runtime = cx.data_mut();
+    let (Some(offer), Some(mut held)) = (
+        runtime.state.host_offer(shared, side),
+        runtime.streams.take(shared, side),
+    ) else {
+        // It is being asked further up the call stack: once more, after that.
+        wake(runtime, shared, side);
+        return Ok(runtime.state.finish_host_turn(turn)?);
+    };
+    let guest = Turn {
+        cx: cx.reborrow(),
+        offer,
+        options,
+    };
+    let answer = held.end.ask(guest, &mut Context::from_waker(&held.waker));
+    let (runtime, size): (&mut Runtime, _) = (cx.data_mut(), u64::from(options.item_size));
+    let held = match answer {
+        Ok(Answer {
+            moved: moved @ 1..,
+            result: Some(StreamResult::Completed),
+        }) if !held.waits => match runtime.streams.put_back(shared, side, held) {
+            None => {
+                // No more than were offered, which is less than 2^28.
+                let (count, bytes) = (moved as u32, size * moved as u64);
+                return Ok(runtime.state.finish_moved(turn, count, bytes)?);
+            }
+            Some(held) => held,
+        },
+        _ => held,
+    };
+    answered(runtime, (shared, side), held, answer, size)?;
+    Ok(runtime.state.finish_host_turn(turn)?)
+}
 
 /// Asks the host's end on `side` about the read or write that a guest has waiting, if there is one. `cx` is that guest's isolate.
 ///
@@ -39,7 +85,7 @@ pub(crate) fn ask(cx: &mut Cx<'_, Baton>, shared: SharedId, side: Side) -> Resul
 fn answered(
     runtime: &mut Runtime,
     (shared, side): (SharedId, Side),
-    held: Held,
+    mut held: Held,
     answer: Result<Answer>,
     size: u64,
 ) -> Result<()> {
@@ -70,8 +116,11 @@ fn answered(
         state.host_complete(shared, side, CopyResult::Completed);
     }
     // An end that waits may wake up by itself.
-    if let Some(key) = runtime.streams.work(shared, side) {
-        runtime.concurrent.work.set_active(key, result.is_none());
+    if held.waits != result.is_none()
+        && let Some(key) = runtime.streams.work(shared, side)
+    {
+        held.waits = result.is_none();
+        runtime.concurrent.work.set_active(key, held.waits);
     }
     match result {
         Some(StreamResult::Dropped) => {
@@ -81,9 +130,11 @@ fn answered(
         Some(StreamResult::Cancelled) => {
             let cancelled = CopyResult::Cancelled;
             runtime.state.host_complete(shared, side, cancelled);
-            runtime.streams.put_back(shared, side, held);
+            drop(runtime.streams.put_back(shared, side, held));
         }
-        Some(StreamResult::Completed) | None => runtime.streams.put_back(shared, side, held),
+        Some(StreamResult::Completed) | None => {
+            drop(runtime.streams.put_back(shared, side, held));
+        }
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ mod stream_producer;
 mod table;
 mod work;
 
-pub(crate) use ask::{ask, forget, retry, settle};
+pub(crate) use ask::{ask, forget, retry, serve, settle};
 pub(super) use future_consumer::FutureConsumerEnd;
 pub(super) use future_producer::FutureProducerEnd;
 pub(super) use splice::{

@@ -38,6 +38,8 @@ enum Place {
 pub(in crate::stream) struct Held {
     pub(in crate::stream) end: Box<dyn HostEnd>,
     pub(in crate::stream) waker: Waker,
+    /// Whether it has returned `Pending` to somebody who waits.
+    pub(in crate::stream) waits: bool,
 }
 
 impl HostEnds {
@@ -86,12 +88,19 @@ impl HostEnds {
         }
     }
 
-    /// Puts an end back that was asked, unless it was removed meanwhile.
-    pub(in crate::stream) fn put_back(&mut self, shared: SharedId, side: Side, held: Held) {
+    /// Puts an end back that was asked; gives it if it was removed meanwhile.
+    pub(in crate::stream) fn put_back(
+        &mut self,
+        shared: SharedId,
+        side: Side,
+        held: Held,
+    ) -> Option<Held> {
         let slot = self.slot(shared, side);
         if let Place::Away = slot.end {
             slot.end = Place::Here(held);
+            return None;
         }
+        Some(held)
     }
 
     /// By what an end is woken.

@@ -30,9 +30,16 @@ pub(in crate::stream) fn attach(
     if wake {
         waker.wake_by_ref();
     }
-    runtime
-        .streams
-        .insert(shared, side, Held { end, waker }, key);
+    runtime.streams.insert(
+        shared,
+        side,
+        Held {
+            end,
+            waker,
+            waits: false,
+        },
+        key,
+    );
 }
 
 /// An end that was woken.
