@@ -171,13 +171,15 @@ impl Callee {
 /// Takes an isolate out of the baton and puts the baton in it.
 #[inline]
 pub(crate) fn take_isolate(baton: &mut Baton, index: usize) -> Result<Isolate<Baton>> {
-    match baton.isolates[index].take() {
-        Some(mut isolate) => {
-            *isolate.data_mut() = baton.take();
-            Ok(isolate)
-        }
-        None => Err(Trap::CannotEnter.into()),
-    }
+    idle_isolate(baton, index).ok_or_else(|| Trap::CannotEnter.into())
+}
+
+/// The same for whoever knows what to do if the isolate is in use, as when its stack is parked.
+#[inline]
+pub(crate) fn idle_isolate(baton: &mut Baton, index: usize) -> Option<Isolate<Baton>> {
+    let mut isolate = baton.isolates[index].take()?;
+    *isolate.data_mut() = baton.take();
+    Some(isolate)
 }
 
 /// Undoes [`take_isolate`]; gives the baton.

@@ -7,7 +7,7 @@ use super::park::Running;
 use super::plain;
 use super::{Args, Entry, From, Parked, Request, Run};
 use crate::baton::{Baton, Blocked, Home, Level, Runtime};
-use crate::call::enter::{return_isolate, take_isolate};
+use crate::call::enter::{idle_isolate, return_isolate, take_isolate};
 use crate::call::guest::GuestCall;
 use crate::error::bug;
 use crate::interrupt;
@@ -25,9 +25,8 @@ pub(super) async fn step(at: At<'_>, mut baton: Baton, run: Run) -> (Baton, Outc
             func,
             args,
         } => {
-            let isolate = match take_isolate(&mut baton, running.isolate) {
-                Ok(isolate) => isolate,
-                Err(_) => return barge_in(baton, running, func, &args),
+            let Some(isolate) = idle_isolate(&mut baton, running.isolate) else {
+                return barge_in(baton, running, func, &args);
             };
             match Stack::call(func, &args) {
                 Ok(stack) => {
@@ -51,9 +50,9 @@ pub(super) async fn step(at: At<'_>, mut baton: Baton, run: Run) -> (Baton, Outc
                 );
             };
             let Parked { stack, running, .. } = parked;
-            let place = match take_isolate(&mut baton, running.isolate) {
-                Ok(isolate) => Place::Idle(isolate),
-                Err(_) => Place::InStack(baton),
+            let place = match idle_isolate(&mut baton, running.isolate) {
+                Some(isolate) => Place::Idle(isolate),
+                None => Place::InStack(baton),
             };
             let (place, job): (Place, Job<Baton>) = match place {
                 Place::Idle(isolate) => (Place::Idle(isolate), job),
