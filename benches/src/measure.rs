@@ -3,10 +3,9 @@
 use anyhow::{Result, anyhow};
 use std::time::{Duration, Instant};
 
-/// Something to be timed, or a figure that was taken when it was made.
+/// Something to be timed.
 pub struct Subject {
     run: Box<dyn FnMut(u64) -> Result<u64>>,
-    figure: Option<f64>,
 }
 
 impl Subject {
@@ -14,15 +13,6 @@ impl Subject {
     pub fn new<E: std::fmt::Display>(mut run: impl FnMut(u64) -> Result<u64, E> + 'static) -> Self {
         Self {
             run: Box::new(move |times| run(times).map_err(|error| anyhow!("{error:#}"))),
-            figure: None,
-        }
-    }
-
-    /// A figure.
-    pub fn figure(figure: f64) -> Self {
-        Self {
-            run: Box::new(Ok),
-            figure: Some(figure),
         }
     }
 
@@ -81,7 +71,7 @@ pub fn resident() -> u64 {
     (kib("VmRSS:").unwrap_or_default() + kib("VmPTE:").unwrap_or_default()) << 10
 }
 
-/// Nanoseconds of doing the work once, or a figure.
+/// Nanoseconds of doing the work once, or bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
     /// The middle sample.
@@ -95,14 +85,6 @@ pub struct Timing {
 /// # Errors
 /// What the work gives.
 pub fn measure(subjects: &mut [&mut Subject], effort: Effort) -> Result<Vec<Timing>> {
-    let figure = |subject: &mut &mut Subject| subject.figure;
-    if let Some(figures) = subjects.iter_mut().map(figure).collect::<Option<Vec<_>>>() {
-        let timing = |figure| Timing {
-            median: figure,
-            min: figure,
-        };
-        return Ok(figures.into_iter().map(timing).collect());
-    }
     let times = subjects
         .iter_mut()
         .map(|subject| subject.calibrate(effort.sample))

@@ -7,8 +7,8 @@ mod rt {
         StreamReader, StreamResult, VecBuffer,
     };
     pub use tidegate::{
-        Accessor, Component, ComponentType, Engine, Instance, InstancePre, Lift, Linker, Lower, Resource,
-        ResourceType, Result, Store, StoreContextMut, TypedFunc,
+        Accessor, Component, ComponentType, Engine, Instance, InstancePre, Lift, Linker, Lower,
+        Resource, ResourceType, Result, Store, StoreContextMut, TypedFunc,
     };
 
     /// A subject whose work gives this runtime's errors.

@@ -42,6 +42,7 @@ mod rt {
         let mut config = wasmtime::Config::new();
         config.wasm_component_model_async(true);
         config.wasm_component_model_async_stackful(true);
+        config.wasm_component_model_more_async_builtins(true);
         let (guests, mut pooling) = (guests as u32, wasmtime::PoolingAllocationConfig::default());
         pooling.total_component_instances(guests);
         pooling.total_core_instances(2 * guests);

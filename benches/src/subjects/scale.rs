@@ -164,13 +164,14 @@ pub fn wake_all(bytes: &[u8], guests: usize) -> Result<Subject> {
     }))
 }
 
-/// What one of them takes of the machine's memory, page tables included.
+/// How many bytes one of them takes of the machine's memory, page tables included. To be run once, in a process that has not freed any.
 pub fn memory(bytes: &[u8], guests: usize) -> Result<Subject> {
-    // What the first ones take that the others share.
-    drop(Parked::new(bytes, 10)?);
-    let before = resident();
-    let parked = Parked::new(bytes, guests)?;
-    let each = resident().saturating_sub(before) as f64 / guests as f64;
-    drop(parked);
-    Ok(Subject::figure(each))
+    let bytes = bytes.to_vec();
+    Ok(subject(move |_| {
+        // What the first ones take that the others share.
+        let _first = Parked::new(&bytes, 10)?;
+        let before = resident();
+        let _parked = Parked::new(&bytes, guests)?;
+        Ok(resident().saturating_sub(before) / guests as u64)
+    }))
 }
