@@ -10,7 +10,7 @@ use crate::{
     shared_memory::SharedMemory,
     stack::{BlockingHostFn, HostFn},
     trap::Frame,
-    types::{ExternType, FuncType, GlobalType, MemoryType, TableType},
+    types::{ExternType, FuncType, GlobalType, MemoryType, TableType, ValType},
 };
 
 /// The right to use an isolate: from outside ([`Isolate::cx`](crate::Isolate::cx)), or from inside a host function or a job.
@@ -219,6 +219,14 @@ impl<D: IsolateData> Cx<'_, D> {
     /// A shared memory that the isolate knows.
     pub fn shared_memory(&self, memory: SharedMemoryIndex) -> SharedMemory {
         adapter!(&self.inner, cx => cx.shared_memory(memory))
+    }
+
+    /// A global that holds a number and can be set, for modules to import.
+    ///
+    /// # Errors
+    /// [`EngineError::Unsupported`] for other types.
+    pub fn new_global(&mut self, ty: ValType, value: u64) -> anyhow::Result<Global> {
+        adapter!(&mut self.inner, cx => cx.new_global(ty, value))
     }
 
     /// The type of a global.

@@ -1,4 +1,4 @@
-//! The serialised form of components: each embedded module as the engine compiled it, and the binary.
+//! The serialised form of components: each embedded module as the engine compiled it, then the adapters of its groups, and the binary.
 //!
 //! ```text
 //! 0      the artifact of the largest module, which is mapped when it is loaded from a file
@@ -25,7 +25,7 @@ use tidegate_core::plan::{ModuleIdx, Plan, PlanLimits};
 use tidegate_engine as engine;
 
 const MAGIC: &[u8; 8] = b"TIDECOMP";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const TRAILER: usize = 40;
 const SUM: std::ops::Range<usize> = 28..32;
 
@@ -40,12 +40,14 @@ impl Component {
     /// # Errors
     /// The engine cannot serialise it.
     pub fn serialize(&self) -> Result<Vec<u8>> {
-        let artifacts = (0..self.plan().modules.len())
-            .map(|index| {
-                let index = ModuleIdx(u32::try_from(index)?);
-                Ok(self.module(index, self.engine().kind())?.serialize()?)
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let kind = self.engine().kind();
+        let own = (0..self.plan().modules.len()).map(|index| {
+            let index = ModuleIdx(u32::try_from(index)?);
+            Ok(self.module(index, kind)?.serialize()?)
+        });
+        let adapters =
+            (0..self.adapter_count()).map(|index| Ok(self.adapters(index, kind)?.serialize()?));
+        let artifacts = own.chain(adapters).collect::<Result<Vec<_>>>()?;
         let lengths = artifacts.iter().map(|artifact| artifact.len() as u64);
         let largest = largest(lengths.clone());
         let binary = self.bytes();
@@ -146,20 +148,27 @@ fn load(
     let kind = engine.kind();
     let core = engine.core(kind)?;
     let plan = Plan::of_validated(binary, &PlanLimits::default())?;
-    let component = Component::planned(engine, binary.into(), plan);
+    let component = Component::planned(engine, binary.into(), plan)?;
+    let own = component.plan().modules.len();
     ensure!(
-        component.plan().modules.len() == count,
+        own <= count,
         "the precompiled component is of another binary"
     );
+    // What was grouped otherwise has other adapters. They are compiled when they are needed.
+    let same_groups = component.adapter_count() == count - own;
+    let set = |index: usize, module: engine::Module| match index.checked_sub(own) {
+        None => component.set_module(ModuleIdx(index as u32), kind, module),
+        Some(index) if same_groups => component.set_adapters(index, kind, module),
+        Some(_) => {}
+    };
     if count > 0 {
-        component.set_module(ModuleIdx(largest as u32), kind, load_first(core)?);
+        set(largest, load_first(core)?);
     }
     let (lengths, _) = lengths.as_chunks::<8>();
     for (index, length) in lengths.iter().enumerate() {
         if index != largest {
             let artifact = take_first(&mut rest, u64::from_le_bytes(*length))?;
-            let module = engine::Module::deserialize(core, artifact)?;
-            component.set_module(ModuleIdx(index as u32), kind, module);
+            set(index, engine::Module::deserialize(core, artifact)?);
         }
     }
     ensure!(

@@ -6,6 +6,7 @@
 use crate::call::canon::Dtor;
 use crate::call::items::CopyPlans;
 use crate::concurrent::{Concurrent, Request, end_entered};
+use crate::group::{AccompaniedCall, Flags};
 use crate::interrupt::{Control, Scope};
 use crate::stream::HostEnds;
 use crate::{Engine, Limits};
@@ -38,6 +39,10 @@ pub(crate) struct Runtime {
     pub(crate) dtors: HashMap<ResourceType, Dtor>,
     /// The tasks and threads of async.
     pub(crate) concurrent: Concurrent,
+    /// Calls within isolates that the host accompanies, from the outermost to the current one.
+    pub(crate) accompanied: Vec<AccompaniedCall>,
+    /// The groups, by the isolates that hold them.
+    pub(crate) groups: HashMap<usize, Arc<Flags>>,
     /// How items of streams and futures pass.
     pub(crate) copies: CopyPlans,
     /// The ends of streams and futures that the host holds.
@@ -77,6 +82,8 @@ impl Runtime {
             host_resources: HashMap::new(),
             dtors: HashMap::new(),
             concurrent: Concurrent::default(),
+            accompanied: Vec::new(),
+            groups: HashMap::new(),
             copies: CopyPlans::default(),
             streams: HostEnds::default(),
             at_rest: false,

@@ -2,6 +2,8 @@
 
 use crate::call::guest::Programs;
 use crate::concurrent::{Needs, needs_several_stacks, uses_async};
+use crate::error::bug;
+use crate::group::Groups;
 use crate::isolation::{IsolatePlan, Isolation};
 use crate::{Engine, Result, Strategy};
 use anyhow::Context;
@@ -26,6 +28,9 @@ struct Inner {
     needs: Box<[Needs]>,
     /// For each trampoline that lowers a guest's function, how values pass.
     programs: Box<[OnceLock<Arc<Programs>>]>,
+    groups: Groups,
+    /// The adapter modules of the groups.
+    adapters: Box<[CompiledModule]>,
 }
 
 /// An embedded module, compiled by each core engine that an isolate wants it from.
@@ -53,9 +58,12 @@ impl Component {
         let bytes = to_binary(bytes.as_ref())?;
         // The engine validates the bodies as it compiles them, below.
         let plan = Plan::without_bodies(&bytes, &PlanLimits::default())?;
-        let component = Self::planned(engine, bytes, plan);
+        let component = Self::planned(engine, bytes, plan)?;
         for index in 0..component.0.modules.len() {
             component.module(ModuleIdx(index as u32), engine.kind())?;
+        }
+        for index in 0..component.0.adapters.len() {
+            component.adapters(index, engine.kind())?;
         }
         Ok(component)
     }
@@ -67,24 +75,30 @@ impl Component {
     pub fn decode(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self> {
         let bytes = to_binary(bytes.as_ref())?;
         let plan = Plan::new(&bytes)?;
-        Ok(Self::planned(engine, bytes, plan))
+        Self::planned(engine, bytes, plan)
     }
 
     /// A component whose modules are not compiled yet.
-    pub(crate) fn planned(engine: &Engine, bytes: Box<[u8]>, plan: Plan) -> Self {
-        let isolation = Isolation::new(&plan);
+    pub(crate) fn planned(engine: &Engine, bytes: Box<[u8]>, plan: Plan) -> Result<Self> {
+        let concurrent = uses_async(&plan);
+        let isolation = Isolation::new(&plan, engine.has_groups() && !concurrent);
         let modules = plan
             .modules
             .iter()
             .map(|_| CompiledModule::default())
             .collect();
-        let concurrent = uses_async(&plan);
         let needs = match concurrent {
             true => Needs::of(&plan, &isolation),
             false => Box::default(),
         };
-        let programs = plan.trampolines.iter().map(|_| OnceLock::new()).collect();
-        Self(Arc::new(Inner {
+        let programs: Box<[OnceLock<Arc<Programs>>]> =
+            plan.trampolines.iter().map(|_| OnceLock::new()).collect();
+        let groups = Groups::new(&plan, &isolation, engine.kind(), |index, lowered, lift| {
+            programs_of(&plan, &programs, index, lowered, lift)
+        })?;
+        let adapters = groups.modules.iter();
+        let adapters = adapters.map(|_| CompiledModule::default()).collect();
+        Ok(Self(Arc::new(Inner {
             engine: engine.clone(),
             plan,
             isolation,
@@ -93,7 +107,36 @@ impl Component {
             programs,
             concurrent,
             needs,
-        }))
+            groups,
+            adapters,
+        })))
+    }
+
+    /// Its groups.
+    pub(crate) fn groups(&self) -> &Groups {
+        &self.0.groups
+    }
+
+    /// How many adapter modules there are.
+    pub(crate) fn adapter_count(&self) -> usize {
+        self.0.adapters.len()
+    }
+
+    /// An adapter module as compiled by a core engine, which may happen now.
+    pub(crate) fn adapters(&self, index: usize, kind: EngineKind) -> Result<&engine::Module> {
+        let slot = self.0.adapters[index].slot(kind);
+        if let Some(module) = slot.get() {
+            return Ok(module);
+        }
+        let wasm = &self.groups().modules[index].wasm;
+        let module = engine::Module::new(self.0.engine.core(kind)?, wasm)
+            .with_context(|| bug("the adapters of a group do not compile"))?;
+        Ok(slot.get_or_init(|| module))
+    }
+
+    /// Gives an adapter module in the form that it was compiled to before.
+    pub(crate) fn set_adapters(&self, index: usize, kind: EngineKind, module: engine::Module) {
+        self.0.adapters[index].slot(kind).get_or_init(|| module);
     }
 
     /// The binary.
@@ -166,12 +209,7 @@ impl Component {
         lowered: (FuncTypeIdx, OptionsIdx),
         lift: LiftIdx,
     ) -> Result<Arc<Programs>> {
-        let slot = &self.0.programs[trampoline.index()];
-        if let Some(programs) = slot.get() {
-            return Ok(programs.clone());
-        }
-        let programs = Programs::new(self, lowered, &self.plan().lifts[lift.index()])?;
-        Ok(slot.get_or_init(|| Arc::new(programs)).clone())
+        programs_of(self.plan(), &self.0.programs, trampoline, lowered, lift)
     }
 
     /// An embedded module as compiled by a core engine, which may happen now.
@@ -191,6 +229,21 @@ impl Component {
             .with_context(|| format!("core module {} at offset {start:#x}", index.0))?;
         Ok(slot.get_or_init(|| module))
     }
+}
+
+fn programs_of(
+    plan: &Plan,
+    known: &[OnceLock<Arc<Programs>>],
+    trampoline: TrampolineIdx,
+    lowered: (FuncTypeIdx, OptionsIdx),
+    lift: LiftIdx,
+) -> Result<Arc<Programs>> {
+    let slot = &known[trampoline.index()];
+    if let Some(programs) = slot.get() {
+        return Ok(programs.clone());
+    }
+    let programs = Programs::new(plan, lowered, &plan.lifts[lift.index()])?;
+    Ok(slot.get_or_init(|| Arc::new(programs)).clone())
 }
 
 /// The binary of a component or module that may be given as text.

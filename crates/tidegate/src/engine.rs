@@ -24,6 +24,7 @@ pub enum Strategy {
 pub struct Config {
     strategy: Strategy,
     intra_component_copies: bool,
+    groups: bool,
     time_slice: Option<Duration>,
     pause_often: Option<NonZeroU32>,
     core: engine::EngineConfig,
@@ -41,6 +42,7 @@ impl Config {
         Self {
             strategy: Strategy::Auto,
             intra_component_copies: true,
+            groups: true,
             time_slice: Some(Duration::from_millis(10)),
             pause_often: None,
             core: engine::EngineConfig::new(EngineKind::Wasmtime),
@@ -58,6 +60,20 @@ impl Config {
     /// The Component Model's specification allows numbers only, "temporarily", and demands a trap otherwise: `false` gives that.
     pub fn intra_component_copies(&mut self, allowed: bool) -> &mut Self {
         self.intra_component_copies = allowed;
+        self
+    }
+
+    /// Whether instances of a component that call each other share an isolate, so that such calls cost what calls within a module do; true by default.
+    ///
+    /// Components that use async are never grouped. A trap makes the same instances unusable either way. What a group has in common:
+    ///
+    /// * its [`Limits::isolate`](crate::Limits::isolate), which is that of one isolate times the number of its instances;
+    /// * the bound on the native stack of guests;
+    /// * its end, if a call into it is dropped midway: then none of its instances is usable any more.
+    ///
+    /// `false` gives each instance an isolate of its own.
+    pub fn groups(&mut self, allowed: bool) -> &mut Self {
+        self.groups = allowed;
         self
     }
 
@@ -150,6 +166,11 @@ impl Engine {
         rules
     }
 
+    /// Whether instances may share an isolate.
+    pub(crate) fn has_groups(&self) -> bool {
+        self.0.config.groups
+    }
+
     /// The core engine that an isolate gets unless it needs another.
     pub fn kind(&self) -> EngineKind {
         match self.0.config.strategy {
@@ -229,7 +250,8 @@ impl Engine {
     /// # Errors
     /// The core engine cannot be made.
     pub fn compatibility(&self) -> Result<u64> {
-        Ok(self.core(self.kind())?.compatibility())
+        let core = self.core(self.kind())?.compatibility();
+        Ok(core.wrapping_add(self.has_groups().into()))
     }
 
     /// Whether both are the same engine.

@@ -1,10 +1,12 @@
 //! Which component instances share an isolate.
 //!
-//! Every instance with core code gets an isolate of its own, except where calls could come back into an isolate that is still
+//! Every instance with core code gets an isolate of its own, unless it is in a [group](crate::group), and except where calls could come back into an isolate that is still
 //! running further down the native stack: a child that calls up into an ancestor. Such instances, the strongly connected components of the
 //! static call graph, share one. Between isolates calls then only ever go one way.
 
+use crate::group::families;
 use crate::{Component, EngineKind};
+use std::collections::HashMap;
 use tidegate_core::plan::{Canon, CoreDef, FuncDef, InstanceIdx, Plan, Resource, Step};
 
 /// The isolates that an instantiation of a plan needs.
@@ -23,29 +25,49 @@ pub(crate) struct IsolatePlan {
     pub(crate) instances: Vec<InstanceIdx>,
     /// The isolates that its instances may call into, itself excluded.
     pub(crate) calls: Vec<usize>,
+    /// Whether its instances are a group: see [`group`](crate::group).
+    pub(crate) group: bool,
 }
 
 impl Isolation {
-    /// Divides the instances of a plan.
-    pub(crate) fn new(plan: &Plan) -> Self {
+    /// Divides the instances of a plan; `groups` says whether they may be grouped.
+    pub(crate) fn new(plan: &Plan, groups: bool) -> Self {
         let edges = call_edges(plan);
         let mut search = Search::new(&edges);
         for instance in 0..plan.instances.len() {
             search.visit(instance);
         }
         let has_code = instances_with_code(plan);
+        let families = match groups {
+            true => families(plan, &edges),
+            false => vec![None; plan.instances.len()],
+        };
         let mut of_instance = vec![None; plan.instances.len()].into_boxed_slice();
         let mut isolates: Vec<IsolatePlan> = Vec::new();
+        let mut of_family = HashMap::new();
         for component in search.components {
-            if component.iter().any(|&instance| has_code[instance]) {
-                let mut isolate = IsolatePlan::default();
-                for instance in component {
-                    of_instance[instance] = Some(isolates.len());
-                    isolate.instances.push(InstanceIdx(instance as u32));
-                }
-                isolate.instances.sort();
-                isolates.push(isolate);
+            if !component.iter().any(|&instance| has_code[instance]) {
+                continue;
             }
+            // Between families there are no calls, so that they may stand in any order.
+            let family = component.first().and_then(|&instance| families[instance]);
+            let index = match family {
+                Some(family) => *of_family.entry(family).or_insert(isolates.len()),
+                None => isolates.len(),
+            };
+            if index == isolates.len() {
+                isolates.push(IsolatePlan::default());
+            } else {
+                isolates[index].group = true;
+            }
+            for instance in component {
+                of_instance[instance] = Some(index);
+                let instances = &mut isolates[index].instances;
+                instances.push(InstanceIdx(instance as u32));
+            }
+        }
+        for isolate in &mut isolates {
+            isolate.instances.sort();
         }
         for (caller, callees) in edges.iter().enumerate() {
             let Some(from) = of_instance[caller] else {
@@ -126,7 +148,7 @@ fn call_edges(plan: &Plan) -> Vec<Vec<usize>> {
     edges
 }
 
-fn instances_with_code(plan: &Plan) -> Vec<bool> {
+pub(crate) fn instances_with_code(plan: &Plan) -> Vec<bool> {
     let mut has_code = vec![false; plan.instances.len()];
     for step in &plan.steps {
         match step {

@@ -16,6 +16,7 @@ mod drop_resource;
 mod engine;
 mod error;
 mod func;
+mod group;
 mod has_data;
 mod instance;
 pub mod interrupt;

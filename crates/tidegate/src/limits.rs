@@ -8,7 +8,8 @@ use crate::ConcurrencyLimits;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Limits {
-    /// What each isolate may take: memory, tables, core instances.
+    /// What each isolate may take: memory, tables, core instances. One that holds a [group](crate::Config::groups) of instances may take as much as
+    /// they could apart.
     pub isolate: tidegate_engine::Limits,
     /// Bytes of host memory that the values of one call may take when they are lifted. Default: 512 MiB.
     pub max_lifted_bytes: usize,

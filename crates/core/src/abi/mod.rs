@@ -31,6 +31,7 @@ mod async_values;
 mod context;
 mod error;
 mod flat;
+pub mod fuse;
 mod guest_bytes;
 mod items;
 pub mod layout;
@@ -68,7 +69,7 @@ pub use resource::{Resource, ResourceAny};
 pub use scalar::{
     CANONICAL_NAN32, CANONICAL_NAN64, canonicalize_nan32, canonicalize_nan64, convert_u32_to_char,
 };
-pub use strings::MAX_STRING_BYTE_LENGTH;
+pub use strings::{MAX_STRING_BYTE_LENGTH, validate_utf8};
 pub use traits::{ComponentType, Lift, Lower};
 pub use transfer::{
     Program, Side, Transfer, TransferContext, TransferError, transfer_items, transfer_params,

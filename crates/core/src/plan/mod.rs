@@ -42,6 +42,8 @@ pub struct Plan {
     pub types: Types,
     /// The embedded core modules, as ranges of the component's binary.
     pub modules: Vec<Range<usize>>,
+    /// Whether an embedded module that is instantiated defines exception tags.
+    pub defines_tags: bool,
     /// The component instances that an instantiation creates, parents before children.
     pub instances: Vec<ComponentInstance>,
     /// What the root needs from outside.

@@ -37,18 +37,22 @@ impl State {
 
     /// The same for the thread of a synchronous call, or of a call of `realloc`, that runs as `task`.
     pub fn trapped_call(&mut self, task: TaskId, instance: InstanceId) -> Poisoned {
-        let own = self
-            .frames
+        if self.is_innermost(task, instance) {
+            self.pop_frame();
+        }
+        self.poison(instance)
+    }
+
+    /// Whether the innermost frame is that of a synchronous call, or of a call of `realloc`, that runs in an instance as `task`, or ran until another trap
+    /// ended it.
+    pub fn is_innermost(&self, task: TaskId, instance: InstanceId) -> bool {
+        self.frames
             .last()
             .is_some_and(|frame| match self.tasks.get(task.0) {
                 Some(task) => task.implicit_thread == Some(frame.thread),
                 // Another trap has ended the task, and left its frame.
                 None => frame.instance == instance && self.threads.get(frame.thread.0).is_none(),
-            });
-        if own {
-            self.pop_frame();
-        }
-        self.poison(instance)
+            })
     }
 
     /// Makes an instance unusable, as after a trap. Does nothing to one that is already.

@@ -24,7 +24,7 @@ use crate::{
     signature::Number,
     stack::{BlockingHostFn, HostFn},
     trap::{Trap, TrapCode},
-    types::{FuncType, GlobalType, Import, MemoryType, TableType},
+    types::{FuncType, GlobalType, Import, MemoryType, TableType, ValType},
 };
 
 pub(crate) struct WasmiCx<'a, D: IsolateData>(pub(super) StoreContextMut<'a, StoreData<D>>);
@@ -315,6 +315,13 @@ impl<D: IsolateData> WasmiCx<'_, D> {
 
     pub(crate) fn global_type(&self, global: Global) -> GlobalType {
         convert::global_type(&own!(GlobalInner, global.0).ty(&self.0))
+    }
+
+    pub(crate) fn new_global(&mut self, ty: ValType, value: u64) -> anyhow::Result<Global> {
+        let kind = Number::of(ty).ok_or_else(not_a_number)?;
+        let value = convert::to_val(kind, value);
+        let global = wasmi::Global::new(&mut self.0, value, wasmi::Mutability::Var);
+        Ok(Global(GlobalInner::Wasmi(global)))
     }
 
     pub(crate) fn global_get(&mut self, global: Global) -> anyhow::Result<u64> {

@@ -22,7 +22,7 @@ use crate::{
     shared_memory::SharedMemory,
     stack::{BlockingHostFn, HostFn},
     trap::{Frame, Trap, TrapCode},
-    types::{FuncType, GlobalType, MemoryType, TableType},
+    types::{FuncType, GlobalType, MemoryType, TableType, ValType},
 };
 
 pub(crate) struct WasmtimeCx<'a, D: IsolateData>(pub(super) StoreContextMut<'a, StoreData<D>>);
@@ -37,6 +37,21 @@ macro_rules! own {
             $inner::Wasmi(_) => panic!("{FOREIGN}"),
         }
     };
+}
+
+/// A word as a number of a type; narrow ones are its low half.
+fn number(ty: &wasmtime::ValType, word: u64) -> Result<Val, EngineError> {
+    match ty {
+        wasmtime::ValType::I32 => Ok(Val::I32(word as i32)),
+        wasmtime::ValType::I64 => Ok(Val::I64(word.cast_signed())),
+        wasmtime::ValType::F32 => Ok(Val::F32(word as u32)),
+        wasmtime::ValType::F64 => Ok(Val::F64(word)),
+        _ => Err(no_number()),
+    }
+}
+
+fn no_number() -> EngineError {
+    EngineError::Unsupported("the global does not hold a number".into())
 }
 
 impl<D: IsolateData> WasmtimeCx<'_, D> {
@@ -252,13 +267,27 @@ impl<D: IsolateData> WasmtimeCx<'_, D> {
         convert::global_type(&own!(GlobalInner, global.0).ty(&self.0))
     }
 
+    pub(crate) fn new_global(&mut self, ty: ValType, value: u64) -> anyhow::Result<Global> {
+        let ty = match ty {
+            ValType::I32 => wasmtime::ValType::I32,
+            ValType::I64 => wasmtime::ValType::I64,
+            ValType::F32 => wasmtime::ValType::F32,
+            ValType::F64 => wasmtime::ValType::F64,
+            _ => return Err(no_number().into()),
+        };
+        let value = number(&ty, value)?;
+        let ty = wasmtime::GlobalType::new(ty, wasmtime::Mutability::Var);
+        let global = wasmtime::Global::new(&mut self.0, ty, value).map_err(convert::from_engine)?;
+        Ok(Global(GlobalInner::Wasmtime(global)))
+    }
+
     pub(crate) fn global_get(&mut self, global: Global) -> anyhow::Result<u64> {
         match own!(GlobalInner, global.0).get(&mut self.0) {
             Val::I32(value) => Ok(u64::from(value.cast_unsigned())),
             Val::I64(value) => Ok(value.cast_unsigned()),
             Val::F32(bits) => Ok(u64::from(bits)),
             Val::F64(bits) => Ok(bits),
-            _ => Err(EngineError::Unsupported("the global does not hold a number".into()).into()),
+            _ => Err(no_number().into()),
         }
     }
 
@@ -268,18 +297,7 @@ impl<D: IsolateData> WasmtimeCx<'_, D> {
         if ty.mutability() != wasmtime::Mutability::Var {
             return Err(EngineError::Misuse("the global is immutable").into());
         }
-        // Narrow values are the low half of their word.
-        let value = match ty.content() {
-            wasmtime::ValType::I32 => Val::I32(value as i32),
-            wasmtime::ValType::I64 => Val::I64(value.cast_signed()),
-            wasmtime::ValType::F32 => Val::F32(value as u32),
-            wasmtime::ValType::F64 => Val::F64(value),
-            _ => {
-                return Err(
-                    EngineError::Unsupported("the global does not hold a number".into()).into(),
-                );
-            }
-        };
+        let value = number(ty.content(), value)?;
         global.set(&mut self.0, value).map_err(convert::from_engine)
     }
 

@@ -15,7 +15,7 @@ use tidegate_core::abi::{
 use tidegate_core::plan::{OptionsIdx, StringEncoding};
 use tidegate_core::runtime::{InstanceId, Lends, Lift, ResourceType, State, TaskId};
 use tidegate_core::types::{FuncType, FuncTypeIdx, ResourceIdx, Types};
-use tidegate_engine::{Cx, Func, Memory};
+use tidegate_engine::{Cx, Func, Global, Memory};
 
 /// What all functions of one instantiation share.
 pub(crate) struct Shared {
@@ -60,6 +60,8 @@ pub(crate) struct CanonOptions {
     pub(crate) realloc: Option<Func>,
     /// Which of the plan's options these are, if any.
     pub(crate) index: Option<OptionsIdx>,
+    /// What adapters look at to know whether the instance may leave, if they call it or it calls them.
+    pub(crate) may_leave: Option<Global>,
 }
 
 /// A function lifted from core code.
@@ -144,6 +146,21 @@ impl CallSite {
 }
 
 impl CanonOptions {
+    /// Runs code of the instance that may not leave, which adapters are to know.
+    #[inline]
+    pub(crate) fn close(
+        &self,
+        cx: &mut Cx<'_, Baton>,
+        run: impl FnOnce(&mut Cx<'_, Baton>) -> Result<()>,
+    ) -> Result<()> {
+        let Some(may_leave) = self.may_leave else {
+            return run(cx);
+        };
+        cx.global_set(may_leave, 0)?;
+        run(cx)?;
+        cx.global_set(may_leave, 1)
+    }
+
     /// Runs `f` in a context for lifting out of the instance, whose isolate `cx` is.
     #[inline]
     pub(crate) fn lift<R>(
@@ -260,7 +277,9 @@ impl LowerTarget for Guest<'_> {
         let instance = self.options.instance;
         let mut slots = [old, old_size, align.into(), new_size];
         let task = self.cx.data_mut().state.begin_realloc(instance)?;
-        let result = self.cx.call(realloc, &mut slots);
+        let result = self
+            .options
+            .close(&mut self.cx, |cx| cx.call(realloc, &mut slots));
         if let Err(error) = result {
             call_trapped(self.cx.data_mut(), task, instance, &error);
             return Err(error);

@@ -6,6 +6,7 @@
 use super::canon::Callee;
 use crate::baton::{Baton, Blocked};
 use crate::concurrent::{Request, call_trapped};
+use crate::group::{settle, unwind};
 use crate::interrupt;
 use anyhow::{Error, Result};
 use std::future::poll_fn;
@@ -148,14 +149,23 @@ impl Callee {
         let mut slots: Slots = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
         slots[..self.flat_results].copy_from_slice(&results[..self.flat_results]);
         cx.data_mut().state.instance_mut(instance).may_leave = false;
-        cx.call(func, &mut slots[..self.flat_results])?;
+        self.options
+            .close(cx, |cx| cx.call(func, &mut slots[..self.flat_results]))?;
         cx.data_mut().state.instance_mut(instance).may_leave = true;
         Ok(())
     }
 
     #[cold]
     fn trapped(&self, cx: &mut Cx<'_, Baton>, entered: Entered, error: &Error) {
-        call_trapped(cx.data_mut(), entered.task(), self.options.instance, error);
+        let options = &self.options;
+        unwind(
+            cx,
+            options.isolate,
+            (entered.task(), options.instance),
+            error,
+        );
+        call_trapped(cx.data_mut(), entered.task(), options.instance, error);
+        settle(cx, options.isolate, error);
     }
 
     /// Takes the callee's isolate, with the baton inside.

@@ -3,8 +3,8 @@
 use super::canon::{CallSite, Callee, CanonOptions, Guest};
 use super::enter::{Entered, Slots, return_isolate, take_isolate};
 use super::host::on_stack;
-use crate::Component;
 use crate::baton::{Baton, Blocked};
+use crate::group::Door;
 use anyhow::{Context as _, Result};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -12,26 +12,25 @@ use tidegate_core::abi::{
     FlatReader, FlatWriter, LiftBudget, LowerTarget, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Program,
     Side, Transfer, TransferContext, transfer_params, transfer_result,
 };
-use tidegate_core::plan::{Lift, Options, OptionsIdx};
+use tidegate_core::plan::{Lift, Options, OptionsIdx, Plan};
 use tidegate_core::runtime::{Lends, State, TaskId};
 use tidegate_core::types::FuncTypeIdx;
-use tidegate_engine::{Cx, Flow, Func, HostType, Isolate, Job, Memory};
+use tidegate_engine::{Cx, Flow, Func, HostFn, HostType, Isolate, Job, Memory};
 
 /// How the values of one lowered function move: compiled once per component.
 #[derive(Debug)]
 pub(crate) struct Programs {
-    params: Program,
-    result: Option<Program>,
+    pub(crate) params: Program,
+    pub(crate) result: Option<Program>,
 }
 
 impl Programs {
     /// For a function lowered with some options and a type, and lifted with others.
     pub(crate) fn new(
-        component: &Component,
+        plan: &Plan,
         lowered: (FuncTypeIdx, OptionsIdx),
         lift: &Lift,
     ) -> Result<Self> {
-        let plan = component.plan();
         let side = |options: OptionsIdx| {
             let options: &Options = &plan.options[options.index()];
             Side {
@@ -69,18 +68,23 @@ pub(crate) struct Pending {
 }
 
 impl GuestCall {
-    /// Makes the core function, which parks its caller if `blocks`.
-    pub(crate) fn define(self, cx: &mut Cx<'_, Baton>, ty: HostType, blocks: bool) -> Result<Func> {
+    /// Makes the core function, which parks its caller if `blocks`. `door` is what adapters know of whether the caller may leave.
+    pub(crate) fn define(
+        self,
+        cx: &mut Cx<'_, Baton>,
+        ty: HostType,
+        blocks: bool,
+        door: Option<Door>,
+    ) -> Result<Func> {
         if blocks {
             cx.blocking_host_func(
                 ty,
                 Box::new(move |mut cx, slots| self.call_waiting(&mut cx, slots)),
             )
         } else if self.site.options.isolate == self.callee.options.isolate {
-            cx.host_func(
-                ty,
-                Box::new(move |mut cx, slots| self.call_within(&mut cx, slots)),
-            )
+            let call: HostFn<Baton> =
+                Box::new(move |mut cx, slots| self.call_within(&mut cx, slots));
+            cx.host_func(ty, Door::guard(door, call))
         } else {
             cx.host_func(
                 ty,

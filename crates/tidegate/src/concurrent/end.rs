@@ -37,6 +37,14 @@ pub(crate) fn call_trapped(baton: &mut Baton, task: TaskId, instance: InstanceId
     became_unusable(baton, instance, first, poisoned, None, error);
 }
 
+/// Calls of an instance have ended with a trap somewhere below them: it becomes unusable.
+#[cold]
+pub(crate) fn instance_unusable(baton: &mut Baton, instance: InstanceId, error: &Error) {
+    let first = !baton.state.instance(instance).poisoned;
+    let poisoned = baton.state.poison(instance);
+    became_unusable(baton, instance, first, poisoned, None, error);
+}
+
 fn became_unusable(
     baton: &mut Baton,
     instance: InstanceId,
@@ -98,6 +106,7 @@ fn is_usable(baton: &Baton, callee: &Callee, task: TaskId, error: &Error) -> boo
 pub(crate) fn end_entered(baton: &mut Baton) {
     // Their callers were entered as well, and are dropped.
     baton.concurrent.sync_results.clear();
+    baton.accompanied.clear();
     let poisoned = baton.state.poison_entered();
     clean(
         baton,

@@ -41,7 +41,7 @@ pub(crate) use copy::pass;
 pub(crate) use deliver::{reachable, visit};
 pub(crate) use direct::{Begin, DirectResult, begin_call};
 pub(crate) use driver::drive;
-pub(crate) use end::{call_trapped, end_entered, fail_instance};
+pub(crate) use end::{call_trapped, end_entered, fail_instance, instance_unusable};
 pub(crate) use host::{LaterArgs, call_cancelled};
 pub(crate) use host_func::{HostFunction, LowerFn, call_host_function, new_signal};
 pub(crate) use lower::define_lowered;

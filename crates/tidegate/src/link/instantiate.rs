@@ -1,6 +1,7 @@
 //! Instantiating a linked component: running its plan.
 
 use super::pre::Linked;
+use super::prepared::func_type;
 use super::{Body, HostFunc, Reexport, Resolved};
 use crate::baton::{Baton, HomeGuard, StoreId};
 use crate::call::builtins;
@@ -9,18 +10,20 @@ use crate::call::enter::{return_isolate, run_stack, take_isolate};
 use crate::call::guest::GuestCall;
 use crate::concurrent::{define_lowered, start};
 use crate::error::bug;
+use crate::group::{self, Door, GroupsOfInstance};
 use crate::interrupt::Scope;
 use crate::module::Module;
 use crate::{Engine, EngineKind, Error, Result};
 use anyhow::{Context, anyhow, bail};
 use std::sync::{Arc, OnceLock};
+use tidegate_core::abi::fuse::Import;
 use tidegate_core::plan::{
     Canon, CoreDef, FuncDef, ImportIdx, InstanceIdx, LiftIdx, ModuleDef, Options, OptionsIdx, Plan,
     Resource, Step, StringEncoding, TrampolineIdx,
 };
 use tidegate_core::runtime::{InstanceId, Lift, ResourceType, TaskId};
-use tidegate_core::types::ValType;
-use tidegate_engine::{self as engine, Extern, Func, Isolate, Memory, Stack};
+use tidegate_core::types::{FuncTypeIdx, ValType};
+use tidegate_engine::{self as engine, BlockingHostFn, Extern, Func, Isolate, Memory, Stack};
 
 /// An instantiated component.
 pub(crate) struct InstanceData {
@@ -37,6 +40,7 @@ pub(crate) struct InstanceData {
     trampolines: Box<[OnceLock<Func>]>,
     /// The imports that the host has called so far as exports.
     reexports: Box<[OnceLock<Arc<Reexport>>]>,
+    groups: GroupsOfInstance,
 }
 
 /// A core module that is to be instantiated on a stack of its own, since its start function may wait.
@@ -94,14 +98,27 @@ impl InstanceData {
         let first_instance = first.context(bug("a component without an instance"))?;
         let instance_id = |index: InstanceIdx| nth(first_instance, index.index());
         let first_isolate = baton.isolates.len();
-        for make in &linked.prepared()?.isolates {
+        let all_groups = linked.component.groups();
+        let mut groups = GroupsOfInstance::new(plan.instances.len(), all_groups);
+        for (index, make) in linked.prepared()?.isolates.iter().enumerate() {
             let core = baton.engine.core(make.kind)?;
-            let mut made = Isolate::new(core, Baton::default(), baton.limits.isolate)?;
+            let group = all_groups.of_isolate.get(index).and_then(Option::as_ref);
+            let limits = match group {
+                None => baton.limits.isolate,
+                Some(group) => group.limits(baton.limits.isolate),
+            };
+            let mut made = Isolate::new(core, Baton::default(), limits)?;
             if let Some(control) = &baton.control {
                 control.attach(&mut made);
             }
             if make.exceptions {
                 made.enable_exceptions();
+            }
+            if let Some(group) = group {
+                let budget = baton.limits.max_lifted_bytes;
+                let flags = groups.add(&mut made.cx(), group, instance_id, budget)?;
+                let isolate = baton.isolates.len();
+                baton.groups.insert(isolate, Arc::new(flags));
             }
             baton.isolates.push(Some(made));
         }
@@ -149,6 +166,7 @@ impl InstanceData {
             core_instances: Vec::with_capacity(plan.steps.len()),
             trampolines: plan.trampolines.iter().map(|_| OnceLock::new()).collect(),
             reexports: plan.imports.iter().map(|_| OnceLock::new()).collect(),
+            groups,
         })
     }
 
@@ -417,6 +435,7 @@ impl InstanceData {
             encoding: StringEncoding::Utf8,
             realloc: None,
             index: None,
+            may_leave: self.groups.may_leave(instance),
         })
     }
 
@@ -496,52 +515,39 @@ impl InstanceData {
             return Ok(*func);
         }
         let linked = self.linked.clone();
+        if let Some(module) = linked.component.groups().of_trampoline(index) {
+            let func = self.adapter(baton, module, index)?;
+            return Ok(*self.trampolines[index.index()].get_or_init(|| func));
+        }
         let trampoline = &linked.component.plan().trampolines[index.index()];
         let isolate = self.isolate(trampoline.instance)?;
-        let function = &linked.prepared()?.functions[index.index()];
-        let ty = function.ty.clone();
+        let ty = linked.prepared()?.functions[index.index()].ty.clone();
+        let door = self.door(trampoline.instance);
         let func = match &trampoline.canon {
             Canon::Lower {
                 func,
                 ty: func_type,
                 options,
-            } => {
-                let site = Arc::new(CallSite {
-                    borrows: function.borrows,
-                    options: self.canon_options(baton, trampoline.instance, *options)?,
-                    ty: *func_type,
-                    async_: linked.component.plan().options[options.index()].async_,
-                    name: function.name.clone(),
-                });
-                match func {
-                    FuncDef::Import(import) => {
-                        let Resolved::Func(func) = linked.imports.resolved[import.index()].clone()
-                        else {
-                            bail!(bug("an imported function is none"));
-                        };
-                        host_trampoline(&mut isolate_cx(baton, isolate)?, ty, &func, site)?
-                    }
-                    FuncDef::Lift(lift) => {
-                        let callee = Arc::new(self.callee(baton, *lift)?);
-                        let programs =
-                            linked
-                                .component
-                                .programs(index, (*func_type, *options), *lift)?;
-                        let call = GuestCall {
-                            site,
-                            callee,
-                            programs,
-                            parks: self.suspendable(trampoline.instance),
-                        };
-                        let mut cx = isolate_cx(baton, isolate)?;
-                        if linked.component.is_concurrent() {
-                            define_lowered(call, &mut cx, ty)?
-                        } else {
-                            call.define(&mut cx, ty, linked.may_block(trampoline))?
-                        }
+            } => match func {
+                FuncDef::Import(import) => {
+                    let site = self.call_site(baton, index, (*func_type, *options))?;
+                    let Resolved::Func(func) = linked.imports.resolved[import.index()].clone()
+                    else {
+                        bail!(bug("an imported function is none"));
+                    };
+                    host_trampoline(&mut isolate_cx(baton, isolate)?, ty, &func, site, door)?
+                }
+                FuncDef::Lift(lift) => {
+                    let lowered = (*func_type, *options);
+                    let call = self.guest_call(baton, index, lowered, *lift)?;
+                    let mut cx = isolate_cx(baton, isolate)?;
+                    if linked.component.is_concurrent() {
+                        define_lowered(call, &mut cx, ty)?
+                    } else {
+                        call.define(&mut cx, ty, linked.may_block(trampoline), door)?
                     }
                 }
-            }
+            },
             canon => {
                 let options = match builtins::options(canon) {
                     Some(index) => self.canon_options(baton, trampoline.instance, index)?,
@@ -564,6 +570,7 @@ impl InstanceData {
                 let definitions = builtins::Definitions {
                     table,
                     memory,
+                    door,
                     blocks: linked.may_block(trampoline),
                 };
                 let mut made = take_isolate(baton, isolate)?;
@@ -596,22 +603,159 @@ fn is_number(result: Option<ValType>) -> bool {
     })
 }
 
-/// The core function behind which a function of the host's is.
+/// The core function behind which a function of the host's is. `door` is what adapters know of whether the caller may leave.
 pub(super) fn host_trampoline(
     cx: &mut engine::Cx<'_, Baton>,
     ty: impl Into<engine::HostType>,
     func: &HostFunc,
     site: Arc<CallSite>,
+    door: Option<Door>,
 ) -> Result<Func> {
     match &func.body {
-        Body::Sync(define) => cx.host_func(ty, define(site)),
+        Body::Sync(define) => cx.host_func(ty, Door::guard(door, define(site))),
         Body::Waiting(call) | Body::Concurrent(call) => {
             let call = call.clone();
-            cx.blocking_host_func(
-                ty,
-                Box::new(move |mut cx, slots| call(&mut cx, &site, slots)),
-            )
+            let call: BlockingHostFn<Baton> =
+                Box::new(move |mut cx, slots| call(&mut cx, &site, slots));
+            cx.blocking_host_func(ty, Door::guard_blocking(door, call))
         }
+    }
+}
+
+/// The functions that adapters stand for, and what adapters need.
+impl InstanceData {
+    /// The place of a lowered function.
+    fn call_site(
+        &self,
+        baton: &mut Baton,
+        index: TrampolineIdx,
+        (ty, options): (FuncTypeIdx, OptionsIdx),
+    ) -> Result<Arc<CallSite>> {
+        let function = &self.linked.prepared()?.functions[index.index()];
+        let instance = self.plan().trampolines[index.index()].instance;
+        Ok(Arc::new(CallSite {
+            borrows: function.borrows,
+            options: self.canon_options(baton, instance, options)?,
+            ty,
+            async_: self.plan().options[options.index()].async_,
+            name: function.name.clone(),
+        }))
+    }
+
+    /// A lowered function that another guest's is behind.
+    fn guest_call(
+        &self,
+        baton: &mut Baton,
+        index: TrampolineIdx,
+        lowered: (FuncTypeIdx, OptionsIdx),
+        lift: LiftIdx,
+    ) -> Result<GuestCall> {
+        let trampoline = &self.plan().trampolines[index.index()];
+        Ok(GuestCall {
+            site: self.call_site(baton, index, lowered)?,
+            callee: Arc::new(self.callee(baton, lift)?),
+            programs: self.shared.component.programs(index, lowered, lift)?,
+            parks: self.suspendable(trampoline.instance),
+        })
+    }
+
+    /// What adapters know of whether an instance may leave.
+    fn door(&self, instance: InstanceIdx) -> Option<Door> {
+        self.groups.may_leave(instance).map(|may_leave| Door {
+            instance: nth(self.first_instance, instance.index()),
+            may_leave,
+        })
+    }
+
+    /// The adapter that stands for a trampoline.
+    fn adapter(&self, baton: &mut Baton, module: usize, index: TrampolineIdx) -> Result<Func> {
+        let instance = self.plan().trampolines[index.index()].instance;
+        let isolate = self.isolate(instance)?;
+        let made = match self.groups.adapters[module].get() {
+            Some(made) => *made,
+            None => {
+                let linked = self.linked.clone();
+                let plan = &linked.component.groups().modules[module];
+                let mut imports = Vec::with_capacity(plan.imports.len());
+                for import in &plan.imports {
+                    imports.push(self.adapter_import(baton, instance, import)?);
+                }
+                let compiled = linked.component.adapters(module, self.kind(instance)?)?;
+                let made = isolate_cx(baton, isolate)?.instantiate(compiled, &imports)?;
+                *self.groups.adapters[module].get_or_init(|| made)
+            }
+        };
+        match isolate_cx(baton, isolate)?.export(made, &index.0.to_string()) {
+            Some(Extern::Func(func)) => Ok(func),
+            _ => bail!(bug("an adapter is missing")),
+        }
+    }
+
+    /// What an adapter module is instantiated with. `member` is an instance of its group.
+    fn adapter_import(
+        &self,
+        baton: &mut Baton,
+        member: InstanceIdx,
+        import: &Import,
+    ) -> Result<Extern> {
+        let isolate = self.isolate(member)?;
+        let func = match import {
+            Import::Core(def) => return self.core_def(baton, def),
+            Import::MayLeave(instance) => {
+                let global = self.groups.may_leave(*instance);
+                return Ok(global.context(bug("an instance always may leave"))?.into());
+            }
+            Import::Entered(instance) => return self.groups.entered(*instance),
+            Import::Budget => return self.groups.budget(member),
+            Import::Fail => {
+                let linked = self.linked.clone();
+                let first = self.first_instance;
+                let ends = move |trampoline: u64| {
+                    let plan = linked.component.plan();
+                    let index = usize::try_from(trampoline).ok()?;
+                    let trampoline = plan.trampolines.get(index)?;
+                    let Canon::Lower {
+                        func: FuncDef::Lift(lift),
+                        ..
+                    } = trampoline.canon
+                    else {
+                        return None;
+                    };
+                    let callee = plan.lifts[lift.index()].instance;
+                    let id = |instance: InstanceIdx| nth(first, instance.index());
+                    Some((id(trampoline.instance), id(callee)))
+                };
+                group::fail(&mut isolate_cx(baton, isolate)?, ends)?
+            }
+            Import::Validate(memory) => {
+                let memory = self.core_memory(baton, memory)?;
+                group::validate(&mut isolate_cx(baton, isolate)?, memory)?
+            }
+            Import::Begin(index) | Import::End(index) => {
+                let trampoline = &self.plan().trampolines[index.index()];
+                let Canon::Lower {
+                    func: FuncDef::Lift(lift),
+                    ty,
+                    options,
+                } = trampoline.canon
+                else {
+                    bail!(bug("an adapter stands for no guest's function"));
+                };
+                let call = Arc::new(self.guest_call(baton, *index, (ty, options), lift)?);
+                let door = self.door(trampoline.instance);
+                let lowered = func_type(&trampoline.core_type)?;
+                let lifted = func_type(&self.plan().lifts[lift.index()].core_type)?;
+                let mut cx = isolate_cx(baton, isolate)?;
+                if matches!(import, Import::Begin(_)) {
+                    let ty = engine::FuncType::new(lowered.params, lifted.params);
+                    group::begin_func(&mut cx, ty, &call, door)?
+                } else {
+                    let ty = engine::FuncType::new(lifted.results, lowered.results);
+                    group::end_func(&mut cx, ty, &call)?
+                }
+            }
+        };
+        Ok(func.into())
     }
 }
 

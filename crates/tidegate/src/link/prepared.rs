@@ -78,8 +78,13 @@ impl Make {
     }
 }
 
-/// A core function type as engines want it.
+/// A core function type, prepared for functions of the host.
 fn core_type(ty: &CoreFuncType) -> Result<HostType> {
+    Ok(func_type(ty)?.into())
+}
+
+/// A core function type as engines want it.
+pub(super) fn func_type(ty: &CoreFuncType) -> Result<engine::FuncType> {
     let convert = |ty: &wasmparser::ValType| match ty {
         wasmparser::ValType::I32 => Ok(engine::ValType::I32),
         wasmparser::ValType::I64 => Ok(engine::ValType::I64),
@@ -89,9 +94,8 @@ fn core_type(ty: &CoreFuncType) -> Result<HostType> {
             "a canonical function has a parameter of type {other}"
         ))),
     };
-    let ty = engine::FuncType {
+    Ok(engine::FuncType {
         params: ty.params.iter().map(convert).collect::<Result<_>>()?,
         results: ty.results.iter().map(convert).collect::<Result<_>>()?,
-    };
-    Ok(ty.into())
+    })
 }

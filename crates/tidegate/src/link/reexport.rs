@@ -117,6 +117,7 @@ impl Reexport {
             encoding: StringEncoding::Utf8,
             realloc: Some(realloc),
             index: None,
+            may_leave: None,
         };
         let types = self.shared.types();
         let mut params = types.func(self.ty).params.iter();
@@ -128,7 +129,7 @@ impl Reexport {
             name: Some(self.name.clone()),
         });
         let lowered = self.signature.lowered();
-        let call_on = host_trampoline(&mut cx, lowered, &self.func, site)?;
+        let call_on = host_trampoline(&mut cx, lowered, &self.func, site, None)?;
         let settle = cx.host_func(
             engine::FuncType::default(),
             Box::new(move |mut cx, _| {

@@ -110,6 +110,14 @@ impl GuestString {
     }
 }
 
+/// Checks that the bytes of a string that lies within memory are UTF-8.
+///
+/// # Errors
+/// [`Trap::InvalidString`]; [`Trap::OutOfBounds`] if it lies beyond after all.
+pub fn validate_utf8(memory: &[u8], pointer: u64, length: u64) -> anyhow::Result<()> {
+    GuestString::locate(memory, false, StringEncoding::Utf8, pointer, length)?.validate(memory)
+}
+
 /// The code units of UTF-16 bytes, little endian.
 fn units(bytes: &[u8]) -> impl Iterator<Item = u16> + '_ {
     let (chunks, _) = bytes.as_chunks::<2>();

@@ -10,10 +10,10 @@
 mod compile;
 mod data;
 mod handles;
-mod node;
+pub(in crate::abi) mod node;
 mod place;
 mod program;
-mod run;
+pub(in crate::abi) mod run;
 mod scalars;
 mod text;
 
@@ -104,7 +104,7 @@ pub fn transfer_params<X: Transfer + ?Sized>(
         let layout = program.target_layout();
         let start = run.allocate(layout.align, layout.size.into(), "tuple")?;
         dst.push(start as u64)?;
-        let mode = if two_passes { Mode::Lower } else { Mode::Both };
+        let mode = Mode::after_lifting(two_passes);
         run.pass(mode, &mut input, &mut Output::Memory(start))
     }
 }

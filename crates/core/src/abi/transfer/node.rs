@@ -4,7 +4,7 @@ use crate::types::{ResourceIdx, ValType};
 
 /// A type, on both sides.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(in crate::abi) struct Node {
     pub kind: Kind,
     /// The size in bytes on either side.
     pub size: Sizes,
@@ -20,13 +20,13 @@ pub(super) struct Node {
 
 /// A number for the source and one for the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sizes {
+pub(in crate::abi) struct Sizes {
     pub source: usize,
     pub target: usize,
 }
 
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(in crate::abi) enum Kind {
     Bool,
     Int {
         signed: bool,
@@ -76,21 +76,21 @@ pub(super) enum Kind {
 
 /// A field.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Part {
+pub(in crate::abi) struct Part {
     pub node: usize,
     pub offset: Sizes,
 }
 
 /// A step of copying a record between memories.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Piece {
+pub(in crate::abi) enum Piece {
     Bytes { offset: Sizes, length: usize },
     Field(Part),
 }
 
 /// What can be copied in bulk: every pattern of bytes is a value, apart from NaNs, and there is no padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Bulk {
+pub(in crate::abi) enum Bulk {
     Integers,
     F32,
     F64,
@@ -98,7 +98,7 @@ pub(super) enum Bulk {
 
 /// What running a node can do, in order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Does {
+pub(in crate::abi) struct Does {
     /// Lifting can trap, or takes handles.
     pub trap: bool,
     /// Lowering does what a guest can see: calls `realloc`, or makes a handle.

@@ -1,7 +1,7 @@
 //! Programs: how to pass values of one type from one guest to another.
 
 use super::compile::Compiler;
-use super::node::Node;
+use super::node::{Kind, Node};
 use super::scalars::{Scalar, scalars_of};
 use crate::plan::StringEncoding;
 use crate::types::{
@@ -163,35 +163,41 @@ impl Program {
         self.scalars.as_deref()
     }
 
-    pub(super) fn root(&self) -> usize {
+    pub(in crate::abi) fn root(&self) -> usize {
         self.root
     }
 
-    pub(super) fn node(&self, index: usize) -> &Node {
+    pub(in crate::abi) fn node(&self, index: usize) -> &Node {
         &self.nodes[index]
     }
 
-    pub(super) fn source_side(&self) -> Side {
+    pub(in crate::abi) fn source_side(&self) -> Side {
         self.source
     }
 
-    pub(super) fn target_side(&self) -> Side {
+    pub(in crate::abi) fn target_side(&self) -> Side {
         self.target
     }
 
-    pub(super) fn source_layout(&self) -> Layout {
+    pub(in crate::abi) fn source_layout(&self) -> Layout {
         self.source_layout
     }
 
-    pub(super) fn target_layout(&self) -> Layout {
+    pub(in crate::abi) fn target_layout(&self) -> Layout {
         self.target_layout
     }
 
-    pub(super) fn lifts_may_trap(&self) -> bool {
+    pub(in crate::abi) fn lifts_may_trap(&self) -> bool {
         self.node(self.root).does.trap
     }
 
-    pub(super) fn needs_two_passes(&self) -> bool {
+    /// Whether any part is a string or a list of variable length.
+    pub(in crate::abi) fn has_lists(&self) -> bool {
+        let mut kinds = self.nodes.iter().map(|node| &node.kind);
+        kinds.any(|kind| matches!(kind, Kind::String | Kind::List { .. }))
+    }
+
+    pub(in crate::abi) fn needs_two_passes(&self) -> bool {
         self.node(self.root).does.trap_after_show
     }
 }

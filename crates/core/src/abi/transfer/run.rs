@@ -15,13 +15,20 @@ use std::collections::VecDeque;
 
 /// What a pass over a value does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mode {
+pub(in crate::abi) enum Mode {
     /// Lifts: checks the value, and takes its handles.
     Lift,
     /// Lowers what was lifted in a pass before.
     Lower,
     /// Both at once.
     Both,
+}
+
+impl Mode {
+    /// What is left to do: lowering, or all of it if nothing was lifted yet.
+    pub(in crate::abi) fn after_lifting(lifted: bool) -> Self {
+        if lifted { Mode::Lower } else { Mode::Both }
+    }
 }
 
 pub(super) struct Run<'a, 'c, X: ?Sized> {

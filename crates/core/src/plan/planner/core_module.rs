@@ -12,6 +12,8 @@ pub(super) struct CoreModule {
     pub imports: Vec<(Arc<str>, Arc<str>)>,
     /// Whether it has a start function.
     pub starts: bool,
+    /// Whether it defines exception tags.
+    pub defines_tags: bool,
     /// Of each exported memory and table, whether its addresses have 64 bits.
     wide_exports: HashMap<Box<str>, bool>,
 }
@@ -60,6 +62,7 @@ impl CoreModule {
                     }
                 }
                 Payload::StartSection { .. } => module.starts = true,
+                Payload::TagSection(section) => module.defines_tags = section.count() > 0,
                 // What follows are bodies and data.
                 Payload::CodeSectionStart { .. } | Payload::DataSection(_) => break,
                 _ => {}

@@ -143,6 +143,7 @@ impl<'a> Planner<'a> {
         let start = range.start;
         let bytes = self.found(self.bytes.get(range.clone()), "a module")?;
         let module = Rc::new(CoreModule::parse(bytes, start)?);
+        self.plan.defines_tags |= module.defines_tags;
         self.core_modules[index.index()] = Some(module.clone());
         Ok(module)
     }

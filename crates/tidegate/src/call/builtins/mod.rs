@@ -12,12 +12,13 @@ use super::canon::CanonOptions;
 use crate::baton::Baton;
 use crate::concurrent::{self, call_cancelled};
 use crate::error::bug;
+use crate::group::Door;
 use anyhow::{Context, Result};
 use resource_drop::ResourceDrop;
 use tidegate_core::plan::{Canon, OptionsIdx};
 use tidegate_core::runtime::{Event, Fair, State};
 use tidegate_core::types::ResourceIdx;
-use tidegate_engine::{Cx, Func, HostFn, HostType, Memory, Table};
+use tidegate_engine::{BlockingHostFn, Cx, Func, HostFn, HostType, Memory, Table};
 
 /// The canonical options that a built-in was given, if it takes any.
 pub(crate) fn options(canon: &Canon) -> Option<OptionsIdx> {
@@ -39,6 +40,8 @@ pub(crate) struct Definitions {
     pub(crate) memory: Option<Memory>,
     /// The table of `thread.new-indirect`.
     pub(crate) table: Option<Table>,
+    /// What adapters know of whether the instance may leave.
+    pub(crate) door: Option<Door>,
     /// Whether `resource.drop` may park its caller.
     pub(crate) blocks: bool,
 }
@@ -58,15 +61,13 @@ pub(crate) fn define(
             options,
         };
         return if definitions.blocks {
-            cx.blocking_host_func(
-                ty,
-                Box::new(move |mut cx, slots| drop.run_waiting(&mut cx, slots)),
-            )
+            let func: BlockingHostFn<Baton> =
+                Box::new(move |mut cx, slots| drop.run_waiting(&mut cx, slots));
+            cx.blocking_host_func(ty, Door::guard_blocking(definitions.door, func))
         } else {
-            cx.host_func(
-                ty,
-                Box::new(move |mut cx, slots| drop.run(&mut cx, slots[0] as u32)),
-            )
+            let func: HostFn<Baton> =
+                Box::new(move |mut cx, slots| drop.run(&mut cx, slots[0] as u32));
+            cx.host_func(ty, Door::guard(definitions.door, func))
         };
     }
     if let Some(body) = concurrent::blocking(cx, canon, &options, &definitions) {
@@ -77,7 +78,7 @@ pub(crate) fn define(
         .or_else(|| error_context::define(canon, &options))
         .or_else(|| simple(canon, &options, &definitions))
         .with_context(|| bug(format!("the built-in {canon:?} is missing")))?;
-    cx.host_func(ty, func)
+    cx.host_func(ty, Door::guard(definitions.door, func))
 }
 
 /// The built-ins that need nothing but the state of the instances.
