@@ -147,4 +147,10 @@ impl State {
         self.join(id, None);
         self.waitables.remove(id.0)
     }
+
+    /// The same for one that nobody looks at any more: it is not moved.
+    pub(super) fn discard_waitable(&mut self, id: WaitableId) {
+        self.join(id, None);
+        self.waitables.discard(id.0);
+    }
 }

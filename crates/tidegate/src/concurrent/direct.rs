@@ -129,11 +129,9 @@ where
     } else {
         DirectResult::Keep(lift.take().map(Kept::boxed), false)
     });
-    let data = CallData {
-        callee: callee.clone(),
-        from: From::Direct(index),
-    };
-    concurrent.tasks.insert(called.task, data);
+    concurrent
+        .tasks
+        .begin(called.task, callee, From::Direct(index));
     let running = Running {
         thread: called.thread,
         task: called.task,

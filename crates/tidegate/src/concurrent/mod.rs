@@ -8,6 +8,7 @@
 mod accessor_call;
 mod args;
 mod builtins;
+mod calls;
 mod copy;
 mod deliver;
 mod direct;
@@ -61,6 +62,7 @@ use crate::call::enter::Slots;
 use crate::call::guest::{GuestCall, Pending};
 use anyhow::{Context, Error, Result};
 use args::Args;
+use calls::Calls;
 use id_map::IdMap;
 use number_map::NumberMap;
 use parked_stacks::ParkedStacks;
@@ -73,7 +75,7 @@ use tidegate_engine::{Func, Job};
 #[derive(Default)]
 pub(crate) struct Concurrent {
     /// The calls that have not ended.
-    pub(crate) tasks: IdMap<TaskId, CallData>,
+    pub(crate) tasks: Calls,
     /// The functions of threads that have not begun, with their arguments.
     pub(crate) new_threads: IdMap<ThreadId, (usize, Func, u64)>,
     /// The stacks that wait to be resumed.

@@ -8,7 +8,7 @@ use super::lower::caller_goes_on;
 use super::park::Running;
 use super::plain::enter;
 use super::result::Kept;
-use super::{CallData, Entry, From, FromGuest};
+use super::{Entry, From, FromGuest};
 use crate::baton::{Baton, Blocked};
 use crate::call::enter::return_isolate;
 use crate::call::guest::{GuestCall, Pending};
@@ -42,11 +42,9 @@ impl GuestCall {
         } else {
             DirectResult::Keep(Some(Kept::boxed(lift_result_val)), false)
         });
-        let data = CallData {
-            callee: self.callee.clone(),
-            from: From::Direct(index),
-        };
-        concurrent.tasks.insert(called.task, data);
+        concurrent
+            .tasks
+            .begin(called.task, &self.callee, From::Direct(index));
         let running = Running {
             thread: called.thread,
             task: called.task,

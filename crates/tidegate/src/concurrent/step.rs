@@ -312,7 +312,7 @@ fn end_of_sync_lift(cx: &mut Cx<'_, Baton>, running: Running, results: &[u64]) -
 /// The thread of a call has ended; its task may have others.
 fn end_task(runtime: &mut Runtime, task: TaskId) {
     if !runtime.state.has_task(task) {
-        runtime.concurrent.tasks.remove(task);
+        runtime.concurrent.tasks.end(task);
     }
 }
 

@@ -60,7 +60,7 @@ impl State {
         let failed = self.subtask(subtask).failed;
         let state = self.subtask_state(subtask);
         self.deliver_resolve(subtask);
-        self.remove_waitable(subtask);
+        self.discard_waitable(subtask);
         if failed {
             return Err(Offence::PeerTrapped.at("call"));
         }

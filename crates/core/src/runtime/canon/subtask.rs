@@ -116,7 +116,7 @@ impl State {
             return Err(Offence::SubtaskNotResolved.at("subtask.drop"));
         }
         self.instance_mut(instance).handles.remove(index)?;
-        self.remove_waitable(id);
+        self.discard_waitable(id);
         Ok(())
     }
 
