@@ -330,7 +330,7 @@ fn guest_to_guest(plans: &mut Vec<Plan>) {
         "guest → guest",
         "scalars",
         "guest-calls",
-        Some(40.0),
+        Some(4.5),
         None,
         calls::guest_loop("run-scalars", None)
     );

@@ -74,10 +74,14 @@ impl GroupsOfInstance {
         })
     }
 
+    /// Those of an instance, if it is in a group.
+    fn find(&self, instance: InstanceIdx) -> Option<&Globals> {
+        self.globals.get(instance.index())?.as_ref()
+    }
+
     fn globals(&self, instance: InstanceIdx) -> Result<&Globals> {
-        let globals = self.globals.get(instance.index());
-        let globals = globals.and_then(Option::as_ref);
-        globals.context(bug("an instance is in no group"))
+        self.find(instance)
+            .context(bug("an instance is in no group"))
     }
 
     pub(crate) fn entered(&self, instance: InstanceIdx) -> Result<Extern> {
@@ -90,7 +94,7 @@ impl GroupsOfInstance {
 
     /// The global that is 0 while an instance may not leave, if adapters look at it or set it.
     pub(crate) fn may_leave(&self, instance: InstanceIdx) -> Option<Global> {
-        self.globals(instance).ok()?.may_leave
+        self.find(instance)?.may_leave
     }
 }
 
