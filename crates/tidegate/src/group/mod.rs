@@ -2,7 +2,7 @@
 //!
 //! What the adapters are is in [`tidegate_core::abi::fuse`]. Here it is decided which instances make a group ([`family`]) and which
 //! adapters stand in which module ([`plan`]); the modules are instantiated ([`link`]); and what a trap in a group leaves
-//! behind is sorted out ([`unwind`]).
+//! behind is sorted out ([`mod@unwind`]).
 
 mod call;
 mod family;
