@@ -10,7 +10,7 @@ pub enum Fault {
     Leave,
     /// The callee cannot be entered. The first word is the lowered function's index.
     Enter,
-    /// A value traps: the words are those of its [`Trap`], which [`Fault::trap`] makes.
+    /// A value traps: the words are those of its [`Trap`], which [`ValueFault::trap`] makes.
     Value(ValueFault),
 }
 
