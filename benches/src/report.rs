@@ -47,6 +47,25 @@ impl Line {
             shown(self.group, self.peer.min)
         )
     }
+
+    /// For a table.
+    fn markdown(&self) -> String {
+        let shown = |figure| shown(self.group, figure);
+        let limit = self.limit.map(|limit| shown(limit.median));
+        let budget = self.budget.map(|budget| {
+            let met = self.ours.median <= budget;
+            format!("{} {}", shown(budget), if met { "✓" } else { "✗" })
+        });
+        format!(
+            "| {} | {} | {} | {:.2} | {} | {} |\n",
+            self.name,
+            shown(self.ours.median),
+            shown(self.peer.median),
+            self.ratio(),
+            limit.unwrap_or_default(),
+            budget.unwrap_or_default()
+        )
+    }
 }
 
 /// Writes the table to `path`, and the plot beside it.
@@ -72,41 +91,21 @@ pub fn write(path: &Path, lines: &[Line], effort: Effort) -> Result<()> {
         machine()
     )?;
     writeln!(out, "![Ratios]({})\n", plot_name(path))?;
-    let mut group = "";
+    // One table a heading, in the order of their first rows: rows are measured in another.
+    let mut groups: Vec<&str> = Vec::new();
     for line in lines {
-        if group != line.group {
-            group = line.group;
-            writeln!(
-                out,
-                "\n## {group}\n\n| work | Tidegate | Wasmtime | ratio | limit | budget |\n| --- | ---: | ---: | ---: | ---: | ---: |"
-            )?;
+        if !groups.contains(&line.group) {
+            groups.push(line.group);
         }
-        let limit = line
-            .limit
-            .map(|limit| shown(line.group, limit.median))
-            .unwrap_or_default();
-        let budget = line
-            .budget
-            .map(|budget| {
-                format!(
-                    "{}{}",
-                    shown(line.group, budget),
-                    if line.ours.median <= budget {
-                        " ✓"
-                    } else {
-                        " ✗"
-                    }
-                )
-            })
-            .unwrap_or_default();
+    }
+    for group in groups {
         writeln!(
             out,
-            "| {} | {} | {} | {:.2} | {limit} | {budget} |",
-            line.name,
-            shown(line.group, line.ours.median),
-            shown(line.group, line.peer.median),
-            line.ratio()
+            "\n## {group}\n\n| work | Tidegate | Wasmtime | ratio | limit | budget |\n| --- | ---: | ---: | ---: | ---: | ---: |"
         )?;
+        for line in lines.iter().filter(|line| line.group == group) {
+            out.push_str(&line.markdown());
+        }
     }
     std::fs::write(path, out)?;
     std::fs::write(path.with_file_name(plot_name(path)), plot(lines)?)?;
