@@ -128,6 +128,22 @@ impl<D: IsolateData> Stack<D> {
         }
     }
 
+    /// Runs `f` in the context of the host call that the stack is blocked in, and leaves the stack blocked there. `f` may use the isolate, also call into it,
+    /// as long as nothing that it calls blocks.
+    ///
+    /// For stacks that own their isolate, which are those of wasmtime: elsewhere the isolate of a parked stack is at hand.
+    ///
+    /// # Errors
+    /// [`EngineError::Misuse`] if the stack is not blocked or does not own its isolate; `f` was not run. If `f` panics, so does this.
+    pub fn visit<R>(&mut self, f: impl FnOnce(Cx<'_, D>) -> R) -> Result<R, EngineError> {
+        match &mut self.inner {
+            StackInner::Wasmtime(stack) => stack.visit(f),
+            StackInner::Wasmi(_) => Err(EngineError::Misuse(
+                "the isolate of a parked stack is to be used itself",
+            )),
+        }
+    }
+
     /// The guest's frames, innermost first, where a stack yielded because [it was asked to](crate::InterruptHandle::ask_yield); empty otherwise, and on
     /// wasmi, which cannot tell.
     pub fn take_frames(&mut self) -> Vec<Frame> {

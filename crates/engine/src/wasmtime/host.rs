@@ -15,7 +15,7 @@ use crate::{
     host_type::HostType,
     isolate::IsolateData,
     signature::{Number, Signature},
-    stack::{BlockingHostFn, Flow, HostFn},
+    stack::{BlockingHostFn, Flow, HostFn, Job},
 };
 
 /// Calls a guest function. Parameters are at the front of `slots` and results come there.
@@ -149,11 +149,7 @@ pub(super) fn blocking_host_func<D: IsolateData>(
                 match flow.map_err(convert::to_engine)? {
                     Flow::Return => return Ok(()),
                     Flow::Block(payload) => {
-                        park(&mut caller, payload)?;
-                        let mailbox = caller.data().mailbox.as_ref();
-                        let Some(job) = mailbox.and_then(|mailbox| mailbox.take_job()) else {
-                            return Err(wasmtime::Error::msg("resumed without a job"));
-                        };
+                        let job = park(&mut caller, payload)?;
                         flow = job(cx(&mut caller), slots);
                     }
                 }
@@ -164,7 +160,7 @@ pub(super) fn blocking_host_func<D: IsolateData>(
     Ok(unsafe { wasmtime::Func::new_unchecked(&mut store, engine_ty, call) })
 }
 
-/// Suspends the stack that this runs on until it is resumed with a job.
+/// Suspends the stack that this runs on until it is resumed with a job. Lets visitors in meanwhile.
 ///
 /// # Errors
 /// There is no such stack, or it is being dropped: then everything on it must return without delay.
@@ -172,18 +168,32 @@ pub(super) fn blocking_host_func<D: IsolateData>(
 fn park<D: IsolateData>(
     caller: &mut Caller<'_, StoreData<D>>,
     payload: D::Block,
-) -> wasmtime::Result<()> {
+) -> wasmtime::Result<Job<D>> {
     let data = caller.data();
     let (Some(park), Some(mailbox), true) = (data.park, &data.mailbox, data.may_block) else {
         return Err(convert::to_engine(EngineError::CannotBlock.into()));
     };
     mailbox.put_block(payload);
-    // SAFETY: a function without parameters and results. It suspends the fiber that runs this host call: `may_block` says
-    // that one does, and that no frames but the engine's and this adapter's lie between here and where it was entered,
-    // all of which hold only what may move to another thread.
-    unsafe { park.call_unchecked(caller.as_context_mut(), &mut [])? };
-    begin_slice(caller.as_context_mut());
-    Ok(())
+    loop {
+        // SAFETY: a function without parameters and results. It suspends the fiber that runs this host call: `may_block` says
+        // that one does, and that no frames but the engine's and this adapter's lie between here and where it was entered,
+        // all of which hold only what may move to another thread.
+        unsafe { park.call_unchecked(caller.as_context_mut(), &mut [])? };
+        begin_slice(caller.as_context_mut());
+        let Some(mailbox) = &caller.data().mailbox else {
+            return Err(wasmtime::Error::msg("resumed without a mailbox"));
+        };
+        if let Some(job) = mailbox.take_job() {
+            return Ok(job);
+        }
+        let Some(visitor) = mailbox.take_visitor() else {
+            return Err(wasmtime::Error::msg("resumed without a job"));
+        };
+        // What the visitor borrows is there until this stack is suspended again, so that must not happen inside it.
+        caller.data_mut().may_block = false;
+        visitor.run(cx(caller));
+        caller.data_mut().may_block = true;
+    }
 }
 
 /// The asynchronous function that suspends a stack: ready when it is polled again, which is when the stack is resumed.

@@ -4,7 +4,7 @@ use std::{
     cell::UnsafeCell,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use wasmtime::{AsContextMut, Store};
@@ -16,6 +16,7 @@ use super::{
     isolate::{Entry, StoreData, WasmtimeIsolate, begin_slice},
 };
 use crate::{
+    cx::Cx,
     error::EngineError,
     handles::{Extern, Func, FuncInner, Instance},
     isolate::{Isolate, IsolateData, IsolateInner},
@@ -77,8 +78,44 @@ pub(super) struct Mailbox<D: IsolateData>(UnsafeCell<Mail<D>>);
 struct Mail<D: IsolateData> {
     block: Option<D::Block>,
     job: Option<Job<D>>,
+    visitor: Option<Visitor<D>>,
     /// Where a stack that was asked to yield did so.
     frames: Vec<Frame>,
+}
+
+/// What [`WasmtimeStack::visit`] has done on a parked stack.
+///
+/// It is in the mailbox only while `visit` runs, and runs to its end on a stack that cannot be suspended meanwhile: nothing uses it once what it borrows
+/// may be gone.
+pub(super) struct Visitor<D: IsolateData>(&'static mut dyn FnMut(Cx<'_, D>));
+
+// SAFETY: it is taken out by the thread that put it in, before `visit` returns.
+unsafe impl<D: IsolateData> Send for Visitor<D> {}
+
+impl<D: IsolateData> Visitor<D> {
+    /// # Safety
+    /// It must be gone when the borrow of `visitor` ends.
+    unsafe fn new(visitor: &mut dyn FnMut(Cx<'_, D>)) -> Self {
+        // SAFETY: only the lifetime changes, and the caller sees to it that nobody relies on that.
+        Self(unsafe {
+            std::mem::transmute::<&mut dyn FnMut(Cx<'_, D>), &'static mut dyn FnMut(Cx<'_, D>)>(
+                visitor,
+            )
+        })
+    }
+
+    pub(super) fn run(self, cx: Cx<'_, D>) {
+        (self.0)(cx);
+    }
+}
+
+/// Takes a visitor that was not let in out of the mailbox, at the latest while a panic unwinds.
+struct Leave<'a, D: IsolateData>(&'a Mailbox<D>);
+
+impl<D: IsolateData> Drop for Leave<'_, D> {
+    fn drop(&mut self) {
+        self.0.take_visitor();
+    }
 }
 
 // SAFETY: see above. What is handed over may be sent to another thread, as a stack may be between two runs.
@@ -89,6 +126,7 @@ impl<D: IsolateData> Default for Mailbox<D> {
         Self(UnsafeCell::new(Mail {
             block: None,
             job: None,
+            visitor: None,
             frames: Vec::new(),
         }))
     }
@@ -117,6 +155,11 @@ impl<D: IsolateData> Mailbox<D> {
 
     fn put_job(&self, job: Job<D>) {
         drop(self.with(|mail| mail.job.replace(job)));
+    }
+
+    /// Called by a host function on a stack that has just been resumed, before it looks for a job.
+    pub(super) fn take_visitor(&self) -> Option<Visitor<D>> {
+        self.with(|mail| mail.visitor.take())
     }
 
     /// Called by a host function on a stack that has just been resumed.
@@ -214,6 +257,31 @@ impl<D: IsolateData> WasmtimeStack<D> {
             },
             Poll::Ready((store, ended)) => self.finish(isolate, store, ended),
         }
+    }
+
+    pub(crate) fn visit<R>(&mut self, f: impl FnOnce(Cx<'_, D>) -> R) -> Result<R, EngineError> {
+        let State::Started(Started {
+            run: Some(run),
+            mailbox,
+            blocked: true,
+        }) = &mut self.state
+        else {
+            return Err(EngineError::Misuse("the stack is not blocked"));
+        };
+        let (mut f, mut result) = (Some(f), None);
+        let mut visitor = |cx: Cx<'_, D>| result = f.take().map(|f| f(cx));
+        let polled = {
+            // SAFETY: `Leave` takes it out of the mailbox at the end of this block, if the stack has not.
+            let visitor = unsafe { Visitor::new(&mut visitor) };
+            let _leave = Leave(mailbox);
+            drop(mailbox.with(|mail| mail.visitor.replace(visitor)));
+            let _native = native_stack::switch();
+            run.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        };
+        if polled.is_ready() {
+            self.state = State::Failed;
+        }
+        result.ok_or(EngineError::Misuse("the stack cannot be visited"))
     }
 
     fn start(&mut self, mut store: Store<StoreData<D>>) {

@@ -56,6 +56,66 @@ fn guest(kind: EngineKind) -> Guest {
     }
 }
 
+/// Whoever visits a parked stack may use what is around it, and leaves the stack as it was.
+#[test]
+fn a_parked_stack_is_visited() {
+    let mut guest = guest(EngineKind::Wasmtime);
+    let mut stack = Stack::call(guest.run, &[5]).unwrap();
+    let error = stack.visit(|_| ()).unwrap_err();
+    assert!(matches!(error, EngineError::Misuse(_)), "{error}");
+    assert_eq!(blocked(start(&mut stack, &mut guest.isolate)), "5");
+    let mut places = vec![0; 1];
+    for size in [8, 16] {
+        let place = stack
+            .visit(|mut cx| {
+                assert!(!cx.can_block());
+                let mut slots = [size];
+                cx.call(guest.realloc, &mut slots)?;
+                places.push(slots[0]);
+                cx.memory_mut(guest.memory)[slots[0] as usize] = size as u8;
+                anyhow::Ok(slots[0])
+            })
+            .unwrap()
+            .unwrap();
+        assert_eq!(places.last(), Some(&place));
+    }
+    assert_eq!(places, [0, 1024, 1032]);
+    // What would block there fails, and a trap ends only the call that trapped.
+    let error = stack
+        .visit(|mut cx| cx.call(guest.run, &mut [1]).unwrap_err())
+        .unwrap();
+    assert!(matches!(
+        error.downcast_ref(),
+        Some(EngineError::CannotBlock)
+    ));
+    let error = stack
+        .visit(|mut cx| cx.call(guest.trap, &mut []).unwrap_err())
+        .unwrap();
+    let trap: &Trap = error.downcast_ref().unwrap();
+    assert_eq!(trap.code, TrapCode::Unreachable);
+    assert_eq!(
+        blocked(resume(&mut stack, &mut guest.isolate, give(7))),
+        "100"
+    );
+    done(resume(&mut stack, &mut guest.isolate, give(1)));
+    assert_eq!(stack.results(), [8]);
+    let mut isolate = guest.isolate.unwrap();
+    assert_eq!(isolate.cx().memory_mut(guest.memory)[1032], 16);
+}
+
+/// A panic of a visitor comes out where the stack was visited, and takes only that stack with it.
+#[test]
+fn a_visitor_that_panics() {
+    let mut guest = guest(EngineKind::Wasmtime);
+    let mut stack = Stack::call(guest.run, &[5]).unwrap();
+    blocked(start(&mut stack, &mut guest.isolate));
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _ = stack.visit(|_| panic!("a visitor"));
+    }));
+    let message = *panicked.unwrap_err().downcast::<&str>().unwrap();
+    assert_eq!(message, "a visitor");
+}
+
 /// Sets a flag when dropped.
 struct Dropped(Arc<AtomicBool>);
 

@@ -192,26 +192,6 @@ impl CanonOptions {
         })
     }
 
-    /// Runs `f` in a context for lowering what needs no memory into the instance, whose isolate is out of reach.
-    pub(crate) fn lower_flat<R>(
-        &self,
-        state: &mut State,
-        task: TaskId,
-        lends: &mut Lends,
-        f: impl FnOnce(&mut LowerContext<'_>) -> Result<R>,
-    ) -> Result<R> {
-        f(&mut LowerContext {
-            types: self.shared.types(),
-            resources: &self.shared.resources,
-            target: &mut NoMemory(state),
-            memory64: self.memory64,
-            encoding: self.encoding,
-            instance: self.instance,
-            task: Some(task),
-            lends,
-        })
-    }
-
     /// Runs `f` in a context for lowering into the instance, whose isolate `cx` is.
     #[inline]
     pub(crate) fn lower<R>(
@@ -235,21 +215,6 @@ impl CanonOptions {
             task,
             lends,
         })
-    }
-}
-
-/// An instance as the destination of lowering, as long as nothing goes to its memory.
-struct NoMemory<'a>(&'a mut State);
-
-impl LowerTarget for NoMemory<'_> {
-    fn parts(&mut self) -> (&mut [u8], &mut State) {
-        (&mut [], self.0)
-    }
-
-    fn realloc(&mut self, _: u64, _: u64, _: u32, _: u64) -> Result<u64> {
-        anyhow::bail!(
-            "arguments that lie in memory cannot be passed to an instance whose stack is parked in compiled code (run it with the interpreter: engine `wasmi`)"
-        )
     }
 }
 

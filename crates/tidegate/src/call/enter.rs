@@ -228,7 +228,7 @@ pub(crate) async fn run_stack(
                 return (isolate, interrupt::explain(control, result));
             }
             Step::Blocked(Blocked::Waiting(waiting)) => {
-                let job = interrupt::wait(control, stack, &mut place, waiting).await;
+                let job = interrupt::wait(control, stack, waiting).await;
                 resume = Resume::Job(job);
             }
             Step::Blocked(Blocked::Request(mut baton, request)) => {

@@ -4,6 +4,7 @@ use super::canon::{CallSite, Callee, CanonOptions, Guest};
 use super::enter::{Entered, Slots, return_isolate, take_isolate};
 use super::host::on_stack;
 use crate::baton::{Baton, Blocked};
+use crate::concurrent::{reachable, visit_from};
 use crate::group::Door;
 use anyhow::{Context as _, Result};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use tidegate_core::abi::{
 };
 use tidegate_core::plan::{Lift, Options, OptionsIdx, Plan};
 use tidegate_core::runtime::{Lends, State, TaskId};
+use tidegate_core::trap::Trap;
 use tidegate_core::types::FuncTypeIdx;
 use tidegate_engine::{Cx, Flow, Func, HostFn, HostType, Isolate, Job, Memory};
 
@@ -94,7 +96,7 @@ impl GuestCall {
     }
 
     /// A call within one isolate.
-    fn call_within(&self, cx: &mut Cx<'_, Baton>, slots: &mut [u64]) -> Result<()> {
+    pub(crate) fn call_within(&self, cx: &mut Cx<'_, Baton>, slots: &mut [u64]) -> Result<()> {
         let site = &self.site.options;
         cx.data_mut()
             .state
@@ -116,22 +118,31 @@ impl GuestCall {
     }
 
     /// A call into another isolate, on the caller's stack.
+    ///
+    /// # Errors
+    /// A trap, its own or one that the callee has ended with.
     pub(crate) fn call_across(&self, cx: &mut Cx<'_, Baton>, slots: &mut [u64]) -> Result<()> {
         let site = &self.site.options;
         cx.data_mut()
             .state
             .check_call(site.instance, self.callee.options.instance)?;
-        let mut isolate = self.callee.take_isolate(cx.data_mut())?;
+        let target = self.callee.options.isolate;
+        if !reachable(cx.data(), target) {
+            return Err(Trap::CannotEnter.into());
+        }
         let mut pending = Pending::default();
-        let result = self.callee.with_slots(|values| {
-            let entered = self.enter_across(cx, &mut isolate, slots, values, &mut pending)?;
-            let mut callee = isolate.cx();
-            self.callee
-                .run(&mut callee, entered, values, |callee, task, results| {
-                    self.result_across(cx, callee, task, results, slots, &mut pending)
-                })
+        let result = visit_from(cx, target, |cx, callee| {
+            self.callee.with_slots(|values| {
+                let entered = self.enter_across(cx, callee, slots, values, &mut pending)?;
+                self.callee
+                    .run(callee, entered, values, |callee, task, results| {
+                        self.result_across(cx, callee, task, results, slots, &mut pending)
+                    })
+            })
         });
-        self.back(cx, isolate, pending);
+        cx.data_mut()
+            .state
+            .give_back(site.instance, &mut pending.lends);
         result
     }
 
@@ -143,7 +154,8 @@ impl GuestCall {
         let mut isolate = self.callee.take_isolate(cx.data_mut())?;
         let mut pending = Pending::default();
         let mut values: Slots = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
-        let entered = self.enter_across(cx, &mut isolate, slots, &mut values, &mut pending);
+        let entered =
+            self.enter_across(cx, &mut isolate.cx(), slots, &mut values, &mut pending);
         let entered = match entered {
             Ok(entered) => entered,
             Err(error) => {
@@ -182,14 +194,14 @@ impl GuestCall {
     fn enter_across(
         &self,
         caller: &mut Cx<'_, Baton>,
-        isolate: &mut Isolate<Baton>,
+        callee: &mut Cx<'_, Baton>,
         slots: &[u64],
         values: &mut [u64],
         pending: &mut Pending,
     ) -> Result<Entered> {
         let from = Some(self.site.options.instance);
         self.callee
-            .enter(&mut isolate.cx(), from, values, |callee, task, params| {
+            .enter(callee, from, values, |callee, task, params| {
                 self.params_across(caller, callee, task, slots, params, pending)
             })
     }

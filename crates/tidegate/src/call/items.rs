@@ -3,8 +3,9 @@
 use super::canon::{CanonOptions, Guest};
 use super::guest::{Across, Within};
 use crate::baton::{Baton, Runtime};
+use crate::concurrent::visit_from;
 use crate::error::bug;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tidegate_core::abi::{Program, Side, TransferContext, transfer_items};
@@ -101,15 +102,16 @@ pub(crate) fn start(side: &CopySide, of: &CopyOptions) -> usize {
     side.buffer.pointer as usize + side.buffer.progress as usize * of.item_size()
 }
 
-/// Performs a copy that a built-in of an instance asked for, whose isolate `cx` is. Gives how many bytes were moved.
-pub(crate) fn pass(
-    cx: &mut Cx<'_, Baton>,
-    current: usize,
-    copy: &Copy,
-    source: &CopyOptions,
-    target: &CopyOptions,
-) -> Result<u64> {
+/// Performs a copy that a built-in with the options `own` asked for, whose isolate `cx` is; the other side's is idle or parked. Gives how many bytes were moved.
+pub(crate) fn pass(cx: &mut Cx<'_, Baton>, own: &CopyOptions, copy: &Copy) -> Result<u64> {
     let runtime: &mut Runtime = cx.data_mut();
+    let gives = copy.source.buffer.options == own.number;
+    let (taker, giver) = (copy.target.buffer.options, copy.source.buffer.options);
+    let other = runtime.copies.get(if gives { taker } else { giver })?;
+    let (source, target) = match gives {
+        true => (own, &*other),
+        false => (&*other, own),
+    };
     let Some(program) = runtime.copies.program(source.number, target.number)? else {
         return Ok(0);
     };
@@ -126,11 +128,7 @@ pub(crate) fn pass(
         task,
     };
     let count = copy.count as usize;
-    let (from, to) = (source.options.isolate, target.options.isolate);
-    if from == to {
-        if from != current {
-            bail!(bug("a copy happens in neither of its isolates"));
-        }
+    if source.options.isolate == target.options.isolate {
         let guest = Guest {
             cx: cx.reborrow(),
             options: &target.options,
@@ -141,34 +139,29 @@ pub(crate) fn pass(
         };
         transfer_items(&program, &mut context, &mut x, src, dst, count)?;
     } else {
-        let other = if from == current { to } else { from };
-        let mut isolate = super::enter::take_isolate(cx.data_mut(), other)?;
-        let result = if from == current {
+        visit_from(cx, other.options.isolate, |cx, other| {
+            let (from, to) = match gives {
+                true => (cx.reborrow(), other.reborrow()),
+                false => {
+                    // What is lowered goes with the baton.
+                    *cx.data_mut() = other.data_mut().take();
+                    (other.reborrow(), cx.reborrow())
+                }
+            };
             let guest = Guest {
-                cx: isolate.cx(),
+                cx: to,
                 options: &target.options,
             };
             let mut x = Across {
-                source: (cx.reborrow(), source.options.memory),
-                target: guest,
-            };
-            transfer_items(&program, &mut context, &mut x, src, dst, count)
-        } else {
-            *cx.data_mut() = isolate.data_mut().take();
-            let guest = Guest {
-                cx: cx.reborrow(),
-                options: &target.options,
-            };
-            let mut x = Across {
-                source: (isolate.cx(), source.options.memory),
+                source: (from, source.options.memory),
                 target: guest,
             };
             let result = transfer_items(&program, &mut context, &mut x, src, dst, count);
-            *isolate.data_mut() = cx.data_mut().take();
+            if !gives {
+                *other.data_mut() = cx.data_mut().take();
+            }
             result
-        };
-        *cx.data_mut() = super::enter::return_isolate(isolate, other);
-        result?;
+        })?;
     }
     Ok(u64::from(copy.count) * source.item_size() as u64)
 }

@@ -1,12 +1,12 @@
 //! The built-ins that may park their caller or let other code run.
 
-use super::WorkKey;
 use super::park::{Request, Run, Then};
-use super::{cancel, pass};
+use super::{WorkKey, cancel};
 use crate::baton::{Baton, Blocked};
 use crate::call::builtins::copies::{self, CopyBuiltin};
 use crate::call::builtins::{Definitions, deliver};
 use crate::call::canon::CanonOptions;
+use crate::call::items;
 use crate::error::bug;
 use crate::stream;
 use anyhow::{Context, Result};
@@ -144,7 +144,7 @@ fn copy_on(cx: &mut Cx<'_, Baton>, slots: &[u64], body: &CopyBuiltin) -> Result<
             CopyStep::Return(value) => return Ok(Some(value)),
             CopyStep::Block => return Ok(None),
             CopyStep::Copy(copy) => {
-                let bytes = pass(cx, body.options(), &copy)?;
+                let bytes = items::pass(cx, body.options(), &copy)?;
                 cx.data_mut().state.finish_copy(copy, bytes)?
             }
             CopyStep::Host(turn) => stream::serve(cx, turn, body.options())?,

@@ -2,32 +2,26 @@
 
 use super::host::end_call;
 use super::result::Keep;
-use super::{CallData, DirectResult, From, FromGuest, Request};
-use crate::baton::{Baton, Blocked};
+use super::{CallData, DirectResult, From, FromGuest};
+use crate::baton::Baton;
 use crate::call::canon::CanonOptions;
-use crate::call::enter::{return_isolate, take_isolate};
-use crate::call::guest::GuestCall;
+use crate::call::enter::{idle_isolate, return_isolate};
 use crate::error::bug;
 use anyhow::{Context as _, Result, anyhow, bail};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Waker};
-use tidegate_core::abi::{
-    FlatReader, FlatWriter, LiftContext, LowerContext, MAX_FLAT_ASYNC_RESULTS, MAX_FLAT_RESULTS,
-    Val, lift_result_val, lower_result_val,
-};
+use tidegate_core::abi::{FlatReader, LiftContext};
 use tidegate_core::runtime::{Lends, TaskId, ThreadId};
-use tidegate_engine::{Cx, Flow, Job, Resume, Step};
+use tidegate_engine::Cx;
 
-/// What is done in an isolate that is not the current one; it finds the baton in it.
-pub(crate) type Visit = Box<dyn FnOnce(&mut Cx<'_, Baton>) -> Result<()> + Send>;
-
-/// Does something in an isolate that does not run: it is idle, or its stack is parked.
+/// Does something in an isolate that does not run: it is idle, or its stack is parked. `f` finds the baton there.
 ///
 /// # Errors
 /// What `f` gives; or the isolate cannot be had.
-pub(crate) fn visit(place: &mut Baton, isolate: usize, f: Visit) -> Result<()> {
-    if place.isolates[isolate].is_some() {
-        let mut idle = take_isolate(place, isolate)?;
+pub(crate) fn visit<R>(
+    place: &mut Baton,
+    isolate: usize,
+    f: impl FnOnce(&mut Cx<'_, Baton>) -> Result<R>,
+) -> Result<R> {
+    if let Some(mut idle) = idle_isolate(place, isolate) {
         let result = f(&mut idle.cx());
         *place = return_isolate(idle, isolate);
         return result;
@@ -40,40 +34,44 @@ pub(crate) fn visit(place: &mut Baton, isolate: usize, f: Visit) -> Result<()> {
     visit_parked(place, thread, f)
 }
 
+/// The same for an isolate other than the current one, `cx`, which `f` may use as well. The baton is in the other one meanwhile.
+pub(crate) fn visit_from<R>(
+    cx: &mut Cx<'_, Baton>,
+    isolate: usize,
+    f: impl FnOnce(&mut Cx<'_, Baton>, &mut Cx<'_, Baton>) -> Result<R>,
+) -> Result<R> {
+    let mut baton = cx.data_mut().take();
+    let result = visit(&mut baton, isolate, |other| f(cx, other));
+    *cx.data_mut() = baton;
+    result
+}
+
 /// Whether an isolate can be [visited](visit) now.
 pub(crate) fn reachable(place: &Baton, isolate: usize) -> bool {
     place.isolates[isolate].is_some() || place.concurrent.parked.in_isolate(isolate).is_some()
 }
 
-pub(super) fn visit_parked(place: &mut Baton, thread: ThreadId, f: Visit) -> Result<()> {
+#[cold]
+pub(super) fn visit_parked<R>(
+    place: &mut Baton,
+    thread: ThreadId,
+    f: impl FnOnce(&mut Cx<'_, Baton>) -> Result<R>,
+) -> Result<R> {
     let mut parked = place
         .concurrent
         .parked
         .remove(thread)
         .context(bug("a parked stack is gone"))?;
-    let baton = place.take();
-    let outcome = Arc::new(Mutex::new(None));
-    let told = outcome.clone();
-    let job: Job<Baton> = Box::new(move |mut cx, _| {
-        *cx.data_mut() = baton;
+    let mut baton = place.take();
+    let visited = parked.stack.visit(|mut cx| {
+        *cx.data_mut() = baton.take();
         let result = f(&mut cx);
-        *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-        Ok(Flow::Block(Blocked::Request(
-            cx.data_mut().take(),
-            Request::Visited,
-        )))
+        baton = cx.data_mut().take();
+        result
     });
-    let mut context = Context::from_waker(Waker::noop());
-    match parked.stack.run(&mut None, &mut context, Resume::Job(job)) {
-        Step::Blocked(Blocked::Request(baton, _)) => *place = baton,
-        _ => bail!(bug("a stack that was visited did not park again")),
-    }
+    *place = baton;
     place.concurrent.parked.insert(thread, parked);
-    let result = outcome
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take();
-    result.context(bug("a visit was not made"))?
+    visited?
 }
 
 impl FromGuest {
@@ -87,81 +85,15 @@ impl FromGuest {
         if caller == callee {
             self.call
                 .result_within(cx, task, words, &mut slots, &mut self.pending)?;
-        } else if cx.data_mut().isolates[caller].is_some() {
-            let mut isolate = take_isolate(cx.data_mut(), caller)?;
-            let result = self.call.result_from(
-                &mut isolate.cx(),
-                cx,
-                task,
-                words,
-                &mut slots,
-                &mut self.pending,
-            );
-            *cx.data_mut() = return_isolate(isolate, caller);
-            result?;
         } else {
-            slots[0] = self.result_by_way_of_host(cx, words)?;
+            visit_from(cx, caller, |cx, caller| {
+                self.call
+                    .result_from(caller, cx, task, words, &mut slots, &mut self.pending)
+            })?;
         }
         self.result = Some(slots[0]);
         Ok(())
     }
-
-    /// The same when both run or are parked: by way of host values.
-    fn result_by_way_of_host(&mut self, cx: &mut Cx<'_, Baton>, words: &[u64]) -> Result<u64> {
-        let GuestCall { site, callee, .. } = self.call.clone();
-        let ty = callee.func_type_idx()?;
-        let max_flat = callee.max_flat_results();
-        let val = callee.options.lift(cx, &mut Lends::default(), None, |cx| {
-            lift_result_val(cx, ty, max_flat, &mut FlatReader::new(words))
-        })?;
-        let out = self.pending.out;
-        let flat = Arc::new(Mutex::new(0));
-        let told = flat.clone();
-        let isolate = site.options.isolate;
-        let f: Visit = Box::new(move |cx| {
-            let word =
-                lower_result_into(cx, &site.options, site.ty, site.async_, val.as_ref(), out)?;
-            *told.lock().unwrap_or_else(PoisonError::into_inner) = word;
-            Ok(())
-        });
-        visit(cx.data_mut(), isolate, f)?;
-        let flat = *flat.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(flat)
-    }
-}
-
-/// Lowers a result into a caller; gives the flat result, 0 if there is none.
-pub(super) fn lower_result_into(
-    cx: &mut Cx<'_, Baton>,
-    options: &CanonOptions,
-    ty: tidegate_core::types::FuncTypeIdx,
-    async_: bool,
-    val: Option<&Val>,
-    out: Option<u64>,
-) -> Result<u64> {
-    let max_flat = if async_ {
-        MAX_FLAT_ASYNC_RESULTS
-    } else {
-        MAX_FLAT_RESULTS
-    };
-    let mut slots = [0; 1];
-    options.lower(
-        cx,
-        None,
-        &mut Lends::default(),
-        |cx: &mut LowerContext<'_>| {
-            let mut out = FlatReader::new(out.as_slice());
-            lower_result_val(
-                val,
-                cx,
-                ty,
-                max_flat,
-                &mut out,
-                &mut FlatWriter::new(&mut slots),
-            )
-        },
-    )?;
-    Ok(slots[0])
 }
 
 impl CallData {

@@ -1,12 +1,13 @@
 //! Calls by the host of functions in components that use async.
 
+use super::deliver::visit;
 use super::end::give_up;
 use super::park::{Running, SyncCaller};
 use super::result::Keep;
 use super::{Args, CallData, Entry, From, Run, Then};
 use crate::baton::Baton;
 use crate::call::canon::Callee;
-use crate::call::enter::{Slots, return_isolate, take_isolate};
+use crate::call::enter::Slots;
 use crate::call::host::LowerArgs;
 use crate::error::bug;
 use anyhow::{Context, Error, Result};
@@ -183,7 +184,7 @@ impl<L: LowerArgs> HostGoal for Call<L> {
     }
 }
 
-/// Lowers arguments into the callee, whose isolate is idle, or parked if they need no memory. Gives the flat ones.
+/// Lowers arguments into the callee, whose isolate is idle or parked. Gives the flat ones.
 pub(super) fn lower_args(
     baton: &mut Baton,
     callee: &Callee,
@@ -194,21 +195,10 @@ pub(super) fn lower_args(
     let (options, ty) = (&callee.options, callee.func_type_idx()?);
     let mut params: Slots = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
     let lower = |cx: &mut LowerContext<'_>| lower(cx, ty, &mut FlatWriter::new(&mut params));
-    let parked = baton.isolates[options.isolate].is_none()
-        && baton
-            .concurrent
-            .parked
-            .in_isolate(options.isolate)
-            .is_some();
-    let result = if parked {
-        options.lower_flat(&mut baton.state, task, lends, lower)
-    } else {
-        let mut isolate = take_isolate(baton, options.isolate)?;
-        let result = options.lower(&mut isolate.cx(), Some(task), lends, lower);
-        *baton = return_isolate(isolate, options.isolate);
-        result
-    };
-    result.map(|()| params[..callee.flat_params].into())
+    visit(baton, options.isolate, |cx| {
+        options.lower(cx, Some(task), lends, lower)
+    })?;
+    Ok(params[..callee.flat_params].into())
 }
 
 /// A call by the host that has begun.

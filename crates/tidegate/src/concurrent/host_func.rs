@@ -6,7 +6,6 @@ use super::signal::Signal;
 use super::work::HostWork;
 use crate::baton::{Baton, Blocked, at_home};
 use crate::call::canon::CallSite;
-use crate::call::enter::{return_isolate, take_isolate};
 use crate::error::bug;
 use crate::link::HostCall;
 use anyhow::{Context as _, Result};
@@ -231,18 +230,10 @@ impl<R: Send + 'static, F: Future<Output = Result<R>> + Send> HostFunction<R, F>
             return;
         }
         let isolate = site.options.isolate;
-        let end = move |cx: &mut Cx<'_, Baton>| {
+        let lowered = visit(place, isolate, |cx| {
             // An asynchronous call's results go by way of memory.
             call.end(cx, &site, &mut [0; 1], result, lower)
-        };
-        let lowered = match take_isolate(place, isolate) {
-            Ok(mut idle) => {
-                let lowered = end(&mut idle.cx());
-                *place = return_isolate(idle, isolate);
-                lowered
-            }
-            Err(_) => visit(place, isolate, Box::new(end)),
-        };
+        });
         match lowered {
             Ok(()) => place.state.host_call_resolved(subtask, true),
             Err(error) => {

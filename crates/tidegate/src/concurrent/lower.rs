@@ -1,9 +1,10 @@
 //! `canon lower` of guest functions, in components that use async.
 
+use super::deliver::visit_from;
 use super::end::give_up;
 use super::{Args, CallData, Entry, From, FromGuest, Request, Run, Then};
 use crate::baton::{Baton, Blocked};
-use crate::call::enter::{Slots, return_isolate, take_isolate};
+use crate::call::enter::Slots;
 use crate::call::guest::{GuestCall, Pending};
 use crate::concurrent::park::{Running, SyncCaller};
 use anyhow::{Context as _, Result};
@@ -31,8 +32,16 @@ impl GuestCall {
             self.lowered_async(cx, slots)
         } else if self.callee.nested {
             self.call_across(cx, slots).map(|()| Flow::Return)
-        } else {
+        } else if cx.can_block() {
             self.lowered_sync(cx, slots)
+        } else {
+            // The caller has barged in where a stack is parked, and cannot be parked itself. Neither can its callee block.
+            let within = self.site.options.isolate == self.callee.options.isolate;
+            let called = match within {
+                true => self.call_within(cx, slots),
+                false => self.call_across(cx, slots),
+            };
+            called.map(|()| Flow::Return)
         }
     }
 
@@ -156,17 +165,16 @@ impl GuestCall {
         if caller == callee {
             self.params_within(cx, task, &from.slots, &mut params, &mut from.pending)?;
         } else {
-            let mut isolate = take_isolate(cx.data_mut(), callee)?;
-            let result = self.params_across(
-                cx,
-                &mut isolate.cx(),
-                task,
-                &from.slots,
-                &mut params,
-                &mut from.pending,
-            );
-            *cx.data_mut() = return_isolate(isolate, callee);
-            result?;
+            visit_from(cx, callee, |cx, callee| {
+                self.params_across(
+                    cx,
+                    callee,
+                    task,
+                    &from.slots,
+                    &mut params,
+                    &mut from.pending,
+                )
+            })?;
         }
         if let Some(subtask) = from.subtask {
             let lends = std::mem::take(&mut from.pending.lends);
@@ -223,42 +231,11 @@ impl GuestCall {
         let From::Guest(from) = &mut data.from else {
             anyhow::bail!(crate::error::bug("a call of the host starts as a guest's"));
         };
+        let caller = from.call.site.options.isolate;
         let call = from.call.clone();
-        let caller = call.site.options.isolate;
-        // The arguments go to the visit and come back.
-        let shared = std::sync::Arc::new(std::sync::Mutex::new(None));
-        let told = shared.clone();
-        let mut moved = FromGuest {
-            call: call.clone(),
-            slots: from.slots,
-            pending: Pending::default(),
-            subtask: from.subtask,
-            result: None,
-        };
-        let result = super::deliver::visit(
-            place,
-            caller,
-            Box::new(move |cx| {
-                let args = call.pass_args(cx, task, &mut moved)?;
-                *told
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner) =
-                    Some((args, moved.pending));
-                Ok(())
-            }),
-        );
-        let passed = shared
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .take();
-        if let Some((args, pending)) = passed {
-            from.pending = pending;
-            place.concurrent.tasks.insert(task, data);
-            result.map(|()| args)
-        } else {
-            place.concurrent.tasks.insert(task, data);
-            result.map(|()| [].as_slice().into())
-        }
+        let result = super::deliver::visit(place, caller, |cx| call.pass_args(cx, task, from));
+        place.concurrent.tasks.insert(task, data);
+        result
     }
 
     /// Gives back what a synchronous call has borrowed.

@@ -9,7 +9,6 @@ mod accessor_call;
 mod args;
 mod builtins;
 mod calls;
-mod copy;
 mod deliver;
 mod direct;
 mod driver;
@@ -38,8 +37,7 @@ mod work;
 
 pub use accessor_call::{CallCancelled, ConcurrentCall};
 pub(crate) use builtins::{blocking, copy_at_once};
-pub(crate) use copy::pass;
-pub(crate) use deliver::{reachable, visit};
+pub(crate) use deliver::{reachable, visit, visit_from};
 pub(crate) use direct::{Begin, DirectResult, begin_call};
 pub(crate) use driver::drive;
 pub(crate) use end::{call_trapped, end_entered, fail_instance, instance_unusable};

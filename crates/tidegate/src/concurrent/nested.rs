@@ -1,7 +1,6 @@
 //! Calls of guests by guests that run on the caller's stack: the callee is entered by plain calls, and never comes to need the caller's memory while it runs
 //! ([`Needs::nested`](super::Needs)).
 
-use super::deliver::lower_result_into;
 use super::direct::{DirectResult, fail, goes_on};
 use super::end::give_up;
 use super::lower::caller_goes_on;
@@ -10,12 +9,17 @@ use super::plain::enter;
 use super::result::Kept;
 use super::{Entry, From, FromGuest};
 use crate::baton::{Baton, Blocked};
+use crate::call::canon::CanonOptions;
 use crate::call::enter::return_isolate;
 use crate::call::guest::{GuestCall, Pending};
 use crate::error::bug;
 use anyhow::{Context as _, Result};
-use tidegate_core::abi::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Val, lift_result_val};
-use tidegate_core::runtime::{Called, ThreadId, WaitableId};
+use tidegate_core::abi::{
+    FlatReader, FlatWriter, LowerContext, MAX_FLAT_ASYNC_RESULTS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS,
+    Val, lift_result_val, lower_result_val,
+};
+use tidegate_core::runtime::{Called, Lends, ThreadId, WaitableId};
+use tidegate_core::types::FuncTypeIdx;
 use tidegate_engine::{Cx, Flow, Isolate};
 
 /// Why a call ended in a trap.
@@ -157,4 +161,38 @@ impl GuestCall {
         }
         Ok(returned)
     }
+}
+
+/// Lowers a result into a caller; gives the flat result, 0 if there is none.
+fn lower_result_into(
+    cx: &mut Cx<'_, Baton>,
+    options: &CanonOptions,
+    ty: FuncTypeIdx,
+    async_: bool,
+    val: Option<&Val>,
+    out: Option<u64>,
+) -> Result<u64> {
+    let max_flat = if async_ {
+        MAX_FLAT_ASYNC_RESULTS
+    } else {
+        MAX_FLAT_RESULTS
+    };
+    let mut slots = [0; 1];
+    options.lower(
+        cx,
+        None,
+        &mut Lends::default(),
+        |cx: &mut LowerContext<'_>| {
+            let mut out = FlatReader::new(out.as_slice());
+            lower_result_val(
+                val,
+                cx,
+                ty,
+                max_flat,
+                &mut out,
+                &mut FlatWriter::new(&mut slots),
+            )
+        },
+    )?;
+    Ok(slots[0])
 }

@@ -59,8 +59,6 @@ pub(crate) enum Request {
     },
     /// Let another thread run in its stead.
     Switch { thread: ThreadId, resumed: Resumed },
-    /// It was only visited.
-    Visited,
 }
 
 /// Something to run.

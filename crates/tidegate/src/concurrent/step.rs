@@ -83,20 +83,20 @@ fn barge_in(mut baton: Baton, running: Running, func: Func, args: &Args) -> (Bat
     let Some(thread) = parked.filter(|_| is_sync && running.entry == Entry::Lifted) else {
         return end_trapped(baton, running, anyhow!(TWO_STACKS));
     };
-    let (home, args) = (baton.home(), args.clone());
+    let home = baton.home();
     let level = home.level();
     let result = visit_parked(
         &mut baton,
         thread,
-        Box::new(move |cx| {
-            let result = plain::enter_with(cx, running, func, &args);
+        |cx| {
+            let result = plain::enter_with(cx, running, func, args);
             if cx.data().is_away() {
                 // Something would have parked the stack, and the store went with its request.
                 *cx.data_mut() = home.reclaim(level);
                 return result.context(TWO_STACKS);
             }
             result
-        }),
+        },
     );
     match result {
         Ok(()) => (baton, Outcome::Back),
@@ -134,7 +134,7 @@ async fn run_on(
         .await;
         match step {
             Step::Blocked(Blocked::Waiting(waiting)) => {
-                let job = interrupt::wait(interrupts, &mut stack, &mut place, waiting).await;
+                let job = interrupt::wait(interrupts, &mut stack, waiting).await;
                 resume = Resume::Job(job);
             }
             Step::Yielded => interrupt::yielded(interrupts, &mut stack).await,
@@ -186,10 +186,6 @@ fn requested(
         Request::Switch { thread, resumed } => {
             park(thread, None);
             Outcome::Run(Run::Thread(resumed), None)
-        }
-        Request::Visited => {
-            park(running.thread, None);
-            Outcome::Back
         }
     };
     (baton, outcome)

@@ -3,12 +3,10 @@
 use super::control::{Check, Control, Suspension, Terminated};
 use crate::Result;
 use crate::baton::{Baton, Blocked, Waiting};
-use crate::concurrent::Request;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use tidegate_engine::{Flow, Frame, Isolate, Job, Resume, Stack, Step, Trap, TrapCode};
+use tidegate_engine::{Flow, Isolate, Job, Resume, Stack, Step, Trap, TrapCode};
 
 /// Runs a stack until it parks, yields or ends, and has the time counted.
 pub(crate) fn run(
@@ -37,7 +35,6 @@ pub(crate) fn run_plain<R>(control: Option<&Control>, code: impl FnOnce() -> R) 
 pub(crate) async fn wait(
     control: Option<&Control>,
     stack: &mut Stack<Baton>,
-    place: &mut Option<Isolate<Baton>>,
     mut waiting: Waiting,
 ) -> Job<Baton> {
     let Some(control) = control else {
@@ -60,7 +57,8 @@ pub(crate) async fn wait(
         }
         let stop = || Suspension {
             waiting_in: waiting.function.clone(),
-            frames: frames(stack, place, cx),
+            // The interpreter tells none.
+            frames: stack.visit(|cx| cx.backtrace()).unwrap_or_default(),
         };
         match control.check(stop) {
             Check::Go if job.is_some() => Poll::Ready(None),
@@ -94,26 +92,6 @@ fn fail(control: &Control, job: Option<Job<Baton>>, why: Terminated) -> Job<Bato
         }
         Err(why.into())
     })
-}
-
-/// The guest's frames on a parked stack.
-fn frames(
-    stack: &mut Stack<Baton>,
-    place: &mut Option<Isolate<Baton>>,
-    cx: &mut Context<'_>,
-) -> Vec<Frame> {
-    let found = Arc::new(Mutex::new(Vec::new()));
-    let finding = found.clone();
-    let look: Job<Baton> = Box::new(move |cx, _| {
-        *finding.lock().unwrap_or_else(PoisonError::into_inner) = cx.backtrace();
-        Ok(Flow::Block(Blocked::Request(
-            Baton::default(),
-            Request::Visited,
-        )))
-    });
-    // It parks again where it was.
-    let _ = stack.run(place, cx, Resume::Job(look));
-    std::mem::take(&mut *found.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Lets the executor run something else after a stack has yielded, and stands still while that is asked for.

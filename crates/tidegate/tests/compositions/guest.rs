@@ -8,8 +8,7 @@
 pub struct Style {
     /// Its tasks return to the host while they wait; otherwise they keep their stacks.
     pub callback: bool,
-    /// It calls what blocks. Then nobody calls its function that is not `async`: while a stack waits in the middle of compiled code, nothing else can
-    /// enter it, and a call that may not wait traps, which it would not do interpreted.
+    /// It calls what blocks.
     pub blocks: bool,
 }
 
@@ -46,8 +45,7 @@ const INTERFACES: &str = r#"
 
 /// The composition: `a` calls `b`, which calls the host.
 pub fn composition([a, b]: [Style; 2]) -> String {
-    // The host's function that the second calls never waits.
-    let (a, b) = (guest(0, a, !b.blocks), guest(1, b, true));
+    let (a, b) = (guest(0, a), guest(1, b));
     format!(
         r#"(component {INTERFACES}
   (import "script" (instance $script (type $script)))
@@ -236,7 +234,7 @@ fn builtins(style: Style) -> Vec<(&'static str, String, &'static str)> {
     all
 }
 
-fn guest(who: u32, style: Style, calls_plain: bool) -> String {
+fn guest(who: u32, style: Style) -> String {
     let builtins = builtins(style);
     let each = |line: &dyn Fn(&str, &str, &str) -> String| -> String {
         builtins
@@ -279,7 +277,7 @@ fn guest(who: u32, style: Style, calls_plain: bool) -> String {
   (func (export "give") async (param "x" u32) (result (stream u8)) {give})
   (func (export "plain") (param "x" u32) (result u32) (canon lift (core func $i "plain"))))"#,
         helpers = helpers(who),
-        segment = segment(style, calls_plain),
+        segment = segment(style),
         entries = entries(style),
         go = lift("go"),
         take = lift("take"),
@@ -389,7 +387,7 @@ fn helpers(who: u32) -> String {
 }
 
 /// What a byte of the script may say, once for each byte that says it.
-fn operations(style: Style, calls_plain: bool) -> Vec<String> {
+fn operations(style: Style) -> Vec<String> {
     let mut all = vec![
         // A stream and a future, and what can be done with their ends.
         new("s-new", STREAMS_IN, STREAMS_OUT),
@@ -421,20 +419,17 @@ fn operations(style: Style, calls_plain: bool) -> Vec<String> {
         format!("(if (i32.eqz (i32.and (call $byte) (i32.const 3))) (then {}))",
             on(SETS, 0, "(call $set-drop (i32.load (local.get $at))) (call $put (local.get $at) (i32.const 0))")),
         // Calls.
-        call("(call $go (call $byte) (i32.add (i32.const 12288) (local.get $at)))"),
-        call("(call $go (call $byte) (i32.add (i32.const 12288) (local.get $at)))"),
-        call("(call $give (call $byte) (i32.add (i32.const 1536) (local.get $at)))"),
+        call(style, "(call $go (call $byte) (i32.add (i32.const 12288) (local.get $at)))"),
+        call(style, "(call $go (call $byte) (i32.add (i32.const 12288) (local.get $at)))"),
+        call(style, "(call $give (call $byte) (i32.add (i32.const 1536) (local.get $at)))"),
         format!("(local.set $in (call $pick (i32.const {STREAMS_IN}))) (local.set $out (call $pick (i32.const {FUTURES_IN})))
           (if (i32.and (call $is (local.get $in) (i32.const 0)) (call $is (local.get $out) (i32.const 0))) (then {}))",
-            call("(call $take (i32.load (local.get $in)) (i32.load (local.get $out)) (i32.add (i32.const 12288) (local.get $at)))
+            call(style, "(call $take (i32.load (local.get $in)) (i32.load (local.get $out)) (i32.add (i32.const 12288) (local.get $at)))
               (call $put (local.get $in) (i32.const 0)) (call $put (local.get $out) (i32.const 0))")),
-        match calls_plain {
-            true => "(call $tell (i32.const 6) (call $plain (call $byte)))".to_owned(),
-            false => "(call $tell (i32.const 6) (call $byte))".to_owned(),
-        },
-        on(SUBTASKS, 1, "(local.set $in (call $subtask-cancel (i32.load (local.get $at))))
+        "(call $tell (i32.const 6) (call $plain (call $byte)))".to_owned(),
+        on_a_stack(style, on(SUBTASKS, 1, "(local.set $in (call $subtask-cancel (i32.load (local.get $at))))
           (call $tell (i32.const 7) (local.get $in))
-          (call $mark (local.get $at) (select (i32.const 3) (i32.const 0) (i32.eq (local.get $in) (i32.const -1))))"),
+          (call $mark (local.get $at) (select (i32.const 3) (i32.const 0) (i32.eq (local.get $in) (i32.const -1))))")),
         on(SUBTASKS, 0, "(call $subtask-drop (i32.load (local.get $at))) (call $put (local.get $at) (i32.const 0))"),
         // The stream that a call gave, if it has.
         format!("(local.set $at (i32.add (i32.const 1536) (call $pick (i32.const {SUBTASKS}))))
@@ -456,11 +451,7 @@ fn operations(style: Style, calls_plain: bool) -> Vec<String> {
           (then (i32.store (i32.add (i32.const 1024) (i32.shl (i32.rem_u (call $byte) (i32.const 48)) (i32.const 2))) (call $byte))))".to_owned(),
     ];
     if style.blocks {
-        let blocking = |code: String| {
-            format!(
-                "(if (i32.eqz (i32.and (local.get $sync) (i32.xor (global.get $wild) (i32.const 1)))) (then {code}))"
-            )
-        };
+        let blocking = |code| on_a_stack(style, code);
         all.extend([
             blocking(format!("(if (i32.eqz (i32.and (call $byte) (i32.const 1))) (then {}))", poll("set-wait"))),
             blocking("(call $tell (i32.const 8) (call $yield))".to_owned()),
@@ -541,15 +532,27 @@ fn poll(name: &str) -> String {
     )
 }
 
-fn call(code: &str) -> String {
-    format!(
-        "(local.set $at (call $free (i32.const {SUBTASKS}))) (if (local.get $at) (then (call $called (local.get $at) {code})))"
+/// What a guest that blocks does not do in a function that is not `async`: that may have been called while a stack waits in the middle of compiled code, where
+/// it cannot have one of its own, as it has interpreted.
+fn on_a_stack(style: Style, code: String) -> String {
+    match style.blocks {
+        true => format!("(if (i32.eqz (local.get $sync)) (then {code}))"),
+        false => code,
+    }
+}
+
+fn call(style: Style, code: &str) -> String {
+    on_a_stack(
+        style,
+        format!(
+            "(local.set $at (call $free (i32.const {SUBTASKS}))) (if (local.get $at) (then (call $called (local.get $at) {code})))"
+        ),
     )
 }
 
 /// Does what the script says until it says that the task is over, or waits. Gives what a callback returns.
-fn segment(style: Style, calls_plain: bool) -> String {
-    let operations = operations(style, calls_plain);
+fn segment(style: Style) -> String {
+    let operations = operations(style);
     let count = operations.len();
     let cases: String = operations
         .iter()

@@ -172,7 +172,6 @@ fn linker(engine: &Engine) -> Result<Linker<World>> {
 /// What the host can call of a guest.
 struct Exports {
     name: &'static str,
-    style: guest::Style,
     go: TypedFunc<(u32,), (u32,)>,
     take: TypedFunc<(StreamReader<u8>, FutureReader<u32>), (u32,)>,
     give: TypedFunc<(u32,), (StreamReader<u8>,)>,
@@ -183,14 +182,13 @@ impl Exports {
     fn new(
         store: &mut Store<World>,
         instance: &Instance,
-        (name, style): (&'static str, guest::Style),
+        name: &'static str,
     ) -> Result<Self> {
         let component = instance.component();
         let guest = component.export_index(None, name);
         let index = |func| component.export_index(guest.as_ref(), func).unwrap();
         Ok(Self {
             name,
-            style,
             go: instance.get_typed_func(&mut *store, index("go"))?,
             take: instance.get_typed_func(&mut *store, index("take"))?,
             give: instance.get_typed_func(&mut *store, index("give"))?,
@@ -231,11 +229,11 @@ fn start(
     let guest = &exports[usize::from(world.byte() % 4 == 3)];
     let (kind, x) = (world.byte() % 8, u32::from(world.byte()));
     Ok(match kind {
-        0..=4 if kind < 4 || guest.style.blocks => {
+        0..=3 => {
             let call = guest.go.call_concurrent(accessor, (x,));
             (format!("{}.go({x})", guest.name), Call::Number(call))
         }
-        4 if !guest.style.blocks => {
+        4 => {
             let call = guest.plain.call_concurrent(accessor, (x,));
             (format!("{}.plain({x})", guest.name), Call::Number(call))
         }
@@ -364,9 +362,7 @@ impl Side {
             .linker
             .instantiate(&mut store, &self.components[style])
             .unwrap();
-        let [a, b] = guest::STYLES[style];
-        let exports =
-            [("a", a), ("b", b)].map(|guest| Exports::new(&mut store, &instance, guest).unwrap());
+        let exports = ["a", "b"].map(|guest| Exports::new(&mut store, &instance, guest).unwrap());
         let ran = tidegate::block_on(
             store.run_concurrent(async |accessor| host(accessor, &world, &exports).await),
         );

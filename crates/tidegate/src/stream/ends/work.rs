@@ -3,7 +3,6 @@
 use super::table::Held;
 use super::{HostEnd, ask, forget};
 use crate::baton::{Baton, Runtime};
-use crate::call::enter::{return_isolate, take_isolate};
 use crate::concurrent::{HostWork, fail_instance, reachable, visit};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -68,18 +67,7 @@ impl HostWork for EndWork {
             place.streams.defer(shared, side);
             return Poll::Pending;
         }
-        let result = if place.isolates[isolate].is_some() {
-            match take_isolate(place, isolate) {
-                Ok(mut idle) => {
-                    let result = ask(&mut idle.cx(), shared, side);
-                    *place = return_isolate(idle, isolate);
-                    result
-                }
-                Err(error) => Err(error),
-            }
-        } else {
-            visit(place, isolate, Box::new(move |cx| ask(cx, shared, side)))
-        };
+        let result = visit(place, isolate, |cx| ask(cx, shared, side));
         if let Err(error) = result {
             fail_instance(place, offer.guest.instance, error);
         }
