@@ -154,8 +154,7 @@ impl GuestCall {
         let mut isolate = self.callee.take_isolate(cx.data_mut())?;
         let mut pending = Pending::default();
         let mut values: Slots = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
-        let entered =
-            self.enter_across(cx, &mut isolate.cx(), slots, &mut values, &mut pending);
+        let entered = self.enter_across(cx, &mut isolate.cx(), slots, &mut values, &mut pending);
         let entered = match entered {
             Ok(entered) => entered,
             Err(error) => {

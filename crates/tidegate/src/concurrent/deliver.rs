@@ -4,11 +4,12 @@ use super::host::end_call;
 use super::result::Keep;
 use super::{CallData, DirectResult, From, FromGuest};
 use crate::baton::Baton;
-use crate::call::canon::CanonOptions;
+use crate::call::canon::{Callee, CanonOptions};
 use crate::call::enter::{idle_isolate, return_isolate};
 use crate::error::bug;
+use crate::stream;
 use anyhow::{Context as _, Result, anyhow, bail};
-use tidegate_core::abi::{FlatReader, LiftContext};
+use tidegate_core::abi::{FlatReader, LiftContext, lift_result_val};
 use tidegate_core::runtime::{Lends, TaskId, ThreadId};
 use tidegate_engine::Cx;
 
@@ -82,6 +83,10 @@ impl FromGuest {
             self.call.callee.options.isolate,
         );
         let mut slots = [0; 1];
+        let site = &self.call.site.options;
+        if cx.data_mut().state.instance(site.instance).poisoned {
+            return lose(cx, &self.call.callee, words);
+        }
         if caller == callee {
             self.call
                 .result_within(cx, task, words, &mut slots, &mut self.pending)?;
@@ -93,6 +98,19 @@ impl FromGuest {
         }
         self.result = Some(slots[0]);
         Ok(())
+    }
+}
+
+/// A result comes too late for its caller, whose instance has become unusable: the callee has given it away all the same.
+#[cold]
+fn lose(cx: &mut Cx<'_, Baton>, callee: &Callee, words: &[u64]) -> Result<()> {
+    let (ty, max_flat) = (callee.func_type_idx()?, callee.max_flat_results());
+    let val = callee.options.lift(cx, &mut Lends::default(), None, |cx| {
+        lift_result_val(cx, ty, max_flat, &mut FlatReader::new(words))
+    })?;
+    match val {
+        Some(val) => stream::close_all(cx.data_mut(), &val),
+        None => Ok(()),
     }
 }
 

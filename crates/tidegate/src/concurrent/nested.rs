@@ -15,8 +15,8 @@ use crate::call::guest::{GuestCall, Pending};
 use crate::error::bug;
 use anyhow::{Context as _, Result};
 use tidegate_core::abi::{
-    FlatReader, FlatWriter, LowerContext, MAX_FLAT_ASYNC_RESULTS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS,
-    Val, lift_result_val, lower_result_val,
+    FlatReader, FlatWriter, LowerContext, MAX_FLAT_ASYNC_RESULTS, MAX_FLAT_PARAMS,
+    MAX_FLAT_RESULTS, Val, lift_result_val, lower_result_val,
 };
 use tidegate_core::runtime::{Called, Lends, ThreadId, WaitableId};
 use tidegate_core::types::FuncTypeIdx;

@@ -85,19 +85,15 @@ fn barge_in(mut baton: Baton, running: Running, func: Func, args: &Args) -> (Bat
     };
     let home = baton.home();
     let level = home.level();
-    let result = visit_parked(
-        &mut baton,
-        thread,
-        |cx| {
-            let result = plain::enter_with(cx, running, func, args);
-            if cx.data().is_away() {
-                // Something would have parked the stack, and the store went with its request.
-                *cx.data_mut() = home.reclaim(level);
-                return result.context(TWO_STACKS);
-            }
-            result
-        },
-    );
+    let result = visit_parked(&mut baton, thread, |cx| {
+        let result = plain::enter_with(cx, running, func, args);
+        if cx.data().is_away() {
+            // Something would have parked the stack, and the store went with its request.
+            *cx.data_mut() = home.reclaim(level);
+            return result.context(TWO_STACKS);
+        }
+        result
+    });
     match result {
         Ok(()) => (baton, Outcome::Back),
         Err(error) => end_trapped(baton, running, error),

@@ -49,6 +49,7 @@ pub use guard::{GuardedFutureReader, GuardedStreamReader};
 pub use producer::{FutureProducer, StreamProducer};
 pub use read_buffer::ReadBuffer;
 pub use reader::ReadableEnd;
+pub(crate) use reader::close_all;
 pub use source::{DirectSource, Source};
 pub use stream_reader::StreamReader;
 pub use tidegate_core::abi::{FutureAny, Item, LiftItem, LowerItem, StreamAny};

@@ -2,7 +2,7 @@
 
 use super::ends::{Held, HostEnd, Wanted, attach, forget};
 use crate::baton::Runtime;
-use crate::{AsContextMut, Result};
+use crate::{AsContextMut, Result, Val};
 use std::any::{Any, TypeId};
 use std::pin::Pin;
 use tidegate_core::abi::{FutureAny, StreamAny};
@@ -54,6 +54,29 @@ pub(super) fn close(runtime: &mut Runtime, kind: SharedKind, reader: HostReader)
     let shared = runtime.state.take_reader(kind, reader)?;
     forget(runtime, shared, Side::Readable);
     Ok(())
+}
+
+/// Closes every readable end in a value that nobody will have.
+pub(crate) fn close_all(runtime: &mut Runtime, val: &Val) -> Result<()> {
+    let mut all = |vals: &mut dyn Iterator<Item = &Val>| {
+        for val in vals {
+            close_all(runtime, val)?;
+        }
+        Ok(())
+    };
+    match val {
+        Val::Stream(end) => close(runtime, SharedKind::Stream, end.reader()),
+        Val::Future(end) => close(runtime, SharedKind::Future, end.reader()),
+        Val::List(vals) | Val::Tuple(vals) => all(&mut vals.iter()),
+        Val::Map(entries) => all(&mut entries.iter().flat_map(|(key, val)| [key, val])),
+        Val::Record(fields) => all(&mut fields.iter().map(|(_, val)| val)),
+        Val::Variant(_, payload) | Val::Option(payload) => all(&mut payload.as_deref().into_iter()),
+        Val::Result(result) => {
+            let (Ok(payload) | Err(payload)) = result;
+            all(&mut payload.as_deref().into_iter())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The object behind a readable end that the host holds, if the host holds the writable one too, and nothing of it would be lost.

@@ -426,7 +426,7 @@ fn operations(style: Style) -> Vec<String> {
           (if (i32.and (call $is (local.get $in) (i32.const 0)) (call $is (local.get $out) (i32.const 0))) (then {}))",
             call(style, "(call $take (i32.load (local.get $in)) (i32.load (local.get $out)) (i32.add (i32.const 12288) (local.get $at)))
               (call $put (local.get $in) (i32.const 0)) (call $put (local.get $out) (i32.const 0))")),
-        "(call $tell (i32.const 6) (call $plain (call $byte)))".to_owned(),
+        on_a_stack(style, "(call $tell (i32.const 6) (call $plain (call $byte)))".to_owned()),
         on_a_stack(style, on(SUBTASKS, 1, "(local.set $in (call $subtask-cancel (i32.load (local.get $at))))
           (call $tell (i32.const 7) (local.get $in))
           (call $mark (local.get $at) (select (i32.const 3) (i32.const 0) (i32.eq (local.get $in) (i32.const -1))))")),
@@ -532,8 +532,8 @@ fn poll(name: &str) -> String {
     )
 }
 
-/// What a guest that blocks does not do in a function that is not `async`: that may have been called while a stack waits in the middle of compiled code, where
-/// it cannot have one of its own, as it has interpreted.
+/// What a guest that blocks does not do in a function that is not `async`: that may have been called while a stack waits in the middle of compiled code. It has no
+/// stack of its own then, as it has interpreted: it cannot wait, nor can whom it calls get at what lies in its memory.
 fn on_a_stack(style: Style, code: String) -> String {
     match style.blocks {
         true => format!("(if (i32.eqz (local.get $sync)) (then {code}))"),

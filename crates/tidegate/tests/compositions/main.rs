@@ -179,11 +179,7 @@ struct Exports {
 }
 
 impl Exports {
-    fn new(
-        store: &mut Store<World>,
-        instance: &Instance,
-        name: &'static str,
-    ) -> Result<Self> {
+    fn new(store: &mut Store<World>, instance: &Instance, name: &'static str) -> Result<Self> {
         let component = instance.component();
         let guest = component.export_index(None, name);
         let index = |func| component.export_index(guest.as_ref(), func).unwrap();

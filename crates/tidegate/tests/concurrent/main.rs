@@ -5,6 +5,7 @@ mod calls;
 mod cancel;
 mod deadlock;
 mod functions;
+mod late_results;
 mod nested;
 mod on_callers_stack;
 mod plain;
