@@ -7,6 +7,7 @@ mod ours;
 mod peer;
 mod report;
 mod rows;
+mod wasi;
 
 use anyhow::{Context, Result, ensure};
 use measure::{Effort, Timing, measure};

@@ -1,7 +1,7 @@
 //! What is measured: a row for each kind of work.
 
 use crate::measure::Subject;
-use crate::{limits, ours, peer};
+use crate::{limits, ours, peer, wasi};
 use anyhow::Result;
 
 /// One kind of work.
@@ -31,13 +31,31 @@ pub struct Plan {
     pub budget: Option<f64>,
 }
 
-struct Parts {
-    ours: Subject,
-    peer: Subject,
-    limit: Option<Subject>,
+/// What is timed.
+pub struct Parts {
+    /// On Tidegate.
+    pub ours: Subject,
+    /// On Wasmtime.
+    pub peer: Subject,
+    /// What no runtime could do better.
+    pub limit: Option<Subject>,
 }
 
 impl Plan {
+    /// A row without a budget.
+    pub fn new(
+        group: &'static str,
+        name: String,
+        make: impl FnOnce() -> Result<Parts> + 'static,
+    ) -> Self {
+        Self {
+            group,
+            name,
+            make: Box::new(make),
+            budget: None,
+        }
+    }
+
     /// Makes what is to be measured.
     ///
     /// # Errors
@@ -83,7 +101,7 @@ macro_rules! both {
 }
 
 /// An error of either runtime, as one type.
-fn told(error: impl std::fmt::Display) -> anyhow::Error {
+pub fn told(error: impl std::fmt::Display) -> anyhow::Error {
     anyhow::anyhow!("{error:#}")
 }
 
@@ -98,6 +116,7 @@ pub fn all() -> Vec<Plan> {
     guest_to_guest(&mut plans);
     instances(&mut plans);
     streams(&mut plans);
+    plans.extend(wasi::rows::all());
     scale(&mut plans);
     plans
 }
