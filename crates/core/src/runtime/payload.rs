@@ -21,13 +21,22 @@ pub(super) struct Payloads {
     ids: HashMap<Box<[u8]>, PayloadId>,
     /// By number: whether it is a number or there is no element.
     none_or_number: Vec<bool>,
+    /// What was asked for of late, of types without resources: by the identity of the collection, and the type in it.
+    recent: Vec<(u64, ValType, PayloadId)>,
+    /// The place of the next one, once there are [`RECENT`].
+    oldest: usize,
 }
+
+/// How many types are found without walking them: a store's components have a handful for their streams and futures.
+const RECENT: usize = 16;
 
 impl Default for Payloads {
     fn default() -> Self {
         Self {
             ids: HashMap::new(),
             none_or_number: vec![true],
+            recent: Vec::new(),
+            oldest: 0,
         }
     }
 }
@@ -49,27 +58,49 @@ impl Payloads {
         let Some(ty) = ty else {
             return PayloadId::NONE;
         };
+        let identity = types.identity();
+        let is_it = |known: &&(u64, ValType, PayloadId)| known.0 == identity && known.1 == ty;
+        if let Some(&(_, _, id)) = self.recent.iter().find(is_it) {
+            return id;
+        }
         let mut key = Vec::new();
-        Encoder {
+        let mut encoder = Encoder {
             types,
             resources,
             key: &mut key,
+            has_resources: false,
+        };
+        encoder.value(ty);
+        let has_resources = encoder.has_resources;
+        let id = match self.ids.get(key.as_slice()) {
+            Some(&id) => id,
+            None => {
+                let id = PayloadId(self.none_or_number.len() as u32);
+                self.none_or_number.push(is_number(ty));
+                self.ids.insert(key.into(), id);
+                id
+            }
+        };
+        // What a resource stands for differs from instance to instance.
+        if !has_resources {
+            self.remember((identity, ty, id));
         }
-        .value(ty);
-        if let Some(&id) = self.ids.get(key.as_slice()) {
-            return id;
-        }
-        let id = PayloadId(self.none_or_number.len() as u32);
-        self.none_or_number.push(is_number(ty));
-        self.ids.insert(key.into(), id);
         id
+    }
+
+    fn remember(&mut self, entry: (u64, ValType, PayloadId)) {
+        if self.recent.len() < RECENT {
+            return self.recent.push(entry);
+        }
+        self.recent[self.oldest] = entry;
+        self.oldest = (self.oldest + 1) % RECENT;
     }
 }
 
 impl super::State {
     /// The number of an element type, `None` for a stream or future without one. `resources` says what the plan's resource types stand for.
     ///
-    /// Ask once, when a component is instantiated: it walks the type.
+    /// It walks the type, unless it was asked for of late.
     pub fn payload(
         &mut self,
         types: &Types,
@@ -102,6 +133,7 @@ struct Encoder<'a> {
     types: &'a Types,
     resources: &'a [ResourceType],
     key: &'a mut Vec<u8>,
+    has_resources: bool,
 }
 
 impl Encoder<'_> {
@@ -214,6 +246,7 @@ impl Encoder<'_> {
     }
 
     fn resource(&mut self, tag: u8, index: usize) {
+        self.has_resources = true;
         self.tag(tag);
         self.number(self.resources[index].number());
     }
@@ -279,6 +312,8 @@ mod tests {
         let first = payloads.intern(&types, &resources, own(0));
         assert_ne!(first, payloads.intern(&types, &resources, own(1)));
         assert_eq!(first, payloads.intern(&types, &resources[..1], own(0)));
+        let swapped = [resources[1], resources[0]];
+        assert_eq!(first, payloads.intern(&types, &swapped, own(1)));
     }
 
     #[test]
@@ -290,5 +325,30 @@ mod tests {
         let char = payloads.intern(&types, &[], Some(ValType::Char));
         assert!(payloads.none_or_number(number));
         assert!(!payloads.none_or_number(char));
+    }
+
+    #[test]
+    fn many_types_keep_their_numbers_whatever_was_asked_for_of_late() {
+        let mut payloads = Payloads::default();
+        let mut types = Types::default();
+        let lists: Vec<_> = (1..=3 * RECENT as u32)
+            .map(|length| {
+                let element = ValType::U8;
+                types
+                    .intern(TypeDef::FixedList { element, length })
+                    .unwrap()
+            })
+            .collect();
+        let mut ask = |types: &Types| -> Vec<_> {
+            let numbers = lists
+                .iter()
+                .map(|ty| payloads.intern(types, &[], Some(*ty)));
+            numbers.collect()
+        };
+        let first = ask(&types);
+        assert_eq!(first, ask(&types));
+        assert_eq!(first, ask(&types.clone()));
+        let distinct: std::collections::HashSet<_> = first.iter().collect();
+        assert_eq!(distinct.len(), lists.len());
     }
 }

@@ -23,6 +23,7 @@ pub use layout::{Layout, VariantLayout};
 use intern::TypeInfo;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A component-level value type.
 ///
@@ -181,9 +182,32 @@ pub struct Types {
     def_index: HashMap<TypeDef, TypeIdx>,
     func_index: HashMap<FuncType, FuncTypeIdx>,
     resource_names: Vec<Option<Arc<str>>>,
+    identity: Identity,
+}
+
+/// Tells collections of types apart, and each from its copies: they may grow differently.
+#[derive(Debug)]
+struct Identity(u64);
+
+impl Default for Identity {
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Clone for Identity {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 impl Types {
+    /// A number that no other collection of types in this process has: together with the number of a type, it names the type.
+    pub(crate) fn identity(&self) -> u64 {
+        self.identity.0
+    }
+
     /// A composite type's definition.
     pub fn def(&self, ty: TypeIdx) -> &TypeDef {
         &self.defs[ty.index()]
