@@ -177,6 +177,26 @@ impl File {
         retry(|| rustix::io::preadv(&self.fd, into, offset))
     }
 
+    /// Reads at `offset`, in bytes, into fresh memory, at most `max` bytes.
+    ///
+    /// # Errors
+    /// As for [`read_at`](Self::read_at).
+    pub fn read_at_vec(&self, max: usize, offset: u64) -> Result<Vec<u8>, ErrorCode> {
+        let mut bytes = Vec::with_capacity(max);
+        // Spare capacity is filled whole, and the allocator may have given more.
+        if !self.read || max == 0 || bytes.capacity() != max {
+            bytes.resize(max, 0);
+            let count = self.read_at(&mut [IoSliceMut::new(&mut bytes)], offset)?;
+            bytes.truncate(count);
+            return Ok(bytes);
+        }
+        let offset = checked_offset(offset)?;
+        let spare =
+            || rustix::io::pread(&self.fd, rustix::buffer::spare_capacity(&mut bytes), offset);
+        retry(spare)?;
+        Ok(bytes)
+    }
+
     /// Writes at the position and moves it on. May take less than all.
     ///
     /// # Errors
