@@ -312,3 +312,48 @@ async fn output_before_a_trap_is_not_lost_however_slow_the_sink() {
         assert_eq!(drainer.await.unwrap(), b"last words");
     }
 }
+
+#[tokio::test]
+async fn files_are_read_and_written_in_the_guests_memory() {
+    const END: u64 = 1 << 32;
+    let text = include_str!("p2/in-place.wat");
+    // Small reads go another way than large ones.
+    let cases = [
+        (100_000, 5000, 5000),
+        (100_000, u64::MAX, 65_536),
+        (30_000, 65_536, END | 29_000),
+        (1000, 65_536, END),
+        (1001, 8, END | 1),
+    ];
+    for kind in ENGINES {
+        for (size, length, read) in cases {
+            let tmp = tempfile::tempdir().unwrap();
+            let from = bytes(size);
+            std::fs::write(tmp.path().join("from"), &from).unwrap();
+            std::fs::write(tmp.path().join("to"), b"abc").unwrap();
+            let engine = engine(kind);
+            let component = Component::new(&engine, text).unwrap();
+            let mut linker = Linker::new(&engine);
+            add_to_linker(&mut linker).unwrap();
+            let builder = WasiCtx::builder()
+                .preopened_dir(tmp.path(), "/", Access::ReadWrite)
+                .unwrap();
+            let state = State {
+                ctx: builder.build(),
+                table: ResourceTable::new(),
+            };
+            let mut store = Store::new(&engine, state);
+            let instance = linker.instantiate_async(&mut store, &component).await;
+            let instance = instance.unwrap();
+            let copy = instance
+                .get_typed_func::<(u64,), ((u64, u64),)>(&mut store, "copy")
+                .unwrap();
+            let (counts,) = copy.call_async(&mut store, (length,)).await.unwrap();
+            let count = read % END;
+            assert_eq!(counts, (read, count), "{kind:?}");
+            let to = std::fs::read(tmp.path().join("to")).unwrap();
+            assert_eq!(&to[..3], b"abc");
+            assert!(to[3..] == from[1000..1000 + count as usize], "{kind:?}");
+        }
+    }
+}

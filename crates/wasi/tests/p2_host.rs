@@ -109,6 +109,19 @@ async fn poll_gives_back_every_ready_index_also_of_repeated_pollables() {
 }
 
 #[tokio::test]
+async fn poll_gives_back_every_instant_that_one_wait_was_for() {
+    let (mut state, _output, stream) = piped_stdin();
+    let mut host = state.host();
+    let input = HostInputStream::subscribe(&mut host, again(&stream)).unwrap();
+    let soon = monotonic_clock::Host::now(&mut host).unwrap() + 2_000_000;
+    let mut at = |when| monotonic_clock::Host::subscribe_instant(&mut host, when).unwrap();
+    let (first, never, second) = (at(soon), at(u64::MAX), at(soon - 1));
+    let all = [&first, &input, &never, &second];
+    let all = all.map(|one| again(one)).into();
+    assert_eq!(host.poll(all).await.unwrap(), [0, 3]);
+}
+
+#[tokio::test]
 async fn poll_wakes_for_bytes_and_for_time() {
     let (mut state, mut output, stream) = piped_stdin();
     let mut host = state.host();

@@ -46,6 +46,8 @@ enum Manner {
 
 /// When a pipe polls as writable it has room for at least this much (`PIPE_BUF`).
 const PIPE_ROOM: usize = 4096;
+/// For fewer bytes a copy takes no longer than asking how many there are.
+const ASKED_FROM: u64 = 4096;
 /// When a terminal polls as writable it has room for at least this much.
 const TERMINAL_ROOM: usize = 256;
 
@@ -157,7 +159,11 @@ impl Descriptor {
     }
 
     /// How many bytes are there to be read, if the system tells: at least one. Of more than the system can count it tells any part.
-    pub(crate) fn available(&self) -> Option<u64> {
+    /// It is not asked when only a few are wanted, which are copied sooner.
+    pub(crate) fn available(&self, len: u64) -> Option<u64> {
+        if len < ASKED_FROM {
+            return None;
+        }
         rustix::io::ioctl_fionread(&self.fd)
             .ok()
             .filter(|&count| count > 0)

@@ -107,8 +107,10 @@ pub trait Input: Send + 'static {
         (bytes, answer)
     }
 
-    /// How many bytes a read would find now, if that is known without reading: at least one. Others may take them first.
-    fn available(&mut self) -> Option<u64> {
+    /// How many bytes a read of `len` bytes would find now, be it more than `len`: at least one. `None` if that takes reading, or
+    /// longer than copying so many bytes. Others may take them first.
+    fn available(&mut self, len: u64) -> Option<u64> {
+        let _ = len;
         None
     }
 
@@ -162,8 +164,8 @@ impl<I: Input + ?Sized> Input for Box<I> {
     fn try_read_vec(&mut self, max: usize) -> (Vec<u8>, Read) {
         (**self).try_read_vec(max)
     }
-    fn available(&mut self) -> Option<u64> {
-        (**self).available()
+    fn available(&mut self, len: u64) -> Option<u64> {
+        (**self).available(len)
     }
     fn ready(&mut self) -> Readiness {
         (**self).ready()
@@ -216,8 +218,8 @@ impl Input for SharedInput {
     fn try_read_vec(&mut self, max: usize) -> (Vec<u8>, Read) {
         self.lock().try_read_vec(max)
     }
-    fn available(&mut self) -> Option<u64> {
-        self.lock().available()
+    fn available(&mut self, len: u64) -> Option<u64> {
+        self.lock().available(len)
     }
     fn ready(&mut self) -> Readiness {
         self.lock().ready()

@@ -10,7 +10,7 @@ use super::descriptor::{Descriptor, Direction};
 use super::endpoint::{Input, Kind, Output, Read, Write};
 use super::off_thread::{OffThread, file_fetched};
 use super::readiness::{Readiness, ready_now};
-use crate::fs::{ErrorCode, File};
+use crate::fs::{ErrorCode, File, FileType};
 
 /// Done once `file` can be read (or, with `write`, written) without waiting.
 pub fn file_ready(file: &Arc<File>, write: bool) -> Readiness {
@@ -30,9 +30,14 @@ pub struct FileInput {
     file: Arc<File>,
     /// The next byte, in bytes from the beginning; of no meaning for what has no position.
     offset: u64,
+    /// The size of the file when it was asked for last.
+    size: u64,
     /// Under way since a read found nothing in the page cache.
     fetch: Option<Arc<OffThread<()>>>,
 }
+
+/// For fewer bytes a copy takes no longer than finding out whether they are there.
+const ASKED_FROM: u64 = 16 * 1024;
 
 impl FileInput {
     /// Reads `file` from `offset` on, or, for a pipe or device, whatever comes next.
@@ -40,6 +45,7 @@ impl FileInput {
         Self {
             file,
             offset,
+            size: 0,
             fetch: None,
         }
     }
@@ -78,6 +84,26 @@ impl Input for FileInput {
             }
             Err(code) => Read::Failed(code.into()),
         }
+    }
+
+    /// What is not in the page cache is not available: it takes a wait.
+    fn available(&mut self, len: u64) -> Option<u64> {
+        let regular = self.file.file_type() == FileType::RegularFile;
+        if len < ASKED_FROM || !regular || self.fetch.is_some() {
+            return None;
+        }
+        if self.size.saturating_sub(self.offset) < len {
+            self.size = self.file.stat().ok()?.size;
+        }
+        let rest = self
+            .size
+            .checked_sub(self.offset)
+            .filter(|&rest| rest > 0)?;
+        let mut first = [0];
+        let probe = self
+            .file
+            .read_at_cached(&mut [IoSliceMut::new(&mut first)], self.offset);
+        matches!(probe, Ok(1)).then_some(rest)
     }
 
     fn ready(&mut self) -> Readiness {
@@ -159,6 +185,31 @@ impl Output for FileOutput {
 mod tests {
     use super::*;
     use crate::fs::{Access, Advice, Dir, OpenOptions, Opened};
+
+    #[test]
+    fn what_is_cached_is_known_beforehand_up_to_the_end() {
+        let tmp = tempfile::tempdir().unwrap();
+        std::fs::write(tmp.path().join("file"), vec![1; 100_000]).unwrap();
+        let dir = Dir::open_ambient(tmp.path(), Access::ReadOnly).unwrap();
+        let options = OpenOptions {
+            read: true,
+            ..OpenOptions::default()
+        };
+        let Ok(Opened::File(file)) = dir.open("file", &options) else {
+            panic!("it is a file");
+        };
+        let mut input = FileInput::new(file, 90_000);
+        assert_eq!(input.available(10), None);
+        assert_eq!(input.available(65_536), Some(10_000));
+        assert!(matches!(
+            input.try_read(&mut [0; 65_536]),
+            Read::Bytes(10_000)
+        ));
+        assert_eq!(input.available(65_536), None);
+        std::fs::write(tmp.path().join("file"), vec![1; 120_000]).unwrap();
+        assert_eq!(input.available(65_536), Some(20_000));
+        assert!(matches!(input.try_read(&mut [0; 5]), Read::Bytes(5)));
+    }
 
     #[tokio::test]
     async fn cold_file_is_read_whole_and_never_where_the_guest_runs() {

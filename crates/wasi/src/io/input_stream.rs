@@ -58,8 +58,12 @@ impl InputStream {
 
     /// How many of `len` bytes a read would find now, if that is known beforehand: at least one, at most [`READ_CHUNK`].
     pub fn available(&mut self, len: u64) -> Option<usize> {
-        let there = self.input.available().filter(|_| self.open && len > 0)?;
-        Some(clamp(there.min(len)))
+        if !self.open || len == 0 {
+            return None;
+        }
+        let len = clamp(len);
+        let there = self.input.available(len as u64)?;
+        Some(clamp(there).min(len))
     }
 
     /// `input-stream.read`: at most `len` bytes, at most [`READ_CHUNK`], and none if there are none

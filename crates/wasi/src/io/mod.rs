@@ -39,6 +39,7 @@ pub(crate) use off_thread::{OffThread, file_fetched, off_thread};
 pub use output_stream::OutputStream;
 pub use pipe::{PipeInput, PipeOutput, pipe};
 pub(crate) use reactor::background;
+pub(crate) use readiness::WaitSet;
 pub use readiness::{Readiness, is_ready_now, ready_now, wait_any};
 pub use sink::SharedOutput;
 pub use stdio::{FdInput, FdOutput, stderr, stdin, stdout};

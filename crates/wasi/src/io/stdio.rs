@@ -37,8 +37,8 @@ impl Input for FdInput {
         self.0.try_read_vec(max)
     }
 
-    fn available(&mut self) -> Option<u64> {
-        self.0.available()
+    fn available(&mut self, len: u64) -> Option<u64> {
+        self.0.available(len)
     }
 
     fn ready(&mut self) -> Readiness {

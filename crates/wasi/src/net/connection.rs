@@ -101,6 +101,13 @@ impl Input for TcpInput {
         self.descriptor.try_read_vec(max)
     }
 
+    fn available(&mut self, len: u64) -> Option<u64> {
+        if self.receive.is_closed() {
+            return None;
+        }
+        self.descriptor.available(len)
+    }
+
     fn ready(&mut self) -> Readiness {
         if self.receive.is_closed() {
             return ready_now();

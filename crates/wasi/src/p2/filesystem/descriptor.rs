@@ -1,6 +1,6 @@
 //! `descriptor`.
 
-use std::io::{IoSlice, IoSliceMut};
+use std::io::IoSlice;
 use std::sync::Arc;
 
 use tidegate::{Resource, Result};
@@ -147,11 +147,9 @@ impl types::HostDescriptor for WasiCtxView<'_> {
         length: u64,
         offset: u64,
     ) -> Answer<(Vec<u8>, bool)> {
-        let file = self.file(&descriptor)?;
-        let mut bytes = vec![0; clamp(length)];
-        let count = file.read_at(&mut [IoSliceMut::new(&mut bytes)], offset)?;
-        let at_end = count < bytes.len();
-        bytes.truncate(count);
+        let wanted = clamp(length);
+        let bytes = self.file(&descriptor)?.read_at_vec(wanted, offset)?;
+        let at_end = bytes.len() < wanted;
         Ok((bytes, at_end))
     }
 
