@@ -1,7 +1,6 @@
 //! The guests on Tidegate.
 
-use super::world::BYTES;
-use super::{Generation, Source, Work, World, runtime};
+use super::{BYTES, Generation, Source, Work, World, runtime};
 use crate::measure::Subject;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -45,7 +44,7 @@ impl Input for Stdin {
         Read::Bytes(count)
     }
 
-    fn available(&mut self) -> Option<u64> {
+    fn available(&mut self, _: u64) -> Option<u64> {
         let there = self.source == Source::Ready || self.woken.load(Ordering::Relaxed);
         there.then_some(BYTES.len() as u64)
     }
@@ -101,11 +100,7 @@ pub fn subject(bytes: &[u8], world: &World, work: Work) -> Result<Subject> {
         .inherit_network()
         .build();
     let mut config = Config::new();
-    config
-        .core()
-        .pooling
-        .get_or_insert_default()
-        .keep_resident = 0;
+    config.core().pooling.get_or_insert_default().keep_resident = 0;
     let engine = Engine::new(&config)?;
     let total = move |sum| sum + written.swap(0, Ordering::Relaxed);
     if work.generation == Generation::P1 {
@@ -132,8 +127,7 @@ pub fn subject(bytes: &[u8], world: &World, work: Work) -> Result<Subject> {
     };
     let mut store = Store::new(&engine, state);
     let instance = runtime().block_on(linker.instantiate_async(&mut store, &component))?;
-    let run: TypedFunc<(u64, u32, u32), (u64,)> =
-        instance.get_typed_func(&mut store, work.name)?;
+    let run: TypedFunc<(u64, u32, u32), (u64,)> = instance.get_typed_func(&mut store, work.name)?;
     Ok(Subject::new(move |n| -> Result<u64> {
         let params = (n, work.size, work.arg);
         let (sum,) = runtime().block_on(run.call_async(&mut store, params))?;

@@ -1,6 +1,6 @@
 //! What is measured of WASI.
 
-use super::{Generation, Source, Work, World, limits, ours, peer};
+use super::{Generation, Source, Work, World, guests, limits, ours};
 use crate::limits as plain;
 use crate::measure::Subject;
 use crate::rows::{Parts, Plan, told};
@@ -52,7 +52,7 @@ impl Rows {
                 let _ = world.set(World::new()?);
             }
             let world = world.get().expect("it was just made");
-            let bytes = wat::parse_str(work.generation.guest())?;
+            let bytes = wat::parse_str(guests::text(work.generation))?;
             let work = match work.name {
                 "tcp" => Work {
                     arg: world.echo().port().into(),
@@ -62,7 +62,7 @@ impl Rows {
             };
             Ok(Parts {
                 ours: ours::subject(&bytes, world, work).map_err(told)?,
-                peer: peer::subject(&bytes, world, work).map_err(told)?,
+                peer: Subject::new(peer_wasi::guest(&bytes, world.path(), work).map_err(told)?),
                 limit: limit(world, work.size)?,
             })
         };

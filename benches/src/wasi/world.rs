@@ -1,32 +1,11 @@
-//! What the guests find: files, a server, and a standard input and output in memory.
+//! What the guests find: files, and a server.
 
 use std::io::{Read as _, Result, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
-use tokio::runtime::Runtime;
 
 /// The entries of the large directory.
 const ENTRIES: usize = 10_000;
-
-/// The runtime that drives both: as `wasmtime run` has it.
-pub fn runtime() -> &'static Runtime {
-    static RUNTIME: LazyLock<Runtime> =
-        LazyLock::new(|| Runtime::new().expect("threads are to be had"));
-    &RUNTIME
-}
-
-/// How a standard input behaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// There are always bytes.
-    Ready,
-    /// After each read it must be waited for.
-    Waits,
-}
-
-/// The bytes that the standard input gives.
-pub static BYTES: [u8; 64 << 10] = [7; 64 << 10];
 
 /// A directory with a file and a large directory, and a server that sends back what it gets.
 pub struct World {

@@ -3,9 +3,20 @@
 //! Their memory: 0 what functions return; 256 paths; 1024 lists of one buffer, and parameters; 64 KiB the buffer; 1 MiB what the host allocates, again and
 //! again; 3 MiB what is waited for; 4 MiB what has happened.
 
-pub mod p1;
-pub mod p2;
-pub mod p3;
+mod p1;
+mod p2;
+mod p3;
+
+use super::Generation;
+
+/// The text of the guest that uses `generation`.
+pub fn text(generation: Generation) -> String {
+    match generation {
+        Generation::P1 => p1::text(),
+        Generation::P2 => p2::text(),
+        Generation::P3 => p3::text(),
+    }
+}
 
 /// A function of the host: its name in the guest, its core type, and where it comes from.
 struct Host(&'static str, &'static str, &'static str);
@@ -15,7 +26,7 @@ struct Loop(&'static str, &'static str, &'static str);
 
 const PATHS: &str = r#"(data (i32.const 256) "file") (data (i32.const 272) "many")"#;
 
-/// Host functions' lists go here.
+/// What the host allocates.
 const REALLOC: &str = r#"
     (global $next (mut i32) (i32.const 0x100000))
     (func (export "realloc") (param i32 i32 i32 i32) (result i32)

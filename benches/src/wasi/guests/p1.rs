@@ -8,11 +8,7 @@ const HOSTS: [Host; 8] = [
     Host("fd_pread", "(param i32 i32 i32 i64 i32) (result i32)", ""),
     Host("fd_pwrite", "(param i32 i32 i32 i64 i32) (result i32)", ""),
     Host("fd_close", "(param i32) (result i32)", ""),
-    Host(
-        "fd_readdir",
-        "(param i32 i32 i32 i64 i32) (result i32)",
-        "",
-    ),
+    Host("fd_readdir", "(param i32 i32 i32 i64 i32) (result i32)", ""),
     Host(
         "path_open",
         "(param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)",
@@ -120,5 +116,7 @@ pub fn text() -> String {
         })
         .collect();
     let loops = loops(&LOOPS);
-    format!("(module {imports}\n  (memory (export \"memory\") 128) {PATHS} {HELPERS} {HELPERS_1} {loops})")
+    format!(
+        "(module {imports}\n  (memory (export \"memory\") 128) {PATHS} {HELPERS} {HELPERS_1} {loops})"
+    )
 }

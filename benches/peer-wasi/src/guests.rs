@@ -1,9 +1,8 @@
-//! The guests on Wasmtime.
+//! The guests.
 
-use super::world::BYTES;
-use super::{Generation, Source, Work, World, runtime};
-use crate::measure::Subject;
+use crate::{BYTES, Generation, Run, Source, Work, runtime};
 use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -75,7 +74,11 @@ impl StdinStream for Stdin {
 
 impl InputStream for Stdin {
     fn read(&mut self, size: usize) -> std::result::Result<bytes::Bytes, StreamError> {
-        let count = if self.take() { size.min(BYTES.len()) } else { 0 };
+        let count = if self.take() {
+            size.min(BYTES.len())
+        } else {
+            0
+        };
         Ok(bytes::Bytes::from_static(&BYTES[..count]))
     }
 }
@@ -164,8 +167,7 @@ impl AsyncWrite for Stdout {
     }
 }
 
-/// A guest that does `work`. Files are read and written where the guest runs, as with `wasmtime run`: that is faster than its default.
-pub fn subject(bytes: &[u8], world: &World, work: Work) -> Result<Subject> {
+pub fn guest(bytes: &[u8], path: &Path, work: Work) -> Result<Run> {
     let written = Arc::new(AtomicU64::new(0));
     let mut builder = WasiCtxBuilder::new();
     builder
@@ -175,7 +177,7 @@ pub fn subject(bytes: &[u8], world: &World, work: Work) -> Result<Subject> {
         })
         .stdout(Stdout(Arc::clone(&written)))
         .allow_blocking_current_thread(true)
-        .preopened_dir(world.path(), "/", FsPerms::ReadWrite)?
+        .preopened_dir(path, "/", FsPerms::ReadWrite)?
         .allow_tcp(true)
         .inherit_network();
     let mut config = Config::new();
@@ -191,9 +193,11 @@ pub fn subject(bytes: &[u8], world: &World, work: Work) -> Result<Subject> {
         let mut store = Store::new(&engine, builder.build_p1());
         let instance = runtime().block_on(linker.instantiate_async(&mut store, &module))?;
         let run = instance.get_typed_func::<(u64, u32, u32), u64>(&mut store, work.name)?;
-        return Ok(Subject::new(move |n| -> Result<u64> {
+        return Ok(Box::new(move |n| {
             let params = (n, work.size, work.arg);
-            Ok(total(runtime().block_on(run.call_async(&mut store, params))?))
+            Ok(total(
+                runtime().block_on(run.call_async(&mut store, params))?,
+            ))
         }));
     }
     let component = Component::new(&engine, bytes)?;
@@ -207,7 +211,7 @@ pub fn subject(bytes: &[u8], world: &World, work: Work) -> Result<Subject> {
     let mut store = Store::new(&engine, state);
     let instance = runtime().block_on(linker.instantiate_async(&mut store, &component))?;
     let run = instance.get_typed_func::<(u64, u32, u32), (u64,)>(&mut store, work.name)?;
-    Ok(Subject::new(move |n| -> Result<u64> {
+    Ok(Box::new(move |n| {
         let params = (n, work.size, work.arg);
         let (sum,) = runtime().block_on(run.call_async(&mut store, params))?;
         Ok(total(sum))
