@@ -109,7 +109,7 @@ fn read_at<T: WasiView>(
     let file = call.data_mut().wasi().table.get(descriptor)?.file()?;
     let file = Arc::clone(file);
     // The guest allocates no more than it gets. Files that the system makes up have no size.
-    let rest = match wanted < ASKED_FROM {
+    let rest = match wanted < ASKED_FROM || !file.may_read() {
         true => 0,
         false => file.stat()?.size.saturating_sub(*offset),
     };
