@@ -139,6 +139,7 @@ impl Timers {
     }
 
     fn serve(&self) {
+        tidegate_engine::wake_promptly();
         let mut queue = self.lock();
         loop {
             let now = Instant::now();
