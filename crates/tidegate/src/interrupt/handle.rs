@@ -52,6 +52,12 @@ impl InterruptHandle {
             .terminate(Terminated::Asked(reason.into()), self.call);
     }
 
+    /// Ends the calls of several stores of one engine, as [`terminate`](Self::terminate) does.
+    pub(crate) fn terminate_all(handles: &[Self], reason: impl Into<Arc<str>>) {
+        let why = Terminated::Asked(reason.into());
+        Control::terminate_all(handles.iter().map(|handle| &handle.control), &why);
+    }
+
     /// Asks the call to end at a time, with [`Terminated::Deadline`]. One time counts for each store: the last that was set.
     pub fn terminate_at(&self, deadline: Instant) {
         self.control.set_call_deadline(self.call, deadline);

@@ -100,10 +100,13 @@ impl Ticker {
         Running(&self.shared)
     }
 
-    /// Ticks until a guest has looked at what it is asked.
-    pub(crate) fn nudge(&self, guest: InterruptHandle) {
-        self.shared.lock().nudged.push((guest, NUDGES));
-        self.shared.wake();
+    /// Ticks until these guests have looked at what they are asked.
+    pub(crate) fn nudge(&self, guests: impl IntoIterator<Item = InterruptHandle>) {
+        let mut guests = guests.into_iter().map(|guest| (guest, NUDGES)).peekable();
+        if guests.peek().is_some() {
+            self.shared.lock().nudged.extend(guests);
+            self.shared.wake();
+        }
     }
 }
 
@@ -128,34 +131,47 @@ impl Shared {
 
     /// What the first thread does.
     fn serve(&self, engine: &impl Tick, rhythm: Option<Rhythm>) {
+        tidegate_engine::wake_promptly();
+        let mut next = None;
         let mut state = self.lock();
         while !state.ended {
-            state.nudged.retain_mut(|(guest, left)| {
-                *left = left.saturating_sub(1);
-                *left > 0 && guest.is_pending()
-            });
-            let until_next = rhythm.map(|rhythm| rhythm.until_next(Instant::now()));
-            let pause = match (state.nudged.is_empty(), until_next) {
-                (false, Some(until_next)) => Some(NUDGE.min(until_next)),
-                (false, None) => Some(NUDGE),
-                (true, until_next) => until_next,
-            };
+            state
+                .nudged
+                .retain(|(guest, left)| *left > 0 && guest.is_pending());
             self.idle.store(true, Ordering::SeqCst);
-            let busy = !state.nudged.is_empty()
-                || (rhythm.is_some() && self.running.load(Ordering::SeqCst) > 0);
-            let Some(pause) = pause.filter(|_| busy) else {
+            let ticks = rhythm.filter(|_| self.running.load(Ordering::SeqCst) > 0);
+            if ticks.is_none() && state.nudged.is_empty() {
+                next = None;
                 state = self
                     .woken
                     .wait(state)
                     .unwrap_or_else(PoisonError::into_inner);
                 self.idle.store(false, Ordering::SeqCst);
                 continue;
-            };
+            }
             self.idle.store(false, Ordering::SeqCst);
+            let now = Instant::now();
+            // What was set before counts, however often this is woken.
+            let nudge = (!state.nudged.is_empty()).then(|| now + NUDGE);
+            let tick = ticks.map(|rhythm| now + rhythm.until_next(now));
+            let at = [next, nudge, tick].into_iter().flatten().min();
+            next = at;
+            if let Some(rest) = at.and_then(|at| at.checked_duration_since(now))
+                && !rest.is_zero()
+            {
+                // Woken before, it finds new guests to nudge.
+                let waited = self.woken.wait_timeout(state, rest);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                continue;
+            }
+            next = None;
+            // Not under the lock: this may drop the engine, if nobody else has it any more, and with it the ticker.
             drop(state);
-            std::thread::sleep(pause);
             engine.tick();
             state = self.lock();
+            for (_, left) in &mut state.nudged {
+                *left = left.saturating_sub(1);
+            }
             // A guest that has run until now may have its slice to the end. Most runs are shorter, and not worth waking anybody.
             if self.running.load(Ordering::Relaxed) > 0 && self.rest.swap(false, Ordering::Relaxed)
             {
@@ -168,6 +184,7 @@ impl Shared {
 
     /// What the other threads do.
     fn help(&self, engine: &impl Tick, rhythm: Rhythm) {
+        tidegate_engine::wake_promptly();
         let mut state = self.lock();
         while !state.ended {
             if self.running.load(Ordering::Relaxed) == 0 {
@@ -217,6 +234,34 @@ impl Rhythm {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Clone, Default)]
+    struct Count(Arc<AtomicUsize>);
+
+    impl Tick for Count {
+        fn tick(&self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn guests_that_are_asked_are_ticked_soon_however_long_slices_are() {
+        let ticks = Count::default();
+        let ticker = Ticker::default();
+        ticker.start(|| ticks.clone(), Some(Duration::from_secs(3600)), 1);
+        let _running = ticker.running();
+        // From the second on the thread waits for the end of a slice.
+        for _ in 0..3 {
+            let guest = InterruptHandle::default();
+            guest.ask_yield();
+            let before = ticks.0.load(Ordering::SeqCst);
+            ticker.nudge([guest.clone()]);
+            while ticks.0.load(Ordering::SeqCst) == before {
+                std::thread::yield_now();
+            }
+            guest.cancel();
+        }
+    }
 
     #[test]
     fn a_rhythm_is_kept_however_late_somebody_asks() {

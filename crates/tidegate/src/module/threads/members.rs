@@ -89,9 +89,7 @@ impl Members {
         state.ended = Some(how);
         let handles: Vec<InterruptHandle> = state.threads.values().cloned().collect();
         drop(state);
-        for handle in handles {
-            handle.terminate("another thread of the program has ended it");
-        }
+        InterruptHandle::terminate_all(&handles, "another thread of the program has ended it");
     }
 
     pub(super) fn has_ended(&self) -> bool {
