@@ -2,8 +2,8 @@
 //!
 //! A [`Scheduler`] polls futures, such as those of guests' calls, on a fixed number of threads. Of those that could go on it takes the one that has had the least
 //! time of a processor, by its weight; so guests that compute share the threads evenly, as long as they let go of them: see
-//! [`Config::time_slice`](crate::Config::time_slice). Whoever has waited comes first, but saves up nothing: what was not used while waiting is gone. Time
-//! that the system gave to other processes counts for nobody.
+//! [`Config::time_slice`](crate::Config::time_slice). Whoever has waited comes first, unless it has had some turns more than the others, but saves up nothing: what was
+//! not used while waiting is gone. Time that the system gave to other processes counts for nobody.
 //!
 //! Any other executor does as well; this one is fair among thousands of futures that never wait.
 //!
@@ -79,11 +79,16 @@ struct Queue {
     ready: BinaryHeap<Ready>,
     /// The virtual time of whoever was taken last: nobody who begins or has waited is put before that.
     now: u64,
+    /// For how long tasks run that let others go first, of late.
+    turn: u64,
     next: u64,
     /// Threads that sleep.
     idle: usize,
     ended: bool,
 }
+
+/// How many turns a task may have had more than the others and still come first when it is woken.
+const AHEAD: u64 = 4;
 
 /// A task that could go on.
 struct Ready {
@@ -195,7 +200,7 @@ impl Scheduler {
             virtual_time: AtomicU64::new(0),
             used: AtomicU64::new(0),
         });
-        self.owner.0.put(task.clone(), Entry::BegunOrYielded);
+        self.owner.0.put(task.clone(), |_| Entry::BegunOrYielded);
         JoinHandle { task, end }
     }
 }
@@ -211,22 +216,15 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, task: Arc<Task>, entry: Entry) {
+    fn put(&self, task: Arc<Task>, entry: impl FnOnce(&mut Queue) -> Entry) {
         let mut queue = self.lock();
         if queue.ended {
             drop(queue);
             task.drop_future();
             return;
         }
-        let virtual_time = task.virtual_time.load(Ordering::Relaxed).max(queue.now);
-        task.virtual_time.store(virtual_time, Ordering::Relaxed);
-        queue.next += 1;
-        let turn = Turn {
-            virtual_time,
-            entry,
-            number: queue.next,
-        };
-        queue.ready.push(Ready { turn, task });
+        let entry = entry(&mut queue);
+        queue.put(task, entry);
         let wake = queue.idle > 0;
         drop(queue);
         if wake {
@@ -251,6 +249,39 @@ impl Shared {
             drop(queue);
             task.run();
             queue = self.lock();
+        }
+    }
+}
+
+impl Queue {
+    fn put(&mut self, task: Arc<Task>, entry: Entry) {
+        let had = task.virtual_time.load(Ordering::Relaxed).max(self.now);
+        task.virtual_time.store(had, Ordering::Relaxed);
+        let virtual_time = match entry {
+            // It is not to wait for a thousand others to have their turn. What it uses is counted all the same, so that it waits like them once it has had too much.
+            Entry::Woken if had <= self.now.saturating_add(self.turn.saturating_mul(AHEAD)) => {
+                self.now
+            }
+            _ => had,
+        };
+        self.next += 1;
+        let turn = Turn {
+            virtual_time,
+            entry,
+            number: self.next,
+        };
+        self.ready.push(Ready { turn, task });
+    }
+
+    /// Takes note of how long a task has run that goes on; gives how it comes into the queue again.
+    fn ran(&mut self, time: u64) -> Entry {
+        let usual = self.turn;
+        self.turn = usual / 8 * 7 + time / 8;
+        if time < usual / 2 {
+            // What it was going to wait for was there before it did, or it had its processor taken away.
+            Entry::Woken
+        } else {
+            Entry::BegunOrYielded
         }
     }
 }
@@ -294,7 +325,7 @@ impl Task {
         if waits.is_err() {
             self.state.store(state::READY, Ordering::SeqCst);
             let shared = self.shared.clone();
-            shared.put(self, Entry::BegunOrYielded);
+            shared.put(self, |queue| queue.ran(by_weight));
         }
     }
 
@@ -319,7 +350,7 @@ impl Wake for Task {
             });
         if before == Ok(state::WAITING) {
             let shared = self.shared.clone();
-            shared.put(self, Entry::Woken);
+            shared.put(self, |_| Entry::Woken);
         }
     }
 }
@@ -440,29 +471,58 @@ mod tests {
     #[test]
     fn who_has_had_less_comes_first_and_waiting_saves_up_nothing() {
         let shared = Arc::<Shared>::default();
-        let task = |time| {
-            Arc::new(Task {
-                shared: shared.clone(),
-                future: Mutex::new(None),
-                state: AtomicU8::new(state::READY),
-                weight: 100,
-                virtual_time: AtomicU64::new(time),
-                used: AtomicU64::new(0),
-            })
-        };
         let next = || {
             let ready = shared.lock().ready.pop();
             ready.map(|ready| (ready.turn.virtual_time, ready.turn.entry))
         };
         let yielded = Entry::BegunOrYielded;
-        shared.put(task(300), yielded);
-        shared.put(task(100), yielded);
+        let put = |time, entry| shared.put(task(&shared, time), |_| entry);
+        put(300, yielded);
+        put(100, yielded);
         assert_eq!(next(), Some((100, yielded)));
         shared.lock().now = 200;
-        shared.put(task(200), yielded);
-        shared.put(task(0), Entry::Woken);
+        put(200, yielded);
+        put(0, Entry::Woken);
         assert_eq!(next(), Some((200, Entry::Woken)));
         assert_eq!(next(), Some((200, yielded)));
         assert_eq!(next(), Some((300, yielded)));
+    }
+
+    #[test]
+    fn who_is_woken_comes_first_until_it_is_ahead_by_some_turns() {
+        let mut queue = Queue {
+            now: 1000,
+            turn: 80,
+            ..Queue::default()
+        };
+        assert_eq!(queue.ran(80), Entry::BegunOrYielded);
+        // One that did not get far may go on.
+        assert_eq!(queue.ran(8), Entry::Woken);
+        assert_eq!(queue.turn, 71);
+        let shared = Arc::<Shared>::default();
+        let mut next = |time, entry| {
+            queue.put(task(&shared, time), entry);
+            queue.ready.pop().map(|ready| {
+                let had = ready.task.virtual_time.load(Ordering::Relaxed);
+                (ready.turn.virtual_time, had)
+            })
+        };
+        assert_eq!(next(0, Entry::Woken), Some((1000, 1000)));
+        let ahead = 1000 + AHEAD * 71;
+        assert_eq!(next(ahead, Entry::Woken), Some((1000, ahead)));
+        assert_eq!(next(ahead + 1, Entry::Woken), Some((ahead + 1, ahead + 1)));
+        let yielded = next(1001, Entry::BegunOrYielded);
+        assert_eq!(yielded, Some((1001, 1001)));
+    }
+
+    fn task(shared: &Arc<Shared>, time: u64) -> Arc<Task> {
+        Arc::new(Task {
+            shared: shared.clone(),
+            future: Mutex::new(None),
+            state: AtomicU8::new(state::READY),
+            weight: 100,
+            virtual_time: AtomicU64::new(time),
+            used: AtomicU64::new(0),
+        })
     }
 }
