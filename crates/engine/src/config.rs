@@ -40,6 +40,10 @@ pub struct EngineConfig {
     /// Address space reserved for a linear memory, in bytes, so that it need not move when it grows. `None`: 4 GiB, which
     /// lets bounds checks of 32-bit memories be left out (wasmtime only).
     pub memory_reservation: Option<u64>,
+    /// Address space after each linear memory that stays inaccessible, in bytes. `None`: 32 MiB, which lets bounds checks of accesses with smaller
+    /// offsets be left out. With 0 beside a small reservation, memories of a pool lie next to each other: they share mappings, and pages of the
+    /// system's tables (wasmtime only).
+    pub memory_guard: Option<u64>,
     /// Native stack that guest code may use on one stack, in bytes (wasmtime only; wasmi keeps guest frames on its heap).
     pub max_wasm_stack: usize,
     /// Native stack that the threads entering guests have, in bytes. Nested isolates share it: an entry that might not fit
@@ -68,6 +72,7 @@ impl EngineConfig {
             epoch_interruption: false,
             pooling: None,
             memory_reservation: None,
+            memory_guard: None,
             max_wasm_stack: 512 << 10,
             native_stack: 2 << 20,
             exceptions: true,

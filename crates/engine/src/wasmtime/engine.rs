@@ -42,6 +42,9 @@ pub(crate) fn engine(config: &EngineConfig) -> Result<wasmtime::Engine, EngineEr
     if let Some(bytes) = config.memory_reservation {
         out.memory_reservation(bytes);
     }
+    if let Some(bytes) = config.memory_guard {
+        out.memory_guard_size(bytes);
+    }
     if let Some(pooling) = &config.pooling {
         out.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(pooling)));
     }
