@@ -2,10 +2,10 @@
 //! whatever a guest can be busy with, and on both engines; a table of percentiles and one of how often it took how long.
 //!
 //! ```sh
-//! cargo run --release -p tidegate-wasi --example interrupt_latency -- [TIMES] [--write FILE]
+//! cargo run --release -p tidegate-wasi --example interrupt_latency -- [TIMES] [--write FILE] [--only WORDS]
 //! ```
 //!
-//! Figures mean something on a machine that does nothing else.
+//! `--only` leaves out the rows whose names do not have these words. Figures mean something on a machine that does nothing else.
 
 mod components;
 mod measure;
@@ -20,28 +20,37 @@ fn main() -> Result<()> {
     let mut words = std::env::args().skip(1);
     let mut times = 1000;
     let mut file = None;
+    let mut only = None;
     while let Some(word) = words.next() {
         match word.parse() {
             Ok(number) => times = number,
             Err(_) if word == "--write" => file = words.next(),
-            Err(_) => eprintln!("interrupt_latency: {word:?} is neither a number nor --write"),
+            Err(_) if word == "--only" => only = words.next(),
+            Err(_) => {
+                eprintln!("interrupt_latency: {word:?} is neither a number nor --write nor --only")
+            }
         }
     }
+    let wanted = |name: &str| only.as_ref().is_none_or(|only| name.contains(only));
     let mut report = Report::new(times);
     for kind in EngineKind::ALL {
         let engine = engine(kind)?;
-        for work in modules::ALL {
-            report.row(kind, work.name, modules::pause(&engine, &work, times)?);
+        for work in modules::ALL.iter().filter(|work| wanted(work.name)) {
+            report.row(kind, work.name, modules::pause(&engine, work, times)?);
         }
-        for (name, pause) in components::ALL {
+        for (name, pause) in components::ALL.into_iter().filter(|row| wanted(row.0)) {
             report.row(kind, name, pause(&engine, times)?);
         }
     }
     let compiled = engine(EngineKind::Wasmtime)?;
-    for (name, body) in threads::ALL {
+    for (name, body) in threads::ALL.into_iter().filter(|row| wanted(row.0)) {
         let took = threads::end(&compiled, body, times)?;
         report.row(EngineKind::Wasmtime, name, took);
     }
+    report.comparison(
+        "a thread of the system, parked and unparked",
+        measure::unparks(times),
+    );
     print!("{}", report.text());
     if let Some(file) = file {
         std::fs::write(file, report.document())?;

@@ -56,3 +56,36 @@ pub fn pauses<F: Future>(
     let _ = asker.join();
     took
 }
+
+/// How long a thread of the system takes to go on that another one unparks: what interrupts of guests that wait cannot be quicker than.
+pub fn unparks(times: u32) -> Vec<Duration> {
+    let asked = Arc::new(Mutex::new(None::<Instant>));
+    let asking = asked.clone();
+    let parked = thread::current();
+    let (went_on, goes_on) = std::sync::mpsc::channel::<()>();
+    let asker = thread::spawn(move || {
+        let mut random = 1u64;
+        while goes_on.recv().is_ok() {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            thread::sleep(Duration::from_micros(200 + (random >> 33) % 500));
+            *asking.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            parked.unpark();
+        }
+    });
+    let mut took = Vec::new();
+    while took.len() < times as usize && went_on.send(()).is_ok() {
+        loop {
+            thread::park();
+            let back = Instant::now();
+            if let Some(since) = asked.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                took.push(back - since);
+                break;
+            }
+        }
+    }
+    drop(went_on);
+    let _ = asker.join();
+    took
+}
