@@ -274,7 +274,7 @@ impl<D: IsolateData> WasmtimeStack<D> {
             // SAFETY: `Leave` takes it out of the mailbox at the end of this block, if the stack has not.
             let visitor = unsafe { Visitor::new(&mut visitor) };
             let _leave = Leave(mailbox);
-            drop(mailbox.with(|mail| mail.visitor.replace(visitor)));
+            mailbox.with(|mail| mail.visitor = Some(visitor));
             let _native = native_stack::switch();
             run.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         };
