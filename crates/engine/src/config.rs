@@ -1,6 +1,6 @@
 //! Which engine, and how it is set up.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::error::EngineError;
 
@@ -123,6 +123,8 @@ impl Default for Pooling {
 pub struct Engine {
     pub(crate) inner: EngineInner,
     pub(crate) config: Arc<EngineConfig>,
+    /// Worked out when it is first asked for, which takes longer than loading a small module.
+    pub(crate) compatibility: Arc<OnceLock<u64>>,
 }
 
 #[derive(Clone)]
@@ -144,6 +146,7 @@ impl Engine {
         Ok(Self {
             inner,
             config: Arc::new(config.clone()),
+            compatibility: Arc::default(),
         })
     }
 

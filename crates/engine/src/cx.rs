@@ -5,6 +5,7 @@ use crate::{
     error::EngineError,
     handles::{Extern, Func, Global, Instance, Memory, SharedMemoryIndex, Table},
     host_type::HostType,
+    instance_pre::{InstancePre, PreInner},
     isolate::IsolateData,
     module::Module,
     shared_memory::SharedMemory,
@@ -76,6 +77,42 @@ impl<D: IsolateData> Cx<'_, D> {
     /// instantiated until then stays in the isolate, out of reach.
     pub fn instantiate(&mut self, module: &Module, imports: &[Extern]) -> anyhow::Result<Instance> {
         adapter!(&mut self.inner, cx => cx.instantiate(module, imports))
+    }
+
+    /// Instantiates a prepared module, like [`instantiate`](Self::instantiate). `rest` are its other imports, in their order.
+    ///
+    /// # Errors
+    /// As [`instantiate`](Self::instantiate); [`EngineError::Misuse`] where the number of other imports is wrong, or the isolate has nothing for
+    /// the shared host functions to find.
+    pub fn instantiate_pre(
+        &mut self,
+        pre: &InstancePre<D>,
+        rest: &[Extern],
+    ) -> anyhow::Result<Instance> {
+        match (&mut self.inner, &pre.inner) {
+            (CxInner::Wasmtime(cx), PreInner::Wasmtime(pre)) => cx.instantiate_pre(pre, rest),
+            (CxInner::Wasmi(cx), PreInner::Wasmi(pre)) => {
+                let imports = cx.imports(pre, rest)?;
+                cx.instantiate(&pre.module, &imports)
+            }
+            _ => Err(EngineError::Misuse("a module prepared for another engine").into()),
+        }
+    }
+
+    /// All imports of a prepared module, for [`Stack::instantiate`](crate::Stack::instantiate).
+    ///
+    /// # Errors
+    /// As [`instantiate_pre`](Self::instantiate_pre).
+    pub fn imports(
+        &mut self,
+        pre: &InstancePre<D>,
+        rest: &[Extern],
+    ) -> anyhow::Result<Vec<Extern>> {
+        match (&mut self.inner, &pre.inner) {
+            (CxInner::Wasmtime(cx), PreInner::Wasmtime(pre)) => cx.imports(pre, rest),
+            (CxInner::Wasmi(cx), PreInner::Wasmi(pre)) => cx.imports(pre, rest),
+            _ => Err(EngineError::Misuse("a module prepared for another engine").into()),
+        }
     }
 
     /// An export of an instance.

@@ -1,17 +1,60 @@
 //! An engine store and what it carries.
 
+use std::sync::Arc;
+
 use crate::{
     config::{Engine, EngineInner, EngineKind},
     cx::Cx,
     error::EngineError,
     interrupt::InterruptHandle,
     limits::Limits,
+    stack::Flow,
 };
+
+const NO_SHARED: EngineError =
+    EngineError::Misuse("a shared host function, where the isolate's user has none");
 
 /// What an isolate carries for its user.
 pub trait IsolateData: Send + 'static {
     /// What a blocking host function hands to whoever runs the stack.
     type Block: Send + 'static;
+
+    /// What [shared host functions](crate::SharedFunc) find in each isolate that has it ([`Isolate::set_local`]).
+    type Local: Send + Sync + 'static;
+
+    /// Runs a [shared host function](crate::SharedFunc) that never blocks, as a [`HostFn`](crate::HostFn) would.
+    ///
+    /// # Errors
+    /// The guest traps with them.
+    fn call(
+        cx: Cx<'_, Self>,
+        local: &Self::Local,
+        number: usize,
+        slots: &mut [u64],
+    ) -> anyhow::Result<()>
+    where
+        Self: Sized,
+    {
+        let _ = (cx, local, number, slots);
+        Err(NO_SHARED.into())
+    }
+
+    /// Runs one that may block, as a [`BlockingHostFn`](crate::BlockingHostFn) would.
+    ///
+    /// # Errors
+    /// The guest traps with them.
+    fn call_blocking(
+        cx: Cx<'_, Self>,
+        local: &Self::Local,
+        number: usize,
+        slots: &mut [u64],
+    ) -> anyhow::Result<Flow<Self::Block>>
+    where
+        Self: Sized,
+    {
+        let _ = (cx, local, number, slots);
+        Err(NO_SHARED.into())
+    }
 
     /// Called on the guest's stack, in the middle of its code, when it meets [`InterruptHandle::ask_yield`]. Returns whether it is to yield.
     fn interrupted(&mut self) -> bool {
@@ -86,6 +129,24 @@ impl<D: IsolateData> Isolate<D> {
             IsolateInner::Wasmtime(isolate) => isolate.into_data(),
             IsolateInner::Wasmi(isolate) => isolate.into_data(),
         }
+    }
+
+    /// Gives it what [shared host functions](crate::SharedFunc) find in it, once and for all.
+    ///
+    /// # Errors
+    /// [`EngineError::Misuse`] if it has something already.
+    pub fn set_local(&mut self, local: Arc<D::Local>) -> Result<(), EngineError> {
+        let place = match &mut self.inner {
+            IsolateInner::Wasmtime(isolate) => isolate.local(),
+            IsolateInner::Wasmi(isolate) => isolate.local(),
+        };
+        if place.is_some() {
+            return Err(EngineError::Misuse(
+                "what an isolate's shared host functions find was given before",
+            ));
+        }
+        *place = Some(local);
+        Ok(())
     }
 
     /// The right to use it, from outside.

@@ -179,9 +179,9 @@ impl Engine {
     /// the settings that change code. Artifacts are usable by engines with an equal hash only, which makes it a good part
     /// of a cache key.
     pub fn compatibility(&self) -> u64 {
-        match &self.inner {
+        *self.compatibility.get_or_init(|| match &self.inner {
             EngineInner::Wasmtime(engine) => crate::wasmtime::compatibility(engine),
             EngineInner::Wasmi(engine) => engine.compatibility(),
-        }
+        })
     }
 }

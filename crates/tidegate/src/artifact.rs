@@ -148,7 +148,7 @@ fn load(
     let kind = engine.kind();
     let core = engine.core(kind)?;
     let plan = Plan::of_validated(binary, &PlanLimits::default())?;
-    let component = Component::planned(engine, binary.into(), plan)?;
+    let component = Component::planned(engine, binary.into(), plan);
     let own = component.plan().modules.len();
     ensure!(
         own <= count,

@@ -8,6 +8,7 @@ use crate::call::items::CopyPlans;
 use crate::concurrent::{Concurrent, Request, end_entered};
 use crate::group::{AccompaniedCall, Flags};
 use crate::interrupt::{Control, Scope};
+use crate::link::InstanceData;
 use crate::stream::HostEnds;
 use crate::{Engine, Limits};
 use std::any::{Any, TypeId};
@@ -20,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use tidegate_core::runtime::{ResourceType, State};
-use tidegate_engine::{Isolate, IsolateData, Job};
+use tidegate_engine::{Cx, Flow, Isolate, IsolateData, Job};
 
 /// All of a store: the state of its instances, their isolates, and the embedder's data.
 pub(crate) struct Runtime {
@@ -408,6 +409,27 @@ impl Blocked {
 
 impl IsolateData for Baton {
     type Block = Blocked;
+    type Local = InstanceData;
+
+    #[inline]
+    fn call(
+        cx: Cx<'_, Self>,
+        local: &InstanceData,
+        number: usize,
+        slots: &mut [u64],
+    ) -> anyhow::Result<()> {
+        local.call_shared(cx, number, slots)
+    }
+
+    #[inline]
+    fn call_blocking(
+        cx: Cx<'_, Self>,
+        local: &InstanceData,
+        number: usize,
+        slots: &mut [u64],
+    ) -> anyhow::Result<Flow<Blocked>> {
+        local.call_shared_blocking(cx, number, slots)
+    }
 
     fn interrupted(&mut self) -> bool {
         if self.is_away() {

@@ -8,6 +8,7 @@ use crate::isolation::{IsolatePlan, Isolation};
 use crate::{Engine, Result, Strategy};
 use anyhow::Context;
 use std::sync::{Arc, OnceLock};
+use tidegate_core::abi::fuse::AdapterModule;
 use tidegate_core::plan::{LiftIdx, ModuleIdx, OptionsIdx, Plan, PlanLimits, TrampolineIdx};
 use tidegate_core::types::FuncTypeIdx;
 use tidegate_engine::{self as engine, EngineKind};
@@ -58,7 +59,7 @@ impl Component {
         let bytes = to_binary(bytes.as_ref())?;
         // The engine validates the bodies as it compiles them, below.
         let plan = Plan::without_bodies(&bytes, &PlanLimits::default())?;
-        let component = Self::planned(engine, bytes, plan)?;
+        let component = Self::planned(engine, bytes, plan);
         for index in 0..component.0.modules.len() {
             component.module(ModuleIdx(index as u32), engine.kind())?;
         }
@@ -75,11 +76,11 @@ impl Component {
     pub fn decode(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self> {
         let bytes = to_binary(bytes.as_ref())?;
         let plan = Plan::new(&bytes)?;
-        Self::planned(engine, bytes, plan)
+        Ok(Self::planned(engine, bytes, plan))
     }
 
     /// A component whose modules are not compiled yet.
-    pub(crate) fn planned(engine: &Engine, bytes: Box<[u8]>, plan: Plan) -> Result<Self> {
+    pub(crate) fn planned(engine: &Engine, bytes: Box<[u8]>, plan: Plan) -> Self {
         let concurrent = uses_async(&plan);
         let isolation = Isolation::new(&plan, engine.has_groups() && !concurrent);
         let modules = plan
@@ -91,14 +92,11 @@ impl Component {
             true => Needs::of(&plan, &isolation),
             false => Box::default(),
         };
-        let programs: Box<[OnceLock<Arc<Programs>>]> =
-            plan.trampolines.iter().map(|_| OnceLock::new()).collect();
-        let groups = Groups::new(&plan, &isolation, engine.kind(), |index, lowered, lift| {
-            programs_of(&plan, &programs, index, lowered, lift)
-        })?;
+        let programs = plan.trampolines.iter().map(|_| OnceLock::new()).collect();
+        let groups = Groups::new(&plan, &isolation);
         let adapters = groups.modules.iter();
         let adapters = adapters.map(|_| CompiledModule::default()).collect();
-        Ok(Self(Arc::new(Inner {
+        Self(Arc::new(Inner {
             engine: engine.clone(),
             plan,
             isolation,
@@ -109,12 +107,31 @@ impl Component {
             needs,
             groups,
             adapters,
-        })))
+        }))
     }
 
     /// Its groups.
     pub(crate) fn groups(&self) -> &Groups {
         &self.0.groups
+    }
+
+    /// An adapter module, laid out when first asked for.
+    pub(crate) fn adapter_module(&self, index: usize) -> Result<&AdapterModule> {
+        let Inner {
+            engine,
+            plan,
+            isolation,
+            groups,
+            programs,
+            ..
+        } = &*self.0;
+        groups.module(
+            index,
+            plan,
+            isolation,
+            engine.kind(),
+            |index, lowered, lift| programs_of(plan, programs, index, lowered, lift),
+        )
     }
 
     /// How many adapter modules there are.
@@ -128,7 +145,7 @@ impl Component {
         if let Some(module) = slot.get() {
             return Ok(module);
         }
-        let wasm = &self.groups().modules[index].wasm;
+        let wasm = &self.adapter_module(index)?.wasm;
         let module = engine::Module::new(self.0.engine.core(kind)?, wasm)
             .with_context(|| bug("the adapters of a group do not compile"))?;
         Ok(slot.get_or_init(|| module))

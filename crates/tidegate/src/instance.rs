@@ -80,6 +80,11 @@ impl Instance {
         Self(data)
     }
 
+    #[cfg(test)]
+    pub(crate) fn data(&self) -> &InstanceData {
+        &self.0
+    }
+
     /// The component that it is an instance of.
     pub fn component(&self) -> &crate::Component {
         &self.0.shared.component

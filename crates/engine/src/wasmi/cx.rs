@@ -17,6 +17,7 @@ use crate::{
         SharedMemoryIndex, Table, TableInner, Tag, TagInner,
     },
     host_type::HostType,
+    instance_pre::{OTHER_IMPORTS, SharedFunc},
     isolate::IsolateData,
     module::{Module, ModuleInner},
     native_stack,
@@ -28,6 +29,12 @@ use crate::{
 };
 
 pub(crate) struct WasmiCx<'a, D: IsolateData>(pub(super) StoreContextMut<'a, StoreData<D>>);
+
+/// A module and the shared host functions among its imports: the engine has none, so that each isolate makes them.
+pub(crate) struct WasmiPre {
+    pub(crate) module: Module,
+    pub(crate) funcs: Box<[Option<SharedFunc>]>,
+}
 
 /// An instance.
 #[derive(Clone, Copy, Debug)]
@@ -288,6 +295,24 @@ impl<D: IsolateData> WasmiCx<'_, D> {
             inner: FuncInner::Wasmi(inner),
             signature,
         })
+    }
+
+    /// All imports of a prepared module.
+    pub(crate) fn imports(
+        &mut self,
+        pre: &WasmiPre,
+        rest: &[Extern],
+    ) -> anyhow::Result<Vec<Extern>> {
+        let mut rest = rest.iter();
+        let imports = pre.funcs.iter().map(|func| match func {
+            Some(func) => Ok(host::shared_func(self.0.as_context_mut(), func)?.into()),
+            None => rest.next().copied().ok_or(OTHER_IMPORTS),
+        });
+        let imports = imports.collect::<Result<_, _>>()?;
+        match rest.next() {
+            None => Ok(imports),
+            Some(_) => Err(OTHER_IMPORTS.into()),
+        }
     }
 
     pub(crate) fn func_type(&self, func: Func) -> FuncType {

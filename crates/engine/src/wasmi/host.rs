@@ -10,7 +10,9 @@ use super::{
 use crate::{
     cx::{Cx, CxInner},
     error::EngineError,
+    handles::{Func, FuncInner},
     host_type::HostType,
+    instance_pre::{NO_LOCAL, SharedFunc},
     interrupt::Asked,
     isolate::IsolateData,
     signature::Signature,
@@ -138,23 +140,72 @@ pub(super) fn blocking_host_func<D: IsolateData>(
         engine_ty,
         move |mut caller: Caller<'_, StoreData<D>>, params: &[Val], results: &mut [Val]| {
             host_call(signature, params, results, |slots| {
-                let payload = match func(cx(&mut caller), slots).map_err(convert::to_engine)? {
-                    Flow::Return => return Ok(()),
-                    Flow::Block(payload) => payload,
-                };
-                let data = caller.data_mut();
-                if !data.may_block {
-                    return Err(convert::to_engine(EngineError::CannotBlock.into()));
-                }
-                data.blocked = Some(Blocked {
-                    payload,
-                    host_call: HostCall {
-                        signature,
-                        slots: slots.to_vec(),
-                    },
-                });
-                Err(wasmi::Error::host(Signal::Blocked))
+                let flow = func(cx(&mut caller), slots);
+                may_block(&mut caller, signature, slots, flow)
             })
         },
     ))
+}
+
+/// Makes a shared host function in a store that has what it is to find.
+pub(super) fn shared_func<D: IsolateData>(
+    mut store: StoreContextMut<'_, StoreData<D>>,
+    func: &SharedFunc,
+) -> Result<Func, EngineError> {
+    let signature = func.ty.signature()?;
+    let engine_ty = convert::engine_func_type(func.ty.ty())?;
+    let local = store.data().local.clone().ok_or(NO_LOCAL)?;
+    let number = func.number;
+    store.data_mut().suspendable |= func.blocks;
+    let inner = if func.blocks {
+        wasmi::Func::new(
+            store,
+            engine_ty,
+            move |mut caller: Caller<'_, StoreData<D>>, params: &[Val], results: &mut [Val]| {
+                host_call(signature, params, results, |slots| {
+                    let flow = D::call_blocking(cx(&mut caller), &local, number, slots);
+                    may_block(&mut caller, signature, slots, flow)
+                })
+            },
+        )
+    } else {
+        wasmi::Func::new(
+            store,
+            engine_ty,
+            move |mut caller: Caller<'_, StoreData<D>>, params: &[Val], results: &mut [Val]| {
+                host_call(signature, params, results, |slots| {
+                    D::call(cx(&mut caller), &local, number, slots).map_err(convert::to_engine)
+                })
+            },
+        )
+    };
+    Ok(Func {
+        inner: FuncInner::Wasmi(inner),
+        signature,
+    })
+}
+
+/// Ends a call of a function that may block, or has it block.
+fn may_block<D: IsolateData>(
+    caller: &mut Caller<'_, StoreData<D>>,
+    signature: Signature,
+    slots: &[u64],
+    flow: anyhow::Result<Flow<D::Block>>,
+) -> Result<(), wasmi::Error> {
+    let payload = match flow.map_err(convert::to_engine)? {
+        Flow::Return => return Ok(()),
+        Flow::Block(payload) => payload,
+    };
+    let data = caller.data_mut();
+    if !data.may_block {
+        return Err(convert::to_engine(EngineError::CannotBlock.into()));
+    }
+    data.blocked = Some(Blocked {
+        payload,
+        host_call: HostCall {
+            signature,
+            slots: slots.to_vec(),
+        },
+    });
+    Err(wasmi::Error::host(Signal::Blocked))
 }

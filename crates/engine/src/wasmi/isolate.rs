@@ -33,6 +33,7 @@ pub(crate) struct WasmiIsolate<D: IsolateData> {
 /// What a store carries.
 pub(super) struct StoreData<D: IsolateData> {
     pub(super) user: D,
+    pub(super) local: Option<Arc<D::Local>>,
     pub(super) limiter: Limiter,
     /// Whether the innermost entry into this store is that of a stack, which can be suspended. Every plain entry clears it
     /// for its duration.
@@ -106,6 +107,7 @@ impl<D: IsolateData> WasmiIsolate<D> {
     ) -> Self {
         let data = StoreData {
             user,
+            local: None,
             limiter: Limiter::new(limits),
             may_block: false,
             suspendable: false,
@@ -133,6 +135,10 @@ impl<D: IsolateData> WasmiIsolate<D> {
 
     pub(crate) fn data_mut(&mut self) -> &mut D {
         &mut self.store.data_mut().user
+    }
+
+    pub(crate) fn local(&mut self) -> &mut Option<Arc<D::Local>> {
+        &mut self.store.data_mut().local
     }
 
     pub(crate) fn into_data(self) -> D {

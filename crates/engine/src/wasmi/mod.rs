@@ -14,7 +14,7 @@ mod isolate;
 mod sections;
 mod stack;
 
-pub(crate) use cx::{WasmiCx, WasmiInstance, WasmiTag};
+pub(crate) use cx::{WasmiCx, WasmiInstance, WasmiPre, WasmiTag};
 pub(crate) use engine::{WasmiEngine, WasmiModule, module};
 pub(crate) use isolate::WasmiIsolate;
 pub(crate) use stack::WasmiStack;

@@ -1,8 +1,8 @@
 //! Calls into guests and out of them, as words.
 
-use std::{future::poll_fn, mem::MaybeUninit, task::Poll};
+use std::{future::poll_fn, mem::MaybeUninit, ptr::NonNull, task::Poll};
 
-use wasmtime::{AsContextMut, Caller, StoreContextMut, ValRaw};
+use wasmtime::{AsContextMut, Caller, Linker, StoreContextMut, ValRaw};
 
 use super::{
     convert,
@@ -13,9 +13,11 @@ use crate::{
     cx::{Cx, CxInner},
     error::EngineError,
     host_type::HostType,
+    instance_pre::{NO_LOCAL, SharedFunc},
     isolate::IsolateData,
     signature::{Number, Signature},
     stack::{BlockingHostFn, Flow, HostFn, Job},
+    types::Import,
 };
 
 /// Calls a guest function. Parameters are at the front of `slots` and results come there.
@@ -138,26 +140,84 @@ pub(super) fn blocking_host_func<D: IsolateData>(
     func: BlockingHostFn<D>,
 ) -> Result<wasmtime::Func, EngineError> {
     let engine_ty = ty.wasmtime(|ty| convert::engine_func_type(store.engine(), ty))?;
-    if store.data().park.is_none() {
-        let park = park_func(store.as_context_mut());
-        store.data_mut().park = Some(park);
-    }
+    make_suspendable(store.as_context_mut());
     let call = move |mut caller: Caller<'_, StoreData<D>>, values: &mut [MaybeUninit<ValRaw>]| {
         host_call(signature, values, |slots| {
-            let mut flow = func(cx(&mut caller), slots);
-            loop {
-                match flow.map_err(convert::to_engine)? {
-                    Flow::Return => return Ok(()),
-                    Flow::Block(payload) => {
-                        let job = park(&mut caller, payload)?;
-                        flow = job(cx(&mut caller), slots);
-                    }
-                }
-            }
+            let flow = func(cx(&mut caller), slots);
+            may_block(&mut caller, slots, flow)
         })
     };
     // SAFETY: as in `host_func`.
     Ok(unsafe { wasmtime::Func::new_unchecked(&mut store, engine_ty, call) })
+}
+
+/// Ends a call of a function that may block, or has it block until it ends.
+#[inline(always)]
+fn may_block<D: IsolateData>(
+    caller: &mut Caller<'_, StoreData<D>>,
+    slots: &mut [u64],
+    mut flow: anyhow::Result<Flow<D::Block>>,
+) -> wasmtime::Result<()> {
+    loop {
+        match flow.map_err(convert::to_engine)? {
+            Flow::Return => return Ok(()),
+            Flow::Block(payload) => {
+                let job = park(caller, payload)?;
+                flow = job(cx(caller), slots);
+            }
+        }
+    }
+}
+
+/// What the shared host functions of a store find.
+#[inline(always)]
+fn local<D: IsolateData>(caller: &Caller<'_, StoreData<D>>) -> wasmtime::Result<NonNull<D::Local>> {
+    match &caller.data().local {
+        Some(local) => Ok(NonNull::from(&**local)),
+        None => Err(convert::to_engine(NO_LOCAL.into())),
+    }
+}
+
+/// Defines a shared host function by the name that a module imports it by.
+pub(super) fn shared_func<D: IsolateData>(
+    linker: &mut Linker<StoreData<D>>,
+    import: &Import,
+    func: &SharedFunc,
+) -> Result<Signature, EngineError> {
+    let signature = func.ty.signature()?;
+    let engine_ty = func
+        .ty
+        .wasmtime(|ty| convert::engine_func_type(linker.engine(), ty))?;
+    let (number, module, name) = (func.number, &import.module, &import.name);
+    // SAFETY: both closures read the parameters and write the results that `signature` has, which is made from the same type. What they
+    // find lives apart from the store's data, in an `Arc` that the store keeps until it is dropped, which it cannot be in the midst of a
+    // call of its own.
+    let defined = unsafe {
+        if func.blocks {
+            let call = move |mut caller: Caller<'_, StoreData<D>>,
+                             values: &mut [MaybeUninit<ValRaw>]| {
+                let local = local(&caller)?.as_ref();
+                host_call(signature, values, |slots| {
+                    let flow = D::call_blocking(cx(&mut caller), local, number, slots);
+                    may_block(&mut caller, slots, flow)
+                })
+            };
+            linker.func_new_unchecked(module, name, engine_ty, call)
+        } else {
+            let call = move |mut caller: Caller<'_, StoreData<D>>,
+                             values: &mut [MaybeUninit<ValRaw>]| {
+                let local = local(&caller)?.as_ref();
+                host_call(signature, values, |slots| {
+                    D::call(cx(&mut caller), local, number, slots).map_err(convert::to_engine)
+                })
+            };
+            linker.func_new_unchecked(module, name, engine_ty, call)
+        }
+    };
+    match defined {
+        Ok(_) => Ok(signature),
+        Err(error) => Err(EngineError::Link(format!("{error:#}"))),
+    }
 }
 
 /// Suspends the stack that this runs on until it is resumed with a job. Lets visitors in meanwhile.
@@ -193,6 +253,14 @@ fn park<D: IsolateData>(
         caller.data_mut().may_block = false;
         visitor.run(cx(caller));
         caller.data_mut().may_block = true;
+    }
+}
+
+/// Makes the asynchronous function that suspends a stack, if the store has none.
+pub(super) fn make_suspendable<D: IsolateData>(mut store: StoreContextMut<'_, StoreData<D>>) {
+    if store.data().park.is_none() {
+        let park = park_func(store.as_context_mut());
+        store.data_mut().park = Some(park);
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) struct WasmtimeIsolate<D: IsolateData> {
 /// What a store carries.
 pub(super) struct StoreData<D: IsolateData> {
     pub(super) user: D,
+    /// Set once, and there until the store is dropped: shared host functions rely on it.
+    pub(super) local: Option<Arc<D::Local>>,
     pub(super) limiter: Limiter,
     /// Whether the innermost entry into this store is that of a stack, which can be suspended. Every plain entry clears it
     /// for its duration.
@@ -130,6 +132,7 @@ impl<D: IsolateData> WasmtimeIsolate<D> {
     ) -> Result<Self, EngineError> {
         let data = StoreData {
             user,
+            local: None,
             limiter: Limiter::new(limits),
             may_block: false,
             entry: None,
@@ -174,6 +177,11 @@ impl<D: IsolateData> WasmtimeIsolate<D> {
 
     pub(crate) fn data_mut(&mut self) -> &mut D {
         &mut self.store.data_mut().user
+    }
+
+    /// Only ever to be set, and once: see [`StoreData::local`].
+    pub(crate) fn local(&mut self) -> &mut Option<Arc<D::Local>> {
+        &mut self.store.data_mut().local
     }
 
     pub(crate) fn into_data(self) -> D {

@@ -15,6 +15,7 @@ mod cx;
 mod engine;
 mod host;
 mod isolate;
+mod pre;
 mod stack;
 
 pub(crate) use cx::WasmtimeCx;
@@ -22,4 +23,5 @@ pub(crate) use engine::{
     compatibility, deserialize, deserialize_file, engine, module, shared_memory,
 };
 pub(crate) use isolate::WasmtimeIsolate;
+pub(crate) use pre::WasmtimePre;
 pub(crate) use stack::WasmtimeStack;

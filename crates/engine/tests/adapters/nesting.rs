@@ -21,6 +21,7 @@ struct Link {
 
 impl IsolateData for Link {
     type Block = ();
+    type Local = ();
 }
 
 both! {

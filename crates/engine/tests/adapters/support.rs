@@ -39,6 +39,7 @@ pub struct Log(pub Vec<String>);
 
 impl IsolateData for Log {
     type Block = String;
+    type Local = ();
 }
 
 /// An error of the tests' own.

@@ -7,7 +7,7 @@ use crate::concurrent::call_trapped;
 use crate::error::bug;
 use crate::link::HostDtor;
 use anyhow::Result;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use tidegate_core::abi::{
     LiftBudget, LiftContext, LowerContext, LowerTarget, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS,
     ResourceKind,
@@ -26,7 +26,7 @@ pub(crate) struct Shared {
     /// Who implements them.
     pub(crate) kinds: Arc<[ResourceKind]>,
     /// Their destructors, set when the step that defines the type has run.
-    pub(crate) dtors: Box<[OnceLock<Dtor>]>,
+    pub(crate) dtors: Box<[OnceLock<KnownDtor>]>,
 }
 
 /// The destructor of a resource type.
@@ -37,12 +37,29 @@ pub(crate) enum Dtor {
     Guest(Arc<Callee>),
 }
 
+/// The same as [`Shared`] knows it: a guest's refers to that, so that only the store keeps it.
+pub(crate) enum KnownDtor {
+    None,
+    Host(Arc<HostDtor>),
+    Guest(Weak<Callee>),
+}
+
+impl From<&Dtor> for KnownDtor {
+    fn from(dtor: &Dtor) -> Self {
+        match dtor {
+            Dtor::None => Self::None,
+            Dtor::Host(dtor) => Self::Host(dtor.clone()),
+            Dtor::Guest(callee) => Self::Guest(Arc::downgrade(callee)),
+        }
+    }
+}
+
 impl Shared {
     pub(crate) fn types(&self) -> &Types {
         &self.component.plan().types
     }
 
-    pub(crate) fn dtor(&self, resource: ResourceIdx) -> Option<&Dtor> {
+    pub(crate) fn dtor(&self, resource: ResourceIdx) -> Option<&KnownDtor> {
         self.dtors.get(resource.index())?.get()
     }
 }

@@ -6,6 +6,7 @@ use super::host::on_stack;
 use crate::baton::{Baton, Blocked};
 use crate::concurrent::{reachable, visit_from};
 use crate::group::Door;
+use crate::link::CoreBody;
 use anyhow::{Context as _, Result};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -17,7 +18,7 @@ use tidegate_core::plan::{Lift, Options, OptionsIdx, Plan};
 use tidegate_core::runtime::{Lends, State, TaskId};
 use tidegate_core::trap::Trap;
 use tidegate_core::types::FuncTypeIdx;
-use tidegate_engine::{Cx, Flow, Func, HostFn, HostType, Isolate, Job, Memory};
+use tidegate_engine::{Cx, Flow, HostFn, Isolate, Job, Memory};
 
 /// How the values of one lowered function move: compiled once per component.
 #[derive(Debug)]
@@ -70,28 +71,20 @@ pub(crate) struct Pending {
 }
 
 impl GuestCall {
-    /// Makes the core function, which parks its caller if `blocks`. `door` is what adapters know of whether the caller may leave.
-    pub(crate) fn define(
-        self,
-        cx: &mut Cx<'_, Baton>,
-        ty: HostType,
-        blocks: bool,
-        door: Option<Door>,
-    ) -> Result<Func> {
+    /// What the core function does, which parks its caller if `blocks`. `door` is what adapters know of whether the caller may leave.
+    pub(crate) fn body(self, blocks: bool, door: Option<Door>) -> CoreBody {
         if blocks {
-            cx.blocking_host_func(
-                ty,
-                Box::new(move |mut cx, slots| self.call_waiting(&mut cx, slots)),
-            )
+            CoreBody::Blocking(Box::new(move |mut cx, slots| {
+                self.call_waiting(&mut cx, slots)
+            }))
         } else if self.site.options.isolate == self.callee.options.isolate {
             let call: HostFn<Baton> =
                 Box::new(move |mut cx, slots| self.call_within(&mut cx, slots));
-            cx.host_func(ty, Door::guard(door, call))
+            CoreBody::Plain(Door::guard(door, call))
         } else {
-            cx.host_func(
-                ty,
-                Box::new(move |mut cx, slots| self.call_across(&mut cx, slots)),
-            )
+            CoreBody::Plain(Box::new(move |mut cx, slots| {
+                self.call_across(&mut cx, slots)
+            }))
         }
     }
 

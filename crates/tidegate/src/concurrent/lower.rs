@@ -7,26 +7,20 @@ use crate::baton::{Baton, Blocked};
 use crate::call::enter::Slots;
 use crate::call::guest::{GuestCall, Pending};
 use crate::concurrent::park::{Running, SyncCaller};
+use crate::link::CoreBody;
 use anyhow::{Context as _, Result};
 use tidegate_core::abi::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
 use tidegate_core::runtime::{
     CallSpec, Fair, Lends, LowerStep, State, TaskId, ThreadId, WaitableId,
 };
-use tidegate_engine::{Cx, Flow, Func, HostType};
-
-/// Makes the core function, which parks its caller.
-pub(crate) fn define_lowered(
-    call: GuestCall,
-    cx: &mut Cx<'_, Baton>,
-    ty: HostType,
-) -> Result<Func> {
-    cx.blocking_host_func(
-        ty,
-        Box::new(move |mut cx, slots| call.lowered(&mut cx, slots)),
-    )
-}
+use tidegate_engine::{Cx, Flow};
 
 impl GuestCall {
+    /// What the core function does, which parks its caller.
+    pub(crate) fn lowered_body(self) -> CoreBody {
+        CoreBody::Blocking(Box::new(move |mut cx, slots| self.lowered(&mut cx, slots)))
+    }
+
     fn lowered(&self, cx: &mut Cx<'_, Baton>, slots: &mut [u64]) -> Result<Flow<Blocked>> {
         if self.callee.lift.async_type() {
             self.lowered_async(cx, slots)

@@ -43,7 +43,6 @@ pub(crate) use driver::drive;
 pub(crate) use end::{call_trapped, end_entered, fail_instance, instance_unusable};
 pub(crate) use host::{LaterArgs, call_cancelled};
 pub(crate) use host_func::{HostFunction, LowerFn, call_host_function, new_signal};
-pub(crate) use lower::define_lowered;
 pub(crate) use needs::{Needs, needs_several_stacks, uses_async};
 pub(crate) use park::{Entry, Parked, Request, Run, Then};
 pub use run::GuestWaits;

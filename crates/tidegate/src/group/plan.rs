@@ -3,7 +3,7 @@
 use crate::call::guest::Programs;
 use crate::isolation::Isolation;
 use crate::{EngineKind, Result};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tidegate_core::abi::fuse::{Adapter, AdapterModule, Modules};
 use tidegate_core::plan::{
     Canon, CoreDef, FuncDef, InstanceIdx, LiftIdx, OptionsIdx, Plan, Step, TrampolineIdx,
@@ -17,9 +17,16 @@ pub(crate) struct Groups {
     /// For each of the isolates, its group.
     pub(crate) of_isolate: Box<[Option<Group>]>,
     /// The adapter modules of all groups.
-    pub(crate) modules: Box<[AdapterModule]>,
+    pub(crate) modules: Box<[Batch]>,
     /// Which of them stands for a trampoline.
     of_trampoline: Box<[Option<usize>]>,
+}
+
+/// The adapters of one module, which is laid out when it is first asked for: one that was compiled before need not be when it is loaded.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    trampolines: Box<[TrampolineIdx]>,
+    module: OnceLock<AdapterModule>,
 }
 
 /// A group.
@@ -62,18 +69,48 @@ impl Groups {
         self.of_trampoline.get(trampoline.index()).copied()?
     }
 
-    /// Works out the groups. `programs` gives how the values of a lowered function pass.
+    /// An adapter module. `programs` gives how the values of a lowered function pass; the rest is what [`new`](Self::new) was given.
     ///
     /// # Errors
     /// What `programs` gives.
-    pub(crate) fn new(
+    pub(crate) fn module(
+        &self,
+        index: usize,
         plan: &Plan,
         isolation: &Isolation,
         kind: EngineKind,
         programs: impl Fn(TrampolineIdx, (FuncTypeIdx, OptionsIdx), LiftIdx) -> Result<Arc<Programs>>,
-    ) -> Result<Self> {
+    ) -> Result<&AdapterModule> {
+        let batch = &self.modules[index];
+        if let Some(module) = batch.module.get() {
+            return Ok(module);
+        }
+        let facts = Facts::new(plan);
+        let fused = batch.trampolines.iter();
+        let fused: Vec<Fused> = fused
+            .filter_map(|index| Fused::new(plan, isolation, *index))
+            .collect();
+        let programs: Vec<Arc<Programs>> = fused
+            .iter()
+            .map(|fused| programs(fused.trampoline, fused.lowered, fused.lift))
+            .collect::<Result<_>>()?;
+        let adapters: Vec<Adapter<'_>> = fused
+            .iter()
+            .zip(&programs)
+            .map(|(fused, programs)| fused.adapter(plan, isolation, &facts, programs))
+            .collect();
+        let modules = Modules {
+            plan,
+            vectors: kind == EngineKind::Wasmtime,
+        };
+        let module = modules.adapters(&adapters);
+        Ok(batch.module.get_or_init(|| module))
+    }
+
+    /// Works out the groups.
+    pub(crate) fn new(plan: &Plan, isolation: &Isolation) -> Self {
         if !isolation.isolates.iter().any(|isolate| isolate.group) {
-            return Ok(Self::default());
+            return Self::default();
         }
         let facts = Facts::new(plan);
         let mut of_isolate: Vec<Option<Group>> = isolation
@@ -96,10 +133,6 @@ impl Groups {
             .zip(&plan.trampolines)
             .map(|(index, _)| Fused::new(plan, isolation, TrampolineIdx(index)))
             .collect();
-        let modules = Modules {
-            plan,
-            vectors: kind == EngineKind::Wasmtime,
-        };
         let mut made = Vec::new();
         let mut of_trampoline = vec![None; plan.trampolines.len()];
         let mut core_instances = 0;
@@ -121,19 +154,13 @@ impl Groups {
                             && other.ready <= core_instances
                     })
                     .collect();
-                let programs: Vec<Arc<Programs>> = batch
-                    .iter()
-                    .map(|fused| programs(fused.trampoline, fused.lowered, fused.lift))
-                    .collect::<Result<_>>()?;
-                let adapters: Vec<Adapter<'_>> = batch
-                    .iter()
-                    .zip(&programs)
-                    .map(|(fused, programs)| fused.adapter(plan, isolation, &facts, programs))
-                    .collect();
                 for fused in &batch {
                     of_trampoline[fused.trampoline.index()] = Some(made.len());
                 }
-                made.push(modules.adapters(&adapters));
+                made.push(Batch {
+                    trampolines: batch.iter().map(|fused| fused.trampoline).collect(),
+                    module: OnceLock::new(),
+                });
                 if let Some(group) = &mut of_isolate[first.isolate] {
                     group.modules += 1;
                 }
@@ -142,11 +169,11 @@ impl Groups {
                 core_instances += 1;
             }
         }
-        Ok(Self {
+        Self {
             of_isolate: of_isolate.into(),
             modules: made.into(),
             of_trampoline: of_trampoline.into(),
-        })
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Linking: what the host defines, matching it with a component's imports, and instantiating.
 
+mod functions;
 mod host_func;
 mod imports;
 mod in_place;
@@ -9,6 +10,7 @@ mod pre;
 mod prepared;
 mod reexport;
 
+pub(crate) use functions::CoreBody;
 pub(crate) use host_func::{Body, HostCall, HostDtor, HostFunc};
 pub use imports::LinkError;
 use imports::{Imports, Resolved};

@@ -1,7 +1,7 @@
 //! Linked components.
 
 use super::prepared::Prepared;
-use super::{Body, Imports, Linker, Resolved, instantiate};
+use super::{Body, HostFunc, Imports, Linker, Resolved, instantiate};
 use crate::error::bug;
 use crate::interrupt::block_on;
 use crate::isolation::IsolatePlan;
@@ -9,7 +9,7 @@ use crate::{AsContextMut, Component, EngineKind, Instance, Result};
 use anyhow::bail;
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
-use tidegate_core::plan::{Canon, FuncDef, ModuleDef, Resource, Step, Trampoline};
+use tidegate_core::plan::{Canon, FuncDef, ImportIdx, ModuleDef, Resource, Step, Trampoline};
 
 /// A component whose imports have been found and checked: it can be instantiated any number of times.
 pub struct InstancePre<T: Send + 'static> {
@@ -82,6 +82,14 @@ impl Linked {
                 Resolved::Module(module) => module.compiled(kind),
                 _ => bail!(bug("an imported module is none")),
             },
+        }
+    }
+
+    /// The host function behind an import.
+    pub(super) fn host_func(&self, import: ImportIdx) -> Result<&HostFunc> {
+        match &self.imports.resolved[import.index()] {
+            Resolved::Func(func) => Ok(func),
+            _ => bail!(bug("an imported function is none")),
         }
     }
 

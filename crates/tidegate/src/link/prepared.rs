@@ -2,13 +2,18 @@
 
 use super::imports::path;
 use super::pre::Linked;
+use super::{Body, Resolved};
+use crate::baton::Baton;
+use crate::call::builtins;
 use crate::error::bug;
 use crate::isolation::IsolatePlan;
 use crate::{EngineKind, Result};
-use anyhow::bail;
+use anyhow::{Context, bail};
 use std::sync::Arc;
-use tidegate_core::plan::{Canon, CoreFuncType, FuncDef, Plan, Trampoline};
-use tidegate_engine::{self as engine, HostType};
+use tidegate_core::plan::{
+    Canon, CoreDef, CoreFuncType, FuncDef, InstanceIdx, Step, Trampoline, TrampolineIdx,
+};
+use tidegate_engine::{self as engine, HostType, SharedFunc};
 
 /// What all instantiations of a linked component have in common.
 pub(crate) struct Prepared {
@@ -16,6 +21,20 @@ pub(crate) struct Prepared {
     pub(crate) isolates: Box<[Make]>,
     /// The core functions that the plan's `canon` definitions make.
     pub(crate) functions: Box<[Function]>,
+    /// For each step, the module that it instantiates, if it does.
+    pub(crate) modules: Box<[Option<PreparedModule>]>,
+    /// How many do.
+    pub(crate) core_instances: usize,
+    /// Whether any of the functions is shared.
+    pub(crate) shares: bool,
+}
+
+/// A module to instantiate.
+pub(crate) struct PreparedModule {
+    /// With the functions that instantiations share.
+    pub(crate) pre: engine::InstancePre<Baton>,
+    /// What else it imports, in order.
+    pub(crate) rest: Box<[CoreDef]>,
 }
 
 impl Prepared {
@@ -23,15 +42,77 @@ impl Prepared {
         let component = &linked.component;
         let plan = component.plan();
         let isolates = component.isolation().isolates.iter();
-        let functions = plan.trampolines.iter();
+        let isolates: Box<[Make]> = isolates
+            .map(|isolate| Make::new(linked, isolate))
+            .collect::<Result<_>>()?;
+        let functions = plan.trampolines.iter().enumerate();
+        let functions: Box<[Function]> = functions
+            .map(|(index, trampoline)| Function::new(linked, index, trampoline))
+            .collect::<Result<_>>()?;
+        let modules: Box<[Option<PreparedModule>]> = (plan.steps.iter())
+            .map(|step| PreparedModule::of_step(linked, step, &isolates, &functions))
+            .collect::<Result<_>>()?;
         Ok(Self {
-            isolates: isolates
-                .map(|isolate| Make::new(linked, isolate))
-                .collect::<Result<_>>()?,
-            functions: functions
-                .map(|trampoline| Function::new(plan, trampoline))
-                .collect::<Result<_>>()?,
+            core_instances: modules.iter().flatten().count(),
+            shares: functions.iter().any(|function| function.shared.is_some()),
+            isolates,
+            functions,
+            modules,
         })
+    }
+}
+
+impl PreparedModule {
+    fn of_step(
+        linked: &Linked,
+        step: &Step,
+        isolates: &[Make],
+        functions: &[Function],
+    ) -> Result<Option<Self>> {
+        let Step::Instantiate {
+            instance,
+            module,
+            args,
+            ..
+        } = step
+        else {
+            return Ok(None);
+        };
+        let module = linked.module(*module, kind(linked, *instance, isolates))?;
+        let (mut funcs, mut rest) = (Vec::with_capacity(module.imports().len()), Vec::new());
+        for (index, import) in module.imports().iter().enumerate() {
+            let fits = |arg: &&(Arc<str>, Arc<str>, CoreDef)| {
+                *arg.0 == *import.module && *arg.1 == *import.name
+            };
+            // An embedded module's arguments are in its order.
+            let arg = args.get(index).filter(fits);
+            let (_, _, def) = arg.or_else(|| args.iter().find(fits)).with_context(|| {
+                format!(
+                    "nothing was given for the core import `{}` `{}`",
+                    import.module, import.name
+                )
+            })?;
+            let shared = match def {
+                CoreDef::Trampoline(index) => functions[index.index()].shared.clone(),
+                CoreDef::Export { .. } => None,
+            };
+            if shared.is_none() {
+                rest.push(def.clone());
+            }
+            funcs.push(shared);
+        }
+        Ok(Some(Self {
+            pre: engine::InstancePre::new(module, funcs)?,
+            rest: rest.into(),
+        }))
+    }
+}
+
+/// The core engine that runs an instance.
+fn kind(linked: &Linked, instance: InstanceIdx, isolates: &[Make]) -> EngineKind {
+    match linked.component.isolation().of_instance[instance.index()] {
+        Some(index) => isolates[index].kind,
+        None => linked.component.engine().kind(),
     }
 }
 
@@ -42,10 +123,13 @@ pub(crate) struct Function {
     pub(crate) name: Option<Arc<str>>,
     /// Whether it is a lowered function with a `borrow` among its parameters.
     pub(crate) borrows: bool,
+    /// If it is defined once for all instantiations: see [`functions`](super::functions).
+    shared: Option<SharedFunc>,
 }
 
 impl Function {
-    fn new(plan: &Plan, trampoline: &Trampoline) -> Result<Self> {
+    fn new(linked: &Linked, number: usize, trampoline: &Trampoline) -> Result<Self> {
+        let plan = linked.component.plan();
         let (mut name, mut borrows) = (None, false);
         if let Canon::Lower { func, ty, .. } = &trampoline.canon {
             let params = &plan.types.func(*ty).params;
@@ -54,11 +138,59 @@ impl Function {
                 name = Some(path(&plan.imports[import.index()]).into());
             }
         }
+        let ty = core_type(&trampoline.core_type)?;
+        let shared = shared(linked, number, trampoline).map(|blocks| SharedFunc {
+            ty: ty.clone(),
+            number,
+            blocks,
+        });
         Ok(Self {
-            ty: core_type(&trampoline.core_type)?,
+            ty,
             name,
             borrows,
+            shared,
         })
+    }
+}
+
+/// Whether a core function may park its caller, if all instantiations can share it: what it needs in one of them can be looked up in the isolate that
+/// calls it.
+fn shared(linked: &Linked, number: usize, trampoline: &Trampoline) -> Option<bool> {
+    let plan = linked.component.plan();
+    let groups = linked.component.groups();
+    if groups.of_trampoline(TrampolineIdx(number as u32)).is_some() {
+        return None;
+    }
+    let (options, definition) = match &trampoline.canon {
+        Canon::Lower { options, .. } => (Some(*options), None),
+        Canon::WaitableSetWait { memory, .. } | Canon::WaitableSetPoll { memory, .. } => {
+            (None, Some(memory))
+        }
+        Canon::ThreadNewIndirect { table, .. } => (None, Some(table)),
+        canon => (builtins::options(canon), None),
+    };
+    let options = options.map(|index| &plan.options[index.index()]);
+    let (memory, realloc) = match options {
+        Some(options) => (options.memory.as_ref(), options.realloc.as_ref()),
+        None => (None, None),
+    };
+    let mut definitions = [memory, realloc, definition].into_iter().flatten();
+    if !definitions.all(|def| matches!(def, CoreDef::Export { .. })) {
+        return None;
+    }
+    match &trampoline.canon {
+        Canon::Lower { func, .. } => match func {
+            FuncDef::Import(import) => match &linked.imports.resolved[import.index()] {
+                Resolved::Func(func) => Some(!matches!(func.body, Body::Sync(_))),
+                _ => None,
+            },
+            FuncDef::Lift(_) => None,
+        },
+        canon => Some(builtins::may_block(
+            plan,
+            canon,
+            linked.may_block(trampoline),
+        )),
     }
 }
 

@@ -3,7 +3,7 @@
 //! A host function takes what a guest passes it, so each call goes through a guest made for it: a *door*, an instance whose code does nothing but call on.
 //! A door serves one call at a time, so that calls run side by side as far as the function allows; one that is free again is used again.
 
-use super::instantiate::host_trampoline;
+use super::functions::host_body;
 use super::{HostFunc, Resolved};
 use crate::baton::Baton;
 use crate::call::canon::{CallSite, Callee, CanonOptions, Shared};
@@ -129,7 +129,7 @@ impl Reexport {
             name: Some(self.name.clone()),
         });
         let lowered = self.signature.lowered();
-        let call_on = host_trampoline(&mut cx, lowered, &self.func, site, None)?;
+        let call_on = host_body(&self.func, site, None).define(&mut cx, lowered)?;
         let settle = cx.host_func(
             engine::FuncType::default(),
             Box::new(move |mut cx, _| {

@@ -13,12 +13,13 @@ use crate::baton::Baton;
 use crate::concurrent::{self, call_cancelled};
 use crate::error::bug;
 use crate::group::Door;
+use crate::link::CoreBody;
 use anyhow::{Context, Result};
 use resource_drop::ResourceDrop;
-use tidegate_core::plan::{Canon, OptionsIdx};
+use tidegate_core::plan::{Canon, OptionsIdx, Plan};
 use tidegate_core::runtime::{Event, Fair, State};
 use tidegate_core::types::ResourceIdx;
-use tidegate_engine::{BlockingHostFn, Cx, Func, HostFn, HostType, Memory, Table};
+use tidegate_engine::{BlockingHostFn, Cx, HostFn, Memory, Table};
 
 /// The canonical options that a built-in was given, if it takes any.
 pub(crate) fn options(canon: &Canon) -> Option<OptionsIdx> {
@@ -46,39 +47,62 @@ pub(crate) struct Definitions {
     pub(crate) blocks: bool,
 }
 
-/// Makes the core function of a built-in.
-pub(crate) fn define(
+/// Whether a built-in may park its caller. `blocks` says whether `resource.drop` may.
+pub(crate) fn may_block(plan: &Plan, canon: &Canon, blocks: bool) -> bool {
+    match canon {
+        Canon::ResourceDrop(_) => blocks,
+        Canon::StreamRead { options, .. }
+        | Canon::StreamWrite { options, .. }
+        | Canon::FutureRead { options, .. }
+        | Canon::FutureWrite { options, .. } => !plan.options[options.index()].async_,
+        Canon::StreamCancelRead { .. }
+        | Canon::StreamCancelWrite { .. }
+        | Canon::FutureCancelRead { .. }
+        | Canon::FutureCancelWrite { .. }
+        | Canon::WaitableSetWait { .. }
+        | Canon::SubtaskCancel { .. }
+        | Canon::ThreadSuspend { .. }
+        | Canon::ThreadYield { .. }
+        | Canon::ThreadSuspendThenResume { .. }
+        | Canon::ThreadYieldThenResume { .. }
+        | Canon::ThreadSuspendThenPromote { .. }
+        | Canon::ThreadYieldThenPromote { .. } => true,
+        _ => false,
+    }
+}
+
+/// What a built-in does in the isolate that `cx` is.
+pub(crate) fn body(
     cx: &mut Cx<'_, Baton>,
-    ty: HostType,
     canon: &Canon,
     options: CanonOptions,
     definitions: Definitions,
-) -> Result<Func> {
+) -> Result<CoreBody> {
     if let Canon::ResourceDrop(index) = *canon {
         let drop = ResourceDrop {
             ty: options.shared.resources[index.index()],
             index,
             options,
         };
-        return if definitions.blocks {
+        return Ok(if definitions.blocks {
             let func: BlockingHostFn<Baton> =
                 Box::new(move |mut cx, slots| drop.run_waiting(&mut cx, slots));
-            cx.blocking_host_func(ty, Door::guard_blocking(definitions.door, func))
+            CoreBody::Blocking(Door::guard_blocking(definitions.door, func))
         } else {
             let func: HostFn<Baton> =
                 Box::new(move |mut cx, slots| drop.run(&mut cx, slots[0] as u32));
-            cx.host_func(ty, Door::guard(definitions.door, func))
-        };
+            CoreBody::Plain(Door::guard(definitions.door, func))
+        });
     }
     if let Some(body) = concurrent::blocking(cx, canon, &options, &definitions) {
-        return cx.blocking_host_func(ty, body);
+        return Ok(CoreBody::Blocking(body));
     }
     let func = copies::define(cx, canon, &options)
         .or_else(|| tasks::define(canon, &options, &definitions))
         .or_else(|| error_context::define(canon, &options))
         .or_else(|| simple(canon, &options, &definitions))
         .with_context(|| bug(format!("the built-in {canon:?} is missing")))?;
-    cx.host_func(ty, Door::guard(definitions.door, func))
+    Ok(CoreBody::Plain(Door::guard(definitions.door, func)))
 }
 
 /// The built-ins that need nothing but the state of the instances.

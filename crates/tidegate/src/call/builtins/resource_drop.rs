@@ -1,16 +1,24 @@
 //! `canon resource.drop`, which calls destructors.
 
-use super::super::canon::{CanonOptions, Dtor};
+use super::super::canon::{Callee, CanonOptions, KnownDtor};
 use super::super::guest;
 use crate::baton::{Baton, Blocked};
 use crate::drop_resource::host_rep;
+use crate::error::bug;
 use crate::link::HostDtor;
-use anyhow::Result;
-
+use anyhow::{Context as _, Result};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use tidegate_core::runtime::ResourceType;
 use tidegate_core::types::ResourceIdx;
 use tidegate_engine::{Cx, Flow, Job};
+
+/// A guest's destructor, which the store keeps.
+fn kept(callee: &Weak<Callee>) -> Result<Arc<Callee>> {
+    callee
+        .upgrade()
+        .context(bug("the store does not keep a destructor"))
+}
 
 /// `canon resource.drop`
 pub(super) struct ResourceDrop {
@@ -21,7 +29,7 @@ pub(super) struct ResourceDrop {
 
 impl ResourceDrop {
     /// Removes the handle; gives the representation and the destructor to call with it, if it was owned and there is one.
-    fn remove(&self, cx: &mut Cx<'_, Baton>, handle: u32) -> Result<Option<(&Dtor, u64)>> {
+    fn remove(&self, cx: &mut Cx<'_, Baton>, handle: u32) -> Result<Option<(&KnownDtor, u64)>> {
         let state = &mut cx.data_mut().state;
         state.check_may_leave(self.options.instance)?;
         let rep = state.resource_drop(self.options.instance, self.ty, handle)?;
@@ -30,12 +38,15 @@ impl ResourceDrop {
 
     pub(super) fn run(&self, cx: &mut Cx<'_, Baton>, handle: u32) -> Result<()> {
         match self.remove(cx, handle)? {
-            None | Some((Dtor::None, _)) => Ok(()),
-            Some((Dtor::Host(dtor), rep)) => match &**dtor {
+            None | Some((KnownDtor::None, _)) => Ok(()),
+            Some((KnownDtor::Host(dtor), rep)) => match &**dtor {
                 HostDtor::Sync(dtor) => dtor(cx.data_mut(), host_rep(rep)),
                 HostDtor::Waiting(_) => Err(tidegate_engine::EngineError::CannotBlock.into()),
             },
-            Some((Dtor::Guest(callee), rep)) => guest::call_dtor(cx, &self.options, callee, rep),
+            Some((KnownDtor::Guest(callee), rep)) => {
+                let callee = kept(callee)?;
+                guest::call_dtor(cx, &self.options, &callee, rep)
+            }
         }
     }
 
@@ -45,11 +56,11 @@ impl ResourceDrop {
         slots: &mut [u64],
     ) -> Result<Flow<Blocked>> {
         match self.remove(cx, slots[0] as u32)? {
-            None | Some((Dtor::None, _)) => Ok(Flow::Return),
-            Some((Dtor::Guest(callee), rep)) => {
-                guest::call_dtor_waiting(cx, slots, &self.options, callee, rep)
+            None | Some((KnownDtor::None, _)) => Ok(Flow::Return),
+            Some((KnownDtor::Guest(callee), rep)) => {
+                guest::call_dtor_waiting(cx, slots, &self.options, &kept(callee)?, rep)
             }
-            Some((Dtor::Host(dtor), rep)) => match &**dtor {
+            Some((KnownDtor::Host(dtor), rep)) => match &**dtor {
                 HostDtor::Sync(dtor) => dtor(cx.data_mut(), host_rep(rep)).map(|()| Flow::Return),
                 HostDtor::Waiting(dtor) => {
                     let mut future = dtor(cx.data_mut().take(), host_rep(rep));

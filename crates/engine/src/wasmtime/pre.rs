@@ -1,0 +1,135 @@
+//! Modules whose host functions are defined once.
+
+use std::{
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use wasmtime::{AsContextMut, InstancePre, Linker};
+
+use super::{convert, cx::WasmtimeCx, host, isolate::StoreData};
+use crate::{
+    error::EngineError,
+    handles::{Extern, Func, FuncInner, Instance},
+    instance_pre::{OTHER_IMPORTS, SharedFunc},
+    isolate::IsolateData,
+    module::{Module, ModuleInner},
+    native_stack,
+    signature::Signature,
+};
+
+pub(crate) struct WasmtimePre<D: IsolateData> {
+    module: Module,
+    /// The shared host functions, by the names of the imports.
+    linker: Linker<StoreData<D>>,
+    /// For each import, its signature if it is one of those.
+    shared: Box<[Option<Signature>]>,
+    /// Whether any of them may block.
+    blocks: bool,
+    /// If the module imports nothing else.
+    complete: Option<InstancePre<StoreData<D>>>,
+}
+
+impl<D: IsolateData> WasmtimePre<D> {
+    pub(crate) fn new(module: &Module, funcs: &[Option<SharedFunc>]) -> Result<Self, EngineError> {
+        let ModuleInner::Wasmtime(inner) = &module.inner else {
+            return Err(EngineError::Misuse("a module of another engine"));
+        };
+        let mut linker = Linker::new(inner.engine());
+        // The same may be imported twice.
+        linker.allow_shadowing(true);
+        let mut shared = Vec::with_capacity(funcs.len());
+        for (import, func) in module.imports().iter().zip(funcs) {
+            shared.push(match func {
+                Some(func) => Some(host::shared_func(&mut linker, import, func)?),
+                None => None,
+            });
+        }
+        let complete = match shared.iter().all(Option::is_some) {
+            false => None,
+            true => {
+                let pre = linker.instantiate_pre(inner);
+                Some(pre.map_err(|error| EngineError::Link(format!("{error:#}")))?)
+            }
+        };
+        Ok(Self {
+            module: module.clone(),
+            linker,
+            blocks: funcs.iter().flatten().any(|func| func.blocks),
+            shared: shared.into(),
+            complete,
+        })
+    }
+
+    pub(crate) fn module(&self) -> &Module {
+        &self.module
+    }
+}
+
+impl<D: IsolateData> WasmtimeCx<'_, D> {
+    /// All imports of a prepared module.
+    pub(crate) fn imports(
+        &mut self,
+        pre: &WasmtimePre<D>,
+        rest: &[Extern],
+    ) -> anyhow::Result<Vec<Extern>> {
+        if pre.blocks {
+            host::make_suspendable(self.0.as_context_mut());
+        }
+        let mut rest = rest.iter();
+        let mut imports = Vec::with_capacity(pre.shared.len());
+        for (import, shared) in pre.module.imports().iter().zip(&pre.shared) {
+            imports.push(match *shared {
+                Some(signature) => {
+                    let found = pre.linker.get(&mut self.0, &import.module, &import.name);
+                    match found.map_err(convert::from_engine)? {
+                        wasmtime::Extern::Func(func) => Extern::Func(Func {
+                            inner: FuncInner::Wasmtime(func),
+                            signature,
+                        }),
+                        _ => return Err(EngineError::Misuse("a function is none").into()),
+                    }
+                }
+                None => *rest.next().ok_or(OTHER_IMPORTS)?,
+            });
+        }
+        match rest.next() {
+            None => Ok(imports),
+            Some(_) => Err(OTHER_IMPORTS.into()),
+        }
+    }
+
+    pub(crate) fn instantiate_pre(
+        &mut self,
+        pre: &WasmtimePre<D>,
+        rest: &[Extern],
+    ) -> anyhow::Result<Instance> {
+        let Some(complete) = &pre.complete else {
+            let imports = self.imports(pre, rest)?;
+            return self.instantiate(&pre.module, &imports);
+        };
+        if !rest.is_empty() {
+            return Err(OTHER_IMPORTS.into());
+        }
+        if pre.blocks {
+            host::make_suspendable(self.0.as_context_mut());
+        }
+        let (info, data) = (&pre.module.info, self.0.data_mut());
+        data.limiter.instantiate(info.memories, info.tables)?;
+        let _native = native_stack::enter(data.native_stack, data.max_wasm_stack)?;
+        let may_block = std::mem::replace(&mut data.may_block, false);
+        let result = if data.park.is_none() {
+            complete.instantiate(self.0.as_context_mut())
+        } else {
+            // As in `instantiate_ready`.
+            let _native = native_stack::switch();
+            let instance = pin!(complete.instantiate_async(self.0.as_context_mut()));
+            match instance.poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(result) => result,
+                Poll::Pending => Err(convert::to_engine(EngineError::CannotBlock.into())),
+            }
+        };
+        self.0.data_mut().may_block = may_block;
+        self.finish(result)
+    }
+}
