@@ -1,6 +1,7 @@
 //! Timing: subjects of one row take turns, so that whatever else the machine does hits all of them alike.
 
 use anyhow::{Result, anyhow};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Something to be timed.
@@ -59,6 +60,28 @@ pub struct Effort {
     pub sample: Duration,
     /// Samples of each subject.
     pub samples: usize,
+}
+
+static SMALL_POOLS: AtomicBool = AtomicBool::new(false);
+
+/// Has engines reserve less address space than they do by themselves.
+pub fn use_small_pools() {
+    SMALL_POOLS.store(true, Ordering::Relaxed);
+}
+
+/// For how many instances, memories, tables and stacks an engine should have room, unless as many as by itself.
+pub fn pool_size() -> Option<u32> {
+    SMALL_POOLS.load(Ordering::Relaxed).then_some(8)
+}
+
+/// Processor time that this process has taken so far, in nanoseconds.
+pub fn processor_time() -> u64 {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten();
+    let times = tasks.flatten().filter_map(|task| {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    });
+    times.sum()
 }
 
 /// Bytes of memory that this process has, and that its page tables take.

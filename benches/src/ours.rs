@@ -21,7 +21,14 @@ mod rt {
         let mut config = tidegate::Config::new();
         let core = config.core();
         // As the peer's default has it: what a guest has touched goes back to the system.
-        core.pooling.get_or_insert_default().keep_resident = 0;
+        let pooling = core.pooling.get_or_insert_default();
+        pooling.keep_resident = 0;
+        if let Some(size) = crate::measure::pool_size() {
+            pooling.instances = size;
+            pooling.memories = size;
+            pooling.tables = size;
+            pooling.stacks = size;
+        }
         core.trust_artifacts = true;
         Engine::new(&config)
     }

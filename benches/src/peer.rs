@@ -18,7 +18,15 @@ mod rt {
         let mut config = wasmtime::Config::new();
         config.wasm_component_model_async(true);
         config.wasm_component_model_async_stackful(true);
-        config.allocation_strategy(wasmtime::InstanceAllocationStrategy::pooling());
+        let mut pooling = wasmtime::PoolingAllocationConfig::default();
+        if let Some(size) = crate::measure::pool_size() {
+            pooling.total_component_instances(size);
+            pooling.total_core_instances(size);
+            pooling.total_memories(size);
+            pooling.total_tables(size);
+            pooling.total_stacks(size);
+        }
+        config.allocation_strategy(pooling);
         Engine::new(&config)
     }
 

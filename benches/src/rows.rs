@@ -1,8 +1,8 @@
 //! What is measured: a row for each kind of work.
 
 use crate::measure::Subject;
-use crate::{limits, ours, peer, wasi};
-use anyhow::Result;
+use crate::{Which, limits, ours, peer, wasi};
+use anyhow::{Context, Result};
 
 /// One kind of work.
 pub struct Row {
@@ -26,7 +26,7 @@ pub struct Plan {
     pub group: &'static str,
     /// What is done.
     pub name: String,
-    make: Box<dyn FnOnce() -> Result<Parts>>,
+    make: Box<dyn FnOnce(Option<Which>) -> Result<Parts>>,
     /// The most that it may cost.
     pub budget: Option<f64>,
 }
@@ -34,11 +34,22 @@ pub struct Plan {
 /// What is timed.
 pub struct Parts {
     /// On Tidegate.
-    pub ours: Subject,
+    pub ours: Option<Subject>,
     /// On Wasmtime.
-    pub peer: Subject,
+    pub peer: Option<Subject>,
     /// What no runtime could do better.
     pub limit: Option<Subject>,
+}
+
+/// Where a row's figures come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Both runtimes are timed in this process, in turns.
+    Turns,
+    /// Each is timed in a process of its own, as its guests take much of what a process may have.
+    Apart,
+    /// Each runs once in a process of its own, and gives the figure as its checksum.
+    Figure,
 }
 
 impl Plan {
@@ -46,7 +57,7 @@ impl Plan {
     pub fn new(
         group: &'static str,
         name: String,
-        make: impl FnOnce() -> Result<Parts> + 'static,
+        make: impl FnOnce(Option<Which>) -> Result<Parts> + 'static,
     ) -> Self {
         Self {
             group,
@@ -61,39 +72,70 @@ impl Plan {
     /// # Errors
     /// A guest does not compile or link.
     pub fn make(self) -> Result<Row> {
-        let parts = (self.make)()?;
+        let parts = (self.make)(None)?;
         Ok(Row {
             group: self.group,
             name: self.name,
-            ours: parts.ours,
-            peer: parts.peer,
+            ours: parts.ours.context("made for both")?,
+            peer: parts.peer.context("made for both")?,
             limit: parts.limit,
             budget: self.budget,
         })
+    }
+
+    /// Makes what is to be measured on one runtime.
+    ///
+    /// # Errors
+    /// As [`make`](Self::make).
+    pub fn make_one(self, which: Which) -> Result<Subject> {
+        let parts = (self.make)(Some(which))?;
+        let made = match which {
+            Which::Ours => parts.ours,
+            Which::Peer => parts.peer,
+        };
+        made.context("made for one")
+    }
+
+    /// Where its figures come from.
+    pub fn source(&self) -> Source {
+        match self.group {
+            MEMORY | IDLE => Source::Figure,
+            SCALE => Source::Apart,
+            _ => Source::Turns,
+        }
     }
 }
 
 /// The same subject on both runtimes, from the same bytes.
 macro_rules! both {
-    ($plans:ident, $group:literal, $name:expr, $wat:literal, $budget:expr, $limit:expr, $module:ident :: $subject:ident ( $($args:tt)* )) => {
+    ($plans:ident, $group:expr, $name:expr, $wat:literal, $budget:expr, $limit:expr, $module:ident :: $subject:ident ( $($args:tt)* )) => {
         $plans.push(Plan {
             group: $group,
             name: $name.to_string(),
             budget: $budget,
-            make: Box::new(move || {
+            make: Box::new(move |only: Option<Which>| {
                 let bytes = wat::parse_str(include_str!(concat!("../wat/", $wat, ".wat")))?;
                 Ok(Parts {
-                    ours: {
-                        #[allow(unused_imports)]
-                        use ours::$module::*;
-                        ours::$module::$subject(&bytes, $($args)*).map_err(told)?
+                    ours: match only {
+                        Some(Which::Peer) => None,
+                        _ => {
+                            #[allow(unused_imports)]
+                            use ours::$module::*;
+                            Some(ours::$module::$subject(&bytes, $($args)*).map_err(told)?)
+                        }
                     },
-                    peer: {
-                        #[allow(unused_imports)]
-                        use peer::$module::*;
-                        peer::$module::$subject(&bytes, $($args)*).map_err(told)?
+                    peer: match only {
+                        Some(Which::Ours) => None,
+                        _ => {
+                            #[allow(unused_imports)]
+                            use peer::$module::*;
+                            Some(peer::$module::$subject(&bytes, $($args)*).map_err(told)?)
+                        }
                     },
-                    limit: $limit,
+                    limit: match only {
+                        Some(_) => None,
+                        None => $limit,
+                    },
                 })
             }),
         });
@@ -108,8 +150,8 @@ pub fn told(error: impl std::fmt::Display) -> anyhow::Error {
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-/// All rows, in the order of the report.
-pub fn all() -> Vec<Plan> {
+/// All rows, in the order of the report; those of many guests have `most` at most.
+pub fn all(most: usize) -> Vec<Plan> {
     let mut plans = Vec::new();
     host_to_guest(&mut plans);
     guest_to_host(&mut plans);
@@ -117,7 +159,7 @@ pub fn all() -> Vec<Plan> {
     instances(&mut plans);
     streams(&mut plans);
     plans.extend(wasi::rows::all());
-    scale(&mut plans);
+    scale(&mut plans, most);
     plans
 }
 
@@ -572,15 +614,21 @@ fn streams(plans: &mut Vec<Plan>) {
     );
 }
 
-/// The heading of rows whose figures are bytes, taken in processes of their own.
-pub const MEMORY: &str = "scale, bytes each";
+/// The heading of rows of waking guests.
+const SCALE: &str = "scale";
 
-/// Both runtimes' guests are there at the same time, and each of them is several mappings, of which Linux allows a process 65,530.
-fn scale(plans: &mut Vec<Plan>) {
-    for guests in [1, 1000, 5000] {
+/// The heading of rows whose figures are bytes.
+const MEMORY: &str = "scale, bytes each";
+
+/// The heading of rows whose figures are processor time of guests that wait.
+const IDLE: &str = "scale, processor time of 3 s";
+
+/// Many guests, `most` at most. Each has its mappings, of which a process may have 65,530 unless it is allowed more (`vm.max_map_count`).
+fn scale(plans: &mut Vec<Plan>, most: usize) {
+    for guests in [1, 1000, most] {
         both!(
             plans,
-            "scale",
+            SCALE,
             format!("wake one of {guests} guests (callback)"),
             "parked",
             None,
@@ -589,7 +637,7 @@ fn scale(plans: &mut Vec<Plan>) {
         );
         both!(
             plans,
-            "scale",
+            SCALE,
             format!("wake one of {guests} guests (own stack)"),
             "parked-stack",
             None,
@@ -597,10 +645,10 @@ fn scale(plans: &mut Vec<Plan>) {
             scale::wake_one(guests)
         );
     }
-    for guests in [1000, 5000] {
+    for guests in [1000, most] {
         both!(
             plans,
-            "scale",
+            SCALE,
             format!("wake all of {guests} guests (callback)"),
             "parked",
             None,
@@ -609,7 +657,7 @@ fn scale(plans: &mut Vec<Plan>) {
         );
         both!(
             plans,
-            "scale",
+            SCALE,
             format!("wake all of {guests} guests (own stack)"),
             "parked-stack",
             None,
@@ -617,10 +665,10 @@ fn scale(plans: &mut Vec<Plan>) {
             scale::wake_all(guests)
         );
     }
-    for guests in [1000, 5000] {
+    for guests in [1000, most] {
         both!(
             plans,
-            "scale, bytes each",
+            MEMORY,
             format!("{guests} guests (callback)"),
             "parked",
             Some(10_240.0),
@@ -629,7 +677,7 @@ fn scale(plans: &mut Vec<Plan>) {
         );
         both!(
             plans,
-            "scale, bytes each",
+            MEMORY,
             format!("{guests} guests (own stack)"),
             "parked-stack",
             Some(16_384.0),
@@ -637,4 +685,22 @@ fn scale(plans: &mut Vec<Plan>) {
             scale::memory(guests)
         );
     }
+    both!(
+        plans,
+        IDLE,
+        format!("{most} guests (callback)"),
+        "parked",
+        None,
+        None,
+        scale::idle(most)
+    );
+    both!(
+        plans,
+        IDLE,
+        format!("{most} guests (own stack)"),
+        "parked-stack",
+        None,
+        None,
+        scale::idle(most)
+    );
 }

@@ -4,12 +4,13 @@ use super::rt::{
     Component, Destination, Linker, Result, Store, StoreContextMut, StreamProducer, StreamReader,
     StreamResult, TypedFunc, VecBuffer, engine_for, subject,
 };
-use crate::measure::{Subject, resident};
+use crate::measure::{Subject, processor_time, resident};
 use futures::executor::block_on;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 /// Who waits, and how often somebody has begun to.
 #[derive(Default)]
@@ -173,5 +174,23 @@ pub fn memory(bytes: &[u8], guests: usize) -> Result<Subject> {
         let before = resident();
         let _parked = Parked::new(&bytes, guests)?;
         Ok(resident().saturating_sub(before) / guests as u64)
+    }))
+}
+
+/// How much processor time the process takes in three seconds in which all of them wait, in nanoseconds.
+pub fn idle(bytes: &[u8], guests: usize) -> Result<Subject> {
+    let bytes = bytes.to_vec();
+    Ok(subject(move |_| {
+        let mut parked = Parked::new(&bytes, guests)?;
+        let before = processor_time();
+        block_on(parked.store.run_concurrent(async |_| {
+            let (told, over) = futures::channel::oneshot::channel::<()>();
+            std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_secs(3));
+                let _ = told.send(());
+            });
+            let _ = over.await;
+        }))?;
+        Ok(processor_time().saturating_sub(before))
     }))
 }

@@ -1,6 +1,7 @@
 //! What is measured of WASI.
 
 use super::{Generation, Source, Work, World, guests, limits, ours};
+use crate::Which;
 use crate::limits as plain;
 use crate::measure::Subject;
 use crate::rows::{Parts, Plan, told};
@@ -47,7 +48,7 @@ pub fn all() -> Vec<Plan> {
 impl Rows {
     fn add(&mut self, group: &'static str, name: impl Into<String>, limit: Limit, work: Work) {
         let world = Rc::clone(&self.world);
-        let make = move || {
+        let make = move |only: Option<Which>| {
             if world.get().is_none() {
                 let _ = world.set(World::new()?);
             }
@@ -60,9 +61,20 @@ impl Rows {
                 },
                 _ => work,
             };
+            let ours = match only {
+                Some(Which::Peer) => None,
+                _ => Some(ours::subject(&bytes, world, work).map_err(told)?),
+            };
+            let peer = match only {
+                Some(Which::Ours) => None,
+                _ => {
+                    let guest = peer_wasi::guest(&bytes, world.path(), work).map_err(told)?;
+                    Some(Subject::new(guest))
+                }
+            };
             Ok(Parts {
-                ours: ours::subject(&bytes, world, work).map_err(told)?,
-                peer: Subject::new(peer_wasi::guest(&bytes, world.path(), work).map_err(told)?),
+                ours,
+                peer,
                 limit: limit(world, work.size)?,
             })
         };
