@@ -38,6 +38,7 @@ impl Buffer {
     pub const MAX_LENGTH: u32 = (1 << 28) - 1;
 
     /// How many items are still to be copied.
+    #[inline]
     pub fn remaining(&self) -> u32 {
         self.length - self.progress
     }

@@ -17,6 +17,7 @@ pub enum Side {
 
 impl Side {
     /// The other end.
+    #[inline]
     pub fn other(self) -> Side {
         match self {
             Side::Readable => Side::Writable,
@@ -68,6 +69,7 @@ impl CopyEnd {
 }
 
 impl Waitable {
+    #[inline]
     pub(super) fn end(&self) -> Option<&CopyEnd> {
         match &self.kind {
             WaitableKind::End(end) => Some(end),
@@ -75,6 +77,7 @@ impl Waitable {
         }
     }
 
+    #[inline]
     pub(super) fn end_mut(&mut self) -> Option<&mut CopyEnd> {
         match &mut self.kind {
             WaitableKind::End(end) => Some(end),
@@ -94,12 +97,14 @@ fn handle(kind: SharedKind, side: Side, id: WaitableId) -> Handle {
 }
 
 impl State {
+    #[inline]
     pub(super) fn end(&self, id: WaitableId) -> &CopyEnd {
         self.waitables[id.0]
             .end()
             .expect("ends are named only by what refers to ends")
     }
 
+    #[inline]
     pub(super) fn end_mut(&mut self, id: WaitableId) -> &mut CopyEnd {
         self.waitables[id.0]
             .end_mut()
@@ -161,16 +166,20 @@ impl State {
     }
 
     /// The event of a read or write: its result, and for a stream how many items were moved.
+    #[inline]
     pub(super) fn deliver_copy(
         &mut self,
         id: WaitableId,
         result: CopyResult,
         reclaim: bool,
     ) -> Event {
-        let index = self.waitables[id.0].index;
-        let end = self.end(id);
-        let (side, shared_id, progress) = (end.side, end.shared, end.buffer.progress);
-        let shared = &mut self.shared[shared_id.0];
+        let waitable = &mut self.waitables[id.0];
+        let index = waitable.index;
+        let end = waitable
+            .end_mut()
+            .expect("ends are named only by what refers to ends");
+        let (side, progress) = (end.side, end.buffer.progress);
+        let shared = &mut self.shared[end.shared.0];
         if reclaim {
             shared.pending = None;
         }
@@ -180,7 +189,7 @@ impl State {
             | (SharedKind::Future, CopyResult::Dropped | CopyResult::Completed) => CopyState::Done,
             _ => CopyState::Idle,
         };
-        self.end_mut(id).state = state;
+        end.state = state;
         let (code, payload) = match (kind, side) {
             (SharedKind::Stream, Side::Readable) => {
                 (EventCode::StreamRead, result as u32 | progress << 4)

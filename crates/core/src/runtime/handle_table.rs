@@ -116,6 +116,12 @@ impl<T> Table<T> {
         Some(index)
     }
 
+    /// The item at an index, if there is one.
+    #[inline]
+    pub(super) fn find(&self, index: u32) -> Option<&T> {
+        self.slots.get(index as usize)?.as_ref()
+    }
+
     /// The item at an index.
     ///
     /// # Errors

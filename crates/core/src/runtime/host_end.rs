@@ -5,7 +5,7 @@
 
 use super::{
     CopyResult, CopySide, CopyState, CopyStep, PayloadId, Pending, SharedId, SharedKind, Side,
-    State, buffer::CopyCall, shared::completed,
+    State, WaitableId, buffer::CopyCall, shared::completed,
 };
 use crate::trap::Trap;
 
@@ -59,38 +59,47 @@ impl State {
     }
 
     /// Whether the other end is gone.
+    #[inline]
     pub fn host_peer_dropped(&self, id: SharedId) -> bool {
         self.shared.get(id.0).is_none_or(|shared| shared.dropped)
     }
 
     /// What the guest offers to the host's end; `None` while it does not read or write.
+    #[inline]
     pub fn host_offer(&self, id: SharedId, side: Side) -> Option<Offer> {
         let pending = self.shared.get(id.0)?.pending?;
-        let end = self.end(pending);
-        (end.side == side.other()).then(|| Offer {
-            guest: self.copy_side(pending),
+        let waitable = self.waitables.get(pending.0)?;
+        let end = waitable.end().filter(|end| end.side == side.other())?;
+        Some(Offer {
+            guest: CopySide {
+                instance: waitable.instance,
+                buffer: end.buffer,
+            },
             cancelling: end.state == CopyState::CancellingCopy,
-            told: self.waitables[pending.0].pending.is_some(),
+            told: waitable.pending.is_some(),
         })
+    }
+
+    /// The guest's end whose read or write waits for the host's on `side`.
+    #[inline]
+    fn host_pending(&self, id: SharedId, side: Side) -> Option<WaitableId> {
+        let pending = self.shared.get(id.0)?.pending?;
+        (self.end(pending).side == side.other()).then_some(pending)
     }
 
     /// The host's end has moved `count` items (`bytes` bytes) to or from the guest's buffer, no more than were [offered](Self::host_offer).
     ///
     /// With `complete`, the guest learns of it; without, its read or write goes on, as a consumer wishes that holds back the writer.
     pub fn host_moved(&mut self, id: SharedId, side: Side, count: u32, bytes: u64, complete: bool) {
-        let Some(offer) = self.host_offer(id, side) else {
+        let Some(pending) = self.host_pending(id, side) else {
             return;
         };
-        let count = count.min(offer.remaining());
+        let end = self.end_mut(pending);
+        let count = count.min(end.buffer.remaining());
+        end.buffer.progress += count;
         let shared = &mut self.shared[id.0];
-        let Some(pending) = shared.pending else {
-            return;
-        };
-        shared.flow.items += u64::from(count);
-        shared.flow.bytes += bytes;
-        shared.flow.copies += 1;
+        shared.flow.count_copy(count, bytes);
         let kind = shared.kind;
-        self.end_mut(pending).buffer.progress += count;
         if complete {
             match kind {
                 SharedKind::Stream => self.set_pending(pending, completed(true)),
@@ -110,43 +119,17 @@ impl State {
         count: u32,
         bytes: u64,
     ) -> Result<CopyStep, Trap> {
-        if let Some(returned) = self.moved_at_once(&turn, count, bytes) {
+        if let Some(returned) = self.finish_moved_at_once(&turn, count, bytes) {
             return Ok(CopyStep::Return(returned));
         }
         self.host_moved(turn.shared, turn.side, count, bytes, true);
         self.finish_host_turn(turn)
     }
 
-    /// The built-in that is still being executed learns what was moved without an event in between, if nothing has happened meanwhile that
-    /// it is to be told of instead.
-    fn moved_at_once(&mut self, turn: &HostTurn, count: u32, bytes: u64) -> Option<u32> {
-        let id = turn.call.end;
-        let shared = self.shared.get_mut(turn.shared.0)?;
-        if shared.pending != Some(id) || shared.kind != SharedKind::Stream {
-            return None;
-        }
-        let waitable = self.waitables.get_mut(id.0)?;
-        if waitable.pending.is_some() {
-            return None;
-        }
-        let end = waitable.end_mut()?;
-        if end.state != CopyState::Copying {
-            return None;
-        }
-        let count = count.min(end.buffer.remaining());
-        end.buffer.progress += count;
-        end.state = CopyState::Idle;
-        shared.pending = None;
-        shared.flow.items += u64::from(count);
-        shared.flow.bytes += bytes;
-        shared.flow.copies += 1;
-        Some(CopyResult::Completed as u32 | end.buffer.progress << 4)
-    }
-
     /// Ends the guest's read or write: it is completed (with the items moved so far, perhaps none: the host's end is ready), or cancelled as
     /// the guest wanted.
     pub fn host_complete(&mut self, id: SharedId, side: Side, result: CopyResult) {
-        if self.host_offer(id, side).is_some() {
+        if self.host_pending(id, side).is_some() {
             self.notify_pending(
                 id,
                 Pending::Copy {

@@ -49,8 +49,8 @@ mod waitable_set;
 
 pub use buffer::{Buffer, Copy, CopyCall, CopySide, GuestBuffer};
 pub use canon::{
-    CallSpec, CallbackStep, Called, CancelStep, CopyStep, LowerStep, SubtaskCancelStep, ThreadStep,
-    WaitStep,
+    AtOnce, CallSpec, CallbackStep, Called, CancelStep, CopyStep, LowerStep, StreamEnds,
+    SubtaskCancelStep, ThreadStep, WaitStep,
 };
 pub use chooser::{Choice, Chooser, Fair, Seeded};
 pub use copy_end::{CopyResult, CopyState, Side};

@@ -55,6 +55,7 @@ impl State {
     }
 
     /// Notes that a thread may be ready. Every thread that is ready is noted; one that is noted need not be ready.
+    #[inline]
     pub(super) fn hint(&mut self, id: ThreadId) {
         if let Some(thread) = self.threads.get_mut(id.0)
             && !thread.hinted
@@ -65,6 +66,7 @@ impl State {
     }
 
     /// Whether some thread can go on: whether [`tick`](Self::tick) will give one.
+    #[inline]
     pub fn has_ready(&mut self) -> bool {
         while let Some(&id) = self.hints.front() {
             if self.confirm_hint(id) {
@@ -75,6 +77,7 @@ impl State {
         false
     }
 
+    #[inline]
     fn confirm_hint(&self, id: ThreadId) -> bool {
         self.threads
             .get(id.0)
@@ -169,6 +172,7 @@ impl State {
         Some(self.resumed(thread, false, chooser))
     }
 
+    #[inline]
     fn forget_hint(&mut self, id: ThreadId) {
         if self.hints.front() == Some(&id) {
             self.hints.pop_front();
@@ -255,6 +259,7 @@ impl State {
     }
 
     /// Hints at the first of each queue of tasks that wait to start.
+    #[inline]
     pub(super) fn hint_entering(&mut self, instance: InstanceId) {
         for queue in 0..2 {
             if let Some(&first) = self.instance(instance).entering[queue].front() {
@@ -264,15 +269,19 @@ impl State {
     }
 
     /// Gives up exclusivity, and hints at everybody who waited for it.
+    #[inline]
     pub(super) fn release_exclusive(&mut self, instance: InstanceId) {
         self.instance_mut(instance).exclusive_thread = None;
-        let gated = std::mem::take(&mut self.instance_mut(instance).gated);
-        for id in gated {
-            self.hint(id);
+        if !self.instance(instance).gated.is_empty() {
+            let gated = std::mem::take(&mut self.instance_mut(instance).gated);
+            for id in gated {
+                self.hint(id);
+            }
         }
         self.hint_entering(instance);
     }
 
+    #[inline]
     pub(super) fn take_exclusive(&mut self, task: TaskId, thread: ThreadId) {
         let task = &self.tasks[task.0];
         if task.lift.needs_exclusive() {

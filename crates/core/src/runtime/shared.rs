@@ -43,6 +43,24 @@ pub struct Flow {
     pub write_stalls: u64,
 }
 
+impl Flow {
+    #[inline]
+    pub(super) fn count_copy(&mut self, items: u32, bytes: u64) {
+        self.items += u64::from(items);
+        self.bytes += bytes;
+        self.copies += 1;
+    }
+
+    /// The end on this side begins to wait.
+    #[inline]
+    pub(super) fn count_stall(&mut self, side: Side) {
+        match side {
+            Side::Readable => self.read_stalls += 1,
+            Side::Writable => self.write_stalls += 1,
+        }
+    }
+}
+
 /// A stream or future.
 #[derive(Debug)]
 pub(super) struct Shared {

@@ -117,12 +117,14 @@ impl State {
     ///
     /// # Errors
     /// [`Trap::Poisoned`] if no guest thread runs, or the one that ran was ended because its instance trapped.
+    #[inline]
     pub fn current_task(&self) -> Result<TaskId, Trap> {
         let thread = self.current()?;
         Ok(self.threads[thread.0].task)
     }
 
     /// The task that a thread belongs to.
+    #[inline]
     pub fn thread_task(&self, id: ThreadId) -> TaskId {
         self.threads[id.0].task
     }
@@ -194,6 +196,7 @@ impl State {
     }
 
     /// Whether a thread waits and what it waits for is there.
+    #[inline]
     pub(super) fn is_ready(&self, id: ThreadId) -> bool {
         let thread = &self.threads[id.0];
         let Run::Waiting(until) = thread.run else {
@@ -227,7 +230,8 @@ impl State {
             return Some(true);
         }
         self.threads[id.0].run = Run::Waiting(until);
-        if self.is_ready(id) {
+        let ready = self.is_ready(id);
+        if ready {
             let yields = match until {
                 Until::Now | Until::NotExclusive => true,
                 // It would overtake those that wait already.
@@ -239,7 +243,7 @@ impl State {
                 return Some(false);
             }
         }
-        self.start_waiting(id, until);
+        self.note_waiting(id, until, ready);
         self.block(id, parked, cancellable);
         None
     }
@@ -252,6 +256,13 @@ impl State {
     /// Notes whom to ask when the condition may have come true, and asks at once.
     pub(super) fn start_waiting(&mut self, id: ThreadId, until: Until) {
         self.threads[id.0].run = Run::Waiting(until);
+        let ready = self.is_ready(id);
+        self.note_waiting(id, until, ready);
+    }
+
+    /// The same for a thread that counts as waiting. `ready`: whether the condition is true.
+    #[inline]
+    fn note_waiting(&mut self, id: ThreadId, until: Until, ready: bool) {
         let task = &self.tasks[self.threads[id.0].task.0];
         let (instance, lift) = (task.instance, task.lift);
         match until {
@@ -264,7 +275,7 @@ impl State {
         }
         if until == Until::Entry {
             self.hint_entering(instance);
-        } else if self.is_ready(id) {
+        } else if ready {
             self.hint(id);
         } else if until == Until::NotExclusive {
             self.instance_mut(instance).gated.push(id);
@@ -272,6 +283,7 @@ impl State {
     }
 
     /// `Thread.stop_waiting_internal`.
+    #[inline]
     pub(super) fn stop_waiting(&mut self, id: ThreadId) {
         let thread = &mut self.threads[id.0];
         let Run::Waiting(until) = thread.run else {
@@ -286,9 +298,12 @@ impl State {
                 entering.retain(|&other| other != id);
             }
             Until::SetEvent { set, .. } => {
-                self.waitable_sets[set.0]
-                    .waiters
-                    .retain(|&other| other != id);
+                let waiters = &mut self.waitable_sets[set.0].waiters;
+                if waiters.as_slice() == [id] {
+                    waiters.clear();
+                } else {
+                    waiters.retain(|&other| other != id);
+                }
             }
             Until::Event(waitable) | Until::Resolved(waitable) => {
                 self.waitables[waitable.0].waiter = None;
@@ -298,11 +313,13 @@ impl State {
     }
 
     /// Ends the current thread's turn: control goes back to whoever resumed it.
+    #[inline]
     pub(super) fn block(&mut self, id: ThreadId, parked: Parked, cancellable: bool) {
         self.park(id, parked, cancellable);
         self.pop_frame();
     }
 
+    #[inline]
     pub(super) fn park(&mut self, id: ThreadId, parked: Parked, cancellable: bool) {
         let thread = &mut self.threads[id.0];
         if thread.run == Run::Running {
@@ -325,6 +342,7 @@ impl State {
         Resumed { thread: id, action }
     }
 
+    #[inline]
     fn resume_action(
         &mut self,
         id: ThreadId,
@@ -365,6 +383,7 @@ impl State {
         }
     }
 
+    #[inline]
     fn set_event(
         &mut self,
         set: WaitableSetId,

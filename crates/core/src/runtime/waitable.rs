@@ -87,6 +87,7 @@ impl State {
         }
     }
 
+    #[inline]
     pub(super) fn hint_waiters(&mut self, set: WaitableSetId) {
         for position in 0..self.waitable_sets[set.0].waiters.len() {
             let waiter = self.waitable_sets[set.0].waiters[position];
@@ -94,6 +95,7 @@ impl State {
         }
     }
 
+    #[inline]
     fn take_pending(&mut self, id: WaitableId) -> Option<Pending> {
         let waitable = &mut self.waitables[id.0];
         let pending = waitable.pending.take()?;

@@ -20,6 +20,7 @@ pub(super) struct WaitableSet {
 
 impl WaitableSet {
     /// A member has no event any more, or is no member any more.
+    #[inline]
     pub(super) fn forget(&mut self, id: WaitableId) {
         if self.pending.front() == Some(&id) {
             self.pending.pop_front();
@@ -43,6 +44,7 @@ impl State {
     }
 
     /// The set behind a handle.
+    #[inline]
     pub(super) fn set_at(&self, instance: InstanceId, index: u32) -> Result<WaitableSetId, Trap> {
         match self.instance(instance).handles.get(index)? {
             Handle::WaitableSet(id) => Ok(*id),
@@ -56,12 +58,12 @@ impl State {
         set: WaitableSetId,
         chooser: &mut dyn Chooser,
     ) -> Result<Event, Trap> {
-        let pending = self.waitable_sets[set.0].pending.make_contiguous();
+        let pending = &mut self.waitable_sets[set.0].pending;
         let position = if chooser.takes_first() || pending.len() < 2 {
             0
         } else {
             chooser
-                .choose(Choice::Event(pending))
+                .choose(Choice::Event(pending.make_contiguous()))
                 .min(pending.len() - 1)
         };
         match pending.get(position).copied() {

@@ -409,6 +409,18 @@ impl World {
             4..6 => {
                 let index = self.some(instance, readable);
                 let items = buffer(self.below(6) as u64);
+                if async_ && self.chance(50) {
+                    let side = Side::Readable;
+                    return self.copy_at_once(
+                        StreamEnds {
+                            instance,
+                            payload,
+                            side,
+                        },
+                        index,
+                        items,
+                    );
+                }
                 let step = self
                     .state
                     .stream_read(instance, payload, async_, index, items);
@@ -417,6 +429,18 @@ impl World {
             6..8 => {
                 let index = self.some(instance, writable);
                 let items = buffer(self.below(6) as u64);
+                if async_ && self.chance(50) {
+                    let side = Side::Writable;
+                    return self.copy_at_once(
+                        StreamEnds {
+                            instance,
+                            payload,
+                            side,
+                        },
+                        index,
+                        items,
+                    );
+                }
                 let step = self
                     .state
                     .stream_write(instance, payload, async_, index, items);
@@ -488,6 +512,28 @@ impl World {
             _ => {}
         }
         Ok(Did::Go)
+    }
+
+    /// A read or write the short way, or not at all.
+    fn copy_at_once(
+        &mut self,
+        of: StreamEnds,
+        index: u32,
+        buffer: GuestBuffer,
+    ) -> Result<Did, Trap> {
+        let step = match self.state.begin_at_once(&of, index, &buffer) {
+            AtOnce::No | AtOnce::Blocked => return Ok(Did::Go),
+            AtOnce::Host(turn) => CopyStep::Host(turn),
+            AtOnce::Copy(copy) => {
+                self.tally.copies += 1;
+                let bytes = copy.count.into();
+                match self.state.finish_copy_at_once(&copy, bytes) {
+                    Some(_) => return Ok(Did::Go),
+                    None => self.state.finish_copy(copy, bytes)?,
+                }
+            }
+        };
+        self.copied(Some(step))
     }
 
     fn copied(&mut self, step: Option<CopyStep>) -> Result<Did, Trap> {

@@ -4,11 +4,12 @@ use crate::trace::{End, Recorded, Shared, Trace};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use tidegate_core::runtime::canon::BLOCKED;
 use tidegate_core::runtime::{
-    Action, CallSpec, CallbackStep, Caller, CancelStep, CopyStep, Event, GuestBuffer, Handle,
-    InstanceId, Lends, Lift, Limits, LowerStep, PayloadId, ResourceType, Rules, SharedKind, State,
-    SubtaskCancelStep, SyncStep, TaskId, TaskState, ThreadId, ThreadStep, WaitStep, WaitableId,
-    WaitingFor,
+    Action, AtOnce, CallSpec, CallbackStep, Caller, CancelStep, CopyStep, Event, GuestBuffer,
+    Handle, InstanceId, Lends, Lift, Limits, LowerStep, PayloadId, ResourceType, Rules, SharedKind,
+    Side, State, StreamEnds, SubtaskCancelStep, SyncStep, TaskId, TaskState, ThreadId, ThreadStep,
+    WaitStep, WaitableId, WaitingFor,
 };
 use tidegate_core::trap::Trap;
 use tidegate_core::types::{Types, ValType};
@@ -449,19 +450,21 @@ impl World {
             "stream_new" => self.state.stream_new(instance, payload).map(long),
             "future_new" => self.state.future_new(instance, payload).map(long),
             "stream_read" => {
-                let buffer = buffer(n[2], n[3]);
-                let step = self
-                    .state
-                    .stream_read(instance, payload, n[0] != 0, n[1], buffer);
-                self.copied(step)
+                let ends = StreamEnds {
+                    instance,
+                    payload,
+                    side: Side::Readable,
+                };
+                self.stream_copy(ends, n[0] != 0, n[1], buffer(n[2], n[3]))
             }
             "stream_write" => {
                 self.fill(instance, n[2], n[3]);
-                let buffer = buffer(n[2], n[3]);
-                let step = self
-                    .state
-                    .stream_write(instance, payload, n[0] != 0, n[1], buffer);
-                self.copied(step)
+                let ends = StreamEnds {
+                    instance,
+                    payload,
+                    side: Side::Writable,
+                };
+                self.stream_copy(ends, n[0] != 0, n[1], buffer(n[2], n[3]))
             }
             "future_read" => {
                 let buffer = buffer(n[2], 1);
@@ -599,22 +602,66 @@ impl World {
         }
     }
 
+    /// A read or write of a stream, the short way where there is one.
+    fn stream_copy(
+        &mut self,
+        of: StreamEnds,
+        async_: bool,
+        index: u32,
+        buffer: GuestBuffer,
+    ) -> Result<Did, Trap> {
+        let at_once = match async_ {
+            true => self.state.begin_at_once(&of, index, &buffer),
+            false => AtOnce::No,
+        };
+        match at_once {
+            AtOnce::No => {
+                let step = match of.side {
+                    Side::Readable => {
+                        let (instance, payload) = (of.instance, of.payload);
+                        self.state
+                            .stream_read(instance, payload, async_, index, buffer)
+                    }
+                    Side::Writable => {
+                        let (instance, payload) = (of.instance, of.payload);
+                        self.state
+                            .stream_write(instance, payload, async_, index, buffer)
+                    }
+                };
+                self.copied(step)
+            }
+            AtOnce::Blocked => Ok(one(BLOCKED)),
+            AtOnce::Host(_) => panic!("the host holds no end"),
+            AtOnce::Copy(copy) => {
+                self.move_items(&copy);
+                let count = copy.count.into();
+                match self.state.finish_copy_at_once(&copy, count) {
+                    Some(value) => Ok(one(value)),
+                    None => panic!("nothing has happened meanwhile"),
+                }
+            }
+        }
+    }
+
+    fn move_items(&mut self, copy: &tidegate_core::runtime::Copy) {
+        let at = |side: tidegate_core::runtime::CopySide| {
+            (side.buffer.pointer + u64::from(side.buffer.progress)) as usize
+        };
+        let count = copy.count as usize;
+        let (from, to) = (at(copy.source), at(copy.target));
+        let items = self.memory[copy.source.instance.0 as usize - 1][from..from + count].to_vec();
+        self.memory[copy.target.instance.0 as usize - 1][to..to + count].copy_from_slice(&items);
+    }
+
     fn copied(&mut self, step: Result<CopyStep, Trap>) -> Result<Did, Trap> {
         match step? {
             CopyStep::Return(value) => Ok(one(value)),
             CopyStep::Block => Ok(Did::Block),
             CopyStep::Host(_) => panic!("the host holds no end"),
             CopyStep::Copy(copy) => {
-                let at = |side: tidegate_core::runtime::CopySide| {
-                    (side.buffer.pointer + u64::from(side.buffer.progress)) as usize
-                };
-                let count = copy.count as usize;
-                let (from, to) = (at(copy.source), at(copy.target));
-                let items =
-                    self.memory[copy.source.instance.0 as usize - 1][from..from + count].to_vec();
-                self.memory[copy.target.instance.0 as usize - 1][to..to + count]
-                    .copy_from_slice(&items);
-                let step = self.state.finish_copy(copy, count as u64);
+                self.move_items(&copy);
+                let count = copy.count.into();
+                let step = self.state.finish_copy(copy, count);
                 self.copied(step)
             }
         }

@@ -209,6 +209,26 @@ impl CanonOptions {
         })
     }
 
+    /// Runs `f` in a context for lowering what needs no allocation into a part of the instance's memory: addresses count from its beginning.
+    #[inline]
+    pub(crate) fn lower_at_hand<R>(
+        &self,
+        target: (&mut [u8], &mut State),
+        lends: &mut Lends,
+        f: impl FnOnce(&mut LowerContext<'_>) -> Result<R>,
+    ) -> Result<R> {
+        f(&mut LowerContext {
+            types: self.shared.types(),
+            resources: &self.shared.resources,
+            target: &mut AtHand(target),
+            memory64: self.memory64,
+            encoding: self.encoding,
+            instance: self.instance,
+            task: None,
+            lends,
+        })
+    }
+
     /// Runs `f` in a context for lowering into the instance, whose isolate `cx` is.
     #[inline]
     pub(crate) fn lower<R>(
@@ -232,6 +252,20 @@ impl CanonOptions {
             task,
             lends,
         })
+    }
+}
+
+/// A part of an instance's memory as the destination of what needs no allocation.
+struct AtHand<'a>((&'a mut [u8], &'a mut State));
+
+impl LowerTarget for AtHand<'_> {
+    #[inline]
+    fn parts(&mut self) -> (&mut [u8], &mut State) {
+        (self.0.0, self.0.1)
+    }
+
+    fn realloc(&mut self, _: u64, _: u64, _: u32, _: u64) -> Result<u64> {
+        anyhow::bail!(bug("`realloc` is called for values that need none"))
     }
 }
 

@@ -24,10 +24,13 @@ pub(crate) struct CopyOptions {
     pub(crate) item_size: u32,
     /// Alignment of an item in bytes.
     pub(crate) align: u32,
+    /// Whether items are integers: any bytes are such items, and pass as they are.
+    pub(crate) plain: bool,
 }
 
 impl CopyOptions {
     /// Bytes of an item in memory.
+    #[inline]
     pub(crate) fn item_size(&self) -> usize {
         self.item_size as usize
     }
@@ -57,9 +60,22 @@ impl CopyPlans {
             number: self.options.len() as u32,
             item_size: layout.map_or(0, |layout| layout.size),
             align: layout.map_or(1, |layout| layout.align),
+            plain: element.is_some_and(is_integer),
         });
         self.options.push(added.clone());
         added
+    }
+
+    /// The isolate whose memory buffers with these options lie in.
+    #[inline]
+    pub(crate) fn isolate(&self, number: u32) -> Option<usize> {
+        self.find(number).map(|options| options.options.isolate)
+    }
+
+    /// The same, to look at.
+    #[inline]
+    pub(crate) fn find(&self, number: u32) -> Option<&CopyOptions> {
+        self.options.get(number as usize).map(|options| &**options)
     }
 
     pub(crate) fn get(&self, number: u32) -> Result<Arc<CopyOptions>> {
@@ -97,13 +113,68 @@ impl CopyPlans {
     }
 }
 
+fn is_integer(ty: ValType) -> bool {
+    matches!(
+        ty,
+        ValType::U8
+            | ValType::S8
+            | ValType::U16
+            | ValType::S16
+            | ValType::U32
+            | ValType::S32
+            | ValType::U64
+            | ValType::S64
+    )
+}
+
 /// Where the items of one side lie, with what is done already left out.
+#[inline]
 pub(crate) fn start(side: &CopySide, of: &CopyOptions) -> usize {
     side.buffer.pointer as usize + side.buffer.progress as usize * of.item_size()
 }
 
 /// Performs a copy that a built-in with the options `own` asked for, whose isolate `cx` is; the other side's is idle or parked. Gives how many bytes were moved.
+#[inline]
 pub(crate) fn pass(cx: &mut Cx<'_, Baton>, own: &CopyOptions, copy: &Copy) -> Result<u64> {
+    if own.plain
+        && let Some(bytes) = pass_plain(cx, own, copy)
+    {
+        return Ok(bytes);
+    }
+    pass_items(cx, own, copy)
+}
+
+/// The same for integers whose other side is in another isolate, which is idle: the bytes go from memory to memory. `None` if it is not so.
+fn pass_plain(cx: &mut Cx<'_, Baton>, own: &CopyOptions, copy: &Copy) -> Option<u64> {
+    let (ours, baton) = cx.memory_and_data_mut(own.options.memory?);
+    let runtime = &mut **baton;
+    let writes = copy.source.buffer.options == own.number;
+    let (own_side, other_side) = if writes {
+        (&copy.source, &copy.target)
+    } else {
+        (&copy.target, &copy.source)
+    };
+    let other = runtime.copies.find(other_side.buffer.options)?;
+    let (isolate, memory) = (other.options.isolate, other.options.memory?);
+    if !other.plain || other.item_size != own.item_size || isolate == own.options.isolate {
+        return None;
+    }
+    let length = copy.count as usize * own.item_size();
+    let (start, other_start) = (start(own_side, own), start(other_side, other));
+    // Checked when they read and wrote; memories never shrink.
+    let ours = ours.get_mut(start..start + length)?;
+    let mut idle = runtime.isolates.get_mut(isolate)?.as_mut()?.cx();
+    let theirs = idle.memory_mut(memory);
+    let theirs = theirs.get_mut(other_start..other_start + length)?;
+    if writes {
+        theirs.copy_from_slice(ours);
+    } else {
+        ours.copy_from_slice(theirs);
+    }
+    Some(length as u64)
+}
+
+fn pass_items(cx: &mut Cx<'_, Baton>, own: &CopyOptions, copy: &Copy) -> Result<u64> {
     let runtime: &mut Runtime = cx.data_mut();
     let gives = copy.source.buffer.options == own.number;
     let (taker, giver) = (copy.target.buffer.options, copy.source.buffer.options);

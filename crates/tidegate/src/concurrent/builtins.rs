@@ -29,9 +29,10 @@ pub(crate) fn blocking(
     if let Some(body) = copies::copy(cx, canon, options, false) {
         return Some(Box::new(move |mut cx, slots| {
             let thread = cx.data_mut().state.current_thread();
-            match copy_on(&mut cx, slots, &body)? {
-                Some(value) => returns(slots, value),
-                None => blocked(&mut cx, thread, None),
+            let step = body.begin(&mut cx, slots)?;
+            match go_on(&mut cx, step, &body)? {
+                CopyStep::Return(value) => returns(slots, value),
+                _ => blocked(&mut cx, thread, None),
             }
         }));
     }
@@ -124,25 +125,18 @@ pub(crate) fn blocking(
     })
 }
 
-/// A read or write with the `async` option: gives what it returns.
+/// Goes on with a read or write until it returns, or blocks.
 ///
 /// # Errors
 /// What the guest traps with.
-pub(crate) fn copy_at_once(
+pub(super) fn go_on(
     cx: &mut Cx<'_, Baton>,
-    slots: &[u64],
+    mut step: CopyStep,
     body: &CopyBuiltin,
-) -> Result<u32> {
-    copy_on(cx, slots, body)?.with_context(|| bug("a read or write blocks that is `async`"))
-}
-
-/// Begins a read or write, and goes on with it until it returns, or blocks: then there is nothing to return.
-fn copy_on(cx: &mut Cx<'_, Baton>, slots: &[u64], body: &CopyBuiltin) -> Result<Option<u32>> {
-    let mut step = body.begin(cx, slots)?;
+) -> Result<CopyStep> {
     loop {
         step = match step {
-            CopyStep::Return(value) => return Ok(Some(value)),
-            CopyStep::Block => return Ok(None),
+            CopyStep::Return(_) | CopyStep::Block => return Ok(step),
             CopyStep::Copy(copy) => {
                 let bytes = items::pass(cx, body.options(), &copy)?;
                 cx.data_mut().state.finish_copy(copy, bytes)?

@@ -7,6 +7,7 @@
 
 mod accessor_call;
 mod args;
+mod at_once;
 mod builtins;
 mod calls;
 mod deliver;
@@ -36,7 +37,8 @@ mod watch;
 mod work;
 
 pub use accessor_call::{CallCancelled, ConcurrentCall};
-pub(crate) use builtins::{blocking, copy_at_once};
+pub(crate) use at_once::copy_at_once;
+pub(crate) use builtins::blocking;
 pub(crate) use deliver::{reachable, visit, visit_from};
 pub(crate) use direct::{Begin, DirectResult, begin_call};
 pub(crate) use driver::drive;

@@ -1,6 +1,6 @@
 //! What readers of streams and futures have in common.
 
-use super::ends::{Held, HostEnd, Wanted, attach, forget};
+use super::ends::{HostEnd, Wanted, attach, forget};
 use crate::baton::Runtime;
 use crate::{AsContextMut, Result, Val};
 use std::any::{Any, TypeId};
@@ -89,10 +89,11 @@ pub(super) fn take_object<P: Send + Unpin + 'static>(
         return None;
     }
     let shared = reader.shared();
-    let Held { end, waker, waits } = runtime.streams.take(shared, Side::Writable)?;
+    let held = runtime.streams.take(shared, Side::Writable)?;
+    let (end, rest) = held.apart();
     match end.into_any(Wanted::Object(TypeId::of::<P>())) {
         Err(end) => {
-            let held = Held { end, waker, waits };
+            let held = rest.with(end);
             drop(runtime.streams.put_back(shared, Side::Writable, held));
             None
         }

@@ -191,11 +191,7 @@ impl State {
 
     fn count_stall(&mut self, id: WaitableId) {
         let (side, shared) = (self.end(id).side, self.end(id).shared);
-        let flow = &mut self.shared[shared.0].flow;
-        match side {
-            Side::Readable => flow.read_stalls += 1,
-            Side::Writable => flow.write_stalls += 1,
-        }
+        self.shared[shared.0].flow.count_stall(side);
     }
 
     /// `{stream,future}.{cancel-read,cancel-write}`.

@@ -2,6 +2,7 @@
 //!
 //! The `instance` that most of them take is the one whose code calls: that of the current thread.
 
+mod at_once;
 mod backpressure;
 mod context;
 mod copy;
@@ -15,6 +16,7 @@ mod task;
 mod thread;
 mod waitable_set;
 
+pub use at_once::{AtOnce, StreamEnds};
 pub use copy::{CancelStep, CopyStep};
 pub use lift::{CallSpec, CallbackStep, Called};
 pub use lower::LowerStep;

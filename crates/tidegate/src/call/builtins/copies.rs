@@ -8,7 +8,7 @@ use anyhow::Result;
 use std::sync::Arc;
 use tidegate_core::plan::Canon;
 use tidegate_core::runtime::{
-    CancelStep, CopyStep, GuestBuffer, InstanceId, PayloadId, SharedId, Side, State,
+    CancelStep, CopyStep, GuestBuffer, InstanceId, PayloadId, SharedId, Side, State, StreamEnds,
 };
 use tidegate_core::trap::Trap;
 use tidegate_core::types::{TypeDef, ValType};
@@ -96,29 +96,22 @@ fn drop_end(ends: Ends, f: DropFn) -> HostFn<Baton> {
 pub(crate) struct CopyBuiltin {
     ends: Ends,
     async_: bool,
-    future: bool,
+    /// What it is for, unless it is for futures.
+    stream: Option<StreamEnds>,
     f: CopyFn,
 }
 
 impl CopyBuiltin {
     /// Begins it: what the state says.
     pub(crate) fn begin(&self, cx: &mut Cx<'_, Baton>, slots: &[u64]) -> Result<CopyStep> {
-        let of = &*self.ends.options;
-        let (memory, baton) = match of.options.memory {
+        let (memory, baton) = match self.options().options.memory {
             Some(memory) => {
                 let (bytes, baton) = cx.memory_and_data_mut(memory);
-                (bytes.len() as u64, baton)
+                (bytes.len(), baton)
             }
             None => (0, cx.data_mut()),
         };
-        let buffer = GuestBuffer {
-            pointer: slots[1],
-            length: if self.future { 1 } else { slots[2] },
-            item_size: of.item_size,
-            align: of.align,
-            memory,
-            options: of.number,
-        };
+        let buffer = self.buffer(memory, slots);
         Ok((self.f)(
             &mut baton.state,
             self.ends.instance,
@@ -129,7 +122,28 @@ impl CopyBuiltin {
         )?)
     }
 
+    /// The buffer that the arguments describe, in a memory of so many bytes.
+    #[inline]
+    pub(crate) fn buffer(&self, memory: usize, slots: &[u64]) -> GuestBuffer {
+        let of = self.options();
+        GuestBuffer {
+            pointer: slots[1],
+            length: if self.stream.is_some() { slots[2] } else { 1 },
+            item_size: of.item_size,
+            align: of.align,
+            memory: memory as u64,
+            options: of.number,
+        }
+    }
+
+    /// What it is for, unless it is for futures.
+    #[inline]
+    pub(crate) fn stream(&self) -> Option<&StreamEnds> {
+        self.stream.as_ref()
+    }
+
     /// By what items are lifted and lowered.
+    #[inline]
     pub(crate) fn options(&self) -> &CopyOptions {
         &self.ends.options
     }
@@ -163,19 +177,31 @@ pub(crate) fn copy(
     options: &CanonOptions,
     wanted: bool,
 ) -> Option<CopyBuiltin> {
-    let (ty, index, future, f): (_, _, _, CopyFn) = match canon {
-        Canon::StreamRead { ty, options } => (*ty, *options, false, State::stream_read),
-        Canon::StreamWrite { ty, options } => (*ty, *options, false, State::stream_write),
-        Canon::FutureRead { ty, options } => (*ty, *options, true, State::future_read),
-        Canon::FutureWrite { ty, options } => (*ty, *options, true, State::future_write),
+    let (ty, index, side, f): (_, _, _, CopyFn) = match canon {
+        Canon::StreamRead { ty, options } => {
+            (*ty, *options, Some(Side::Readable), State::stream_read)
+        }
+        Canon::StreamWrite { ty, options } => {
+            (*ty, *options, Some(Side::Writable), State::stream_write)
+        }
+        Canon::FutureRead { ty, options } => (*ty, *options, None, State::future_read),
+        Canon::FutureWrite { ty, options } => (*ty, *options, None, State::future_write),
         _ => return None,
     };
     let async_ = options.shared.component.plan().options[index.index()].async_;
-    (async_ == wanted).then(|| CopyBuiltin {
-        ends: Ends::new(cx, options, ty),
-        async_,
-        future,
-        f,
+    (async_ == wanted).then(|| {
+        let ends = Ends::new(cx, options, ty);
+        let stream = side.map(|side| StreamEnds {
+            instance: ends.instance,
+            payload: ends.payload,
+            side,
+        });
+        CopyBuiltin {
+            ends,
+            async_,
+            stream,
+            f,
+        }
     })
 }
 

@@ -83,7 +83,7 @@ where
     D: Send + 'static,
 {
     fn ask(&mut self, mut turn: Turn<'_, '_>, cx: &mut Context<'_>) -> Result<Answer> {
-        self.checked.check::<C::Item>(&turn)?;
+        self.checked.check::<C::Item>(turn.options)?;
         let finish = turn.offer.cancelling;
         let before = turn.offer.guest.buffer.progress > 0;
         let (offered, store) = offered(&mut turn);

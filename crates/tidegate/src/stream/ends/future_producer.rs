@@ -33,7 +33,7 @@ where
     D: Send + 'static,
 {
     fn ask(&mut self, mut turn: Turn<'_, '_>, cx: &mut Context<'_>) -> Result<Answer> {
-        self.checked.check::<P::Item>(&turn)?;
+        self.checked.check::<P::Item>(turn.options)?;
         let finish = turn.offer.cancelling;
         let store = StoreContextMut::new(turn.cx.data_mut());
         let value = match self.producer.as_mut().poll_produce(cx, store, finish) {

@@ -9,7 +9,7 @@ mod stream_producer;
 mod table;
 mod work;
 
-pub(crate) use ask::{ask, forget, retry, serve, settle};
+pub(crate) use ask::{ask, at_once, forget, retry, serve, serve_bytes, settle};
 pub(super) use future_consumer::FutureConsumerEnd;
 pub(super) use future_producer::FutureProducerEnd;
 pub(super) use splice::{
@@ -17,14 +17,14 @@ pub(super) use splice::{
 };
 pub(super) use stream_consumer::StreamConsumerEnd;
 pub(super) use stream_producer::StreamProducerEnd;
-pub(in crate::stream) use table::Held;
 pub(crate) use table::HostEnds;
 pub(super) use work::attach;
 
 use super::{Item, StreamResult};
 use crate::baton::Baton;
 use crate::call::items::CopyOptions;
-use anyhow::{Context as _, Result};
+use crate::error::bug;
+use anyhow::{Context as _, Result, bail};
 use std::any::{Any, TypeId};
 use std::task::Context;
 use tidegate_core::abi::TypeContext;
@@ -38,6 +38,24 @@ pub(super) trait HostEnd: Send {
     /// # Errors
     /// What the guest traps with. The end is to be dropped then.
     fn ask(&mut self, turn: Turn<'_, '_>, cx: &mut Context<'_>) -> Result<Answer>;
+
+    /// Whether its items are bytes: then it is [asked](Self::ask_bytes) with the guest's buffer at hand.
+    fn takes_bytes(&self) -> bool {
+        false
+    }
+
+    /// As [`ask`](Self::ask), for an end that [takes bytes](Self::takes_bytes). `baton` is in the guest's isolate.
+    ///
+    /// # Errors
+    /// As there.
+    fn ask_bytes(
+        &mut self,
+        _turn: BytesTurn<'_>,
+        _baton: &mut Baton,
+        _cx: &mut Context<'_>,
+    ) -> Result<Answer> {
+        bail!(bug("an end is asked for bytes that has none"))
+    }
 
     /// What [`splice`] or a `try_into` finds behind the end: see the implementations.
     fn into_any(self: Box<Self>, wanted: Wanted) -> Result<Box<dyn Any + Send>, Box<dyn HostEnd>>;
@@ -72,7 +90,19 @@ impl Turn<'_, '_> {
     }
 }
 
+/// The same of bytes.
+pub(super) struct BytesTurn<'a> {
+    /// What is left of the guest's buffer, in its memory.
+    pub(super) bytes: &'a mut [u8],
+    pub(super) options: &'a CopyOptions,
+    /// Whether some bytes of the buffer have moved before.
+    pub(super) before: bool,
+    /// Whether the guest wants its buffer back.
+    pub(super) finish: bool,
+}
+
 /// What came of a turn.
+#[derive(Clone, Copy)]
 pub(super) struct Answer {
     /// How many items were moved.
     pub(super) moved: usize,
@@ -88,19 +118,24 @@ impl Checked {
     /// Checks that items of type `T` are what the guest means.
     ///
     /// Streams of typed functions were checked with these; what comes by way of `Val`s was not.
-    fn check<T: Item>(&mut self, turn: &Turn<'_, '_>) -> Result<()> {
-        let number = turn.offer.guest.buffer.options;
-        if self.0 == Some(number) {
+    #[inline]
+    fn check<T: Item>(&mut self, options: &CopyOptions) -> Result<()> {
+        if self.0 == Some(options.number) {
             return Ok(());
         }
-        let shared = &turn.options.options.shared;
+        self.check_first::<T>(options)
+    }
+
+    #[cold]
+    fn check_first<T: Item>(&mut self, options: &CopyOptions) -> Result<()> {
+        let shared = &options.options.shared;
         let cx = TypeContext {
             types: shared.types(),
             resource_kinds: &shared.kinds,
         };
-        T::typecheck_item(turn.options.element, &cx)
+        T::typecheck_item(options.element, &cx)
             .context("the items of a stream or future that the host holds an end of")?;
-        self.0 = Some(number);
+        self.0 = Some(options.number);
         Ok(())
     }
 }

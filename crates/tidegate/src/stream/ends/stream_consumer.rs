@@ -1,12 +1,13 @@
 //! The host's readable end of a stream.
 
 use super::splice::{ConsumeItems, Consumed};
-use super::{Answer, Checked, HostEnd, Turn, Wanted};
+use super::{Answer, BytesTurn, Checked, HostEnd, Turn, Wanted};
 use crate::StoreContextMut;
+use crate::baton::Baton;
 use crate::stream::source::{Items, Offered};
 use crate::stream::{Breach, LiftItem, Rule, Source, StreamConsumer, StreamResult, WriteBuffer};
 use anyhow::Result;
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -27,6 +28,7 @@ impl<C: StreamConsumer<D>, D: Send + 'static> StreamConsumerEnd<C, D> {
     }
 
     /// Calls the consumer, and checks what it says. `before`: whether it has taken items of this write already.
+    #[inline]
     fn consume(
         &mut self,
         cx: &mut Context<'_>,
@@ -69,6 +71,7 @@ impl<C: StreamConsumer<D>, D: Send + 'static> StreamConsumerEnd<C, D> {
 }
 
 /// Checks a consumer's answer. `offered` is how many items there were, `taken` how many it took.
+#[inline]
 fn judge<C>(
     result: Option<StreamResult>,
     offered: usize,
@@ -111,10 +114,38 @@ where
     D: Send + 'static,
 {
     fn ask(&mut self, mut turn: Turn<'_, '_>, cx: &mut Context<'_>) -> Result<Answer> {
-        self.checked.check::<C::Item>(&turn)?;
+        self.checked.check::<C::Item>(turn.options)?;
         let finish = turn.offer.cancelling;
         let before = turn.offer.guest.buffer.progress > 0;
         let (offered, store) = offered(&mut turn);
+        self.consume(cx, store, Items::Guest(offered), before, finish)
+    }
+
+    fn takes_bytes(&self) -> bool {
+        TypeId::of::<C::Item>() == TypeId::of::<u8>()
+    }
+
+    fn ask_bytes(
+        &mut self,
+        turn: BytesTurn<'_>,
+        baton: &mut Baton,
+        cx: &mut Context<'_>,
+    ) -> Result<Answer> {
+        let BytesTurn {
+            bytes,
+            options,
+            before,
+            finish,
+        } = turn;
+        self.checked.check::<C::Item>(options)?;
+        let offered = Offered {
+            count: bytes.len(),
+            memory: bytes,
+            options,
+            pointer: 0,
+            size: 1,
+        };
+        let store = StoreContextMut::new(baton);
         self.consume(cx, store, Items::Guest(offered), before, finish)
     }
 

@@ -1,8 +1,10 @@
 //! The host's writable end of a stream.
 
 use super::splice::{ProduceItems, Produced};
-use super::{Answer, Checked, HostEnd, Turn, Wanted};
+use super::{Answer, BytesTurn, Checked, HostEnd, Turn, Wanted};
 use crate::StoreContextMut;
+use crate::baton::Baton;
+use crate::call::items::CopyOptions;
 use crate::stream::destination::{Chunk, Room};
 use crate::stream::{
     Breach, Destination, LowerItem, Rule, StreamProducer, StreamResult, WriteBuffer,
@@ -36,6 +38,7 @@ impl<P: StreamProducer<D>, D: Send + 'static> StreamProducerEnd<P, D> {
     }
 
     /// Calls the producer, and checks what it says. `written` is counted where `room` says.
+    #[inline]
     fn produce(
         &mut self,
         cx: &mut Context<'_>,
@@ -58,6 +61,7 @@ impl<P: StreamProducer<D>, D: Send + 'static> StreamProducerEnd<P, D> {
     }
 
     /// Checks the producer's answer. `room` is how much there was, `written` what it wrote directly.
+    #[inline]
     fn judge(
         &mut self,
         result: Option<StreamResult>,
@@ -89,32 +93,70 @@ where
     P: StreamProducer<D, Item: LowerItem>,
     D: Send + 'static,
 {
-    /// Asks the producer on behalf of a guest's read. Gives how many bytes it wrote into the guest's memory.
+    /// Whether the producer is to be asked: it has not ended, and what it made was taken.
+    #[inline]
+    fn wants_more(&self) -> bool {
+        !self.ended && self.buffer.remaining().is_empty()
+    }
+
+    /// Asks the producer on behalf of a guest's read of so many items. Gives how many bytes it wrote directly.
+    #[inline]
     fn ask_producer(
         &mut self,
-        turn: &mut Turn<'_, '_>,
+        store: StoreContextMut<'_, D>,
+        (items, bytes): (usize, &mut [u8]),
+        finish: bool,
         cx: &mut Context<'_>,
     ) -> Result<(usize, Option<StreamResult>)> {
-        let (room, pointer, finish) = (turn.room(), turn.pointer(), turn.offer.cancelling);
         let mut written = 0;
-        let (memory, baton) = match turn.options.options.memory {
-            Some(memory) => turn.cx.memory_and_data_mut(memory),
-            None => (&mut [][..], turn.cx.data_mut()),
-        };
-        let bytes = if TypeId::of::<P::Item>() == TypeId::of::<u8>() {
-            // Checked when the guest read; memories never shrink.
-            memory.get_mut(pointer..pointer + room).unwrap_or_default()
-        } else {
-            &mut []
-        };
         let offered = Room::Guest {
-            items: room,
+            items,
             bytes,
             written: &mut written,
         };
-        let result = self.produce(cx, StoreContextMut::new(baton), offered, finish)?;
-        self.judge(result, room, written, finish)?;
+        let result = self.produce(cx, store, offered, finish)?;
+        self.judge(result, items, written, finish)?;
         Ok((written, result))
+    }
+
+    /// What the guest is told, given what the producer says.
+    #[inline]
+    fn answer(&self, moved: usize, result: Option<StreamResult>) -> Answer {
+        let result = if self.ended && self.buffer.remaining().is_empty() {
+            Some(StreamResult::Dropped)
+        } else if result == Some(StreamResult::Dropped) {
+            Some(StreamResult::Completed)
+        } else {
+            result
+        };
+        Answer { moved, result }
+    }
+
+    /// Puts bytes that the buffer holds where the guest takes them, behind the first `done`.
+    fn lower_bytes(
+        &mut self,
+        memory: &mut [u8],
+        baton: &mut Baton,
+        of: &CopyOptions,
+        done: usize,
+    ) -> Result<usize> {
+        let (mut moved, room) = (done, memory.len());
+        let target = (memory, &mut baton.state);
+        of.options
+            .lower_at_hand(target, &mut Lends::default(), |cx| {
+                while moved < room {
+                    let items = self.buffer.remaining();
+                    let count = items.len().min(room - moved);
+                    if count == 0 {
+                        break;
+                    }
+                    P::Item::lower_items(&items[..count], cx, of.element, moved)?;
+                    self.buffer.skip(count);
+                    moved += count;
+                }
+                Ok(())
+            })?;
+        Ok(moved)
     }
 
     /// Lowers what the buffer holds and the guest takes.
@@ -150,21 +192,45 @@ where
     D: Send + 'static,
 {
     fn ask(&mut self, mut turn: Turn<'_, '_>, cx: &mut Context<'_>) -> Result<Answer> {
-        self.checked.check::<P::Item>(&turn)?;
-        let (written, result) = if self.buffer.remaining().is_empty() && !self.ended {
-            self.ask_producer(&mut turn, cx)?
-        } else {
-            (0, Some(StreamResult::Completed))
-        };
-        let moved = self.lower(&mut turn, written)?;
-        let result = if self.ended && self.buffer.remaining().is_empty() {
-            Some(StreamResult::Dropped)
-        } else if result == Some(StreamResult::Dropped) {
-            Some(StreamResult::Completed)
-        } else {
-            result
-        };
-        Ok(Answer { moved, result })
+        self.checked.check::<P::Item>(turn.options)?;
+        let mut result = Some(StreamResult::Completed);
+        let mut moved = 0;
+        if self.wants_more() {
+            let (room, finish) = (turn.room(), turn.offer.cancelling);
+            let store = StoreContextMut::new(turn.cx.data_mut());
+            (moved, result) = self.ask_producer(store, (room, &mut []), finish, cx)?;
+        }
+        moved = self.lower(&mut turn, moved)?;
+        Ok(self.answer(moved, result))
+    }
+
+    fn takes_bytes(&self) -> bool {
+        TypeId::of::<P::Item>() == TypeId::of::<u8>()
+    }
+
+    fn ask_bytes(
+        &mut self,
+        turn: BytesTurn<'_>,
+        baton: &mut Baton,
+        cx: &mut Context<'_>,
+    ) -> Result<Answer> {
+        let BytesTurn {
+            bytes,
+            options,
+            finish,
+            ..
+        } = turn;
+        self.checked.check::<P::Item>(options)?;
+        let mut result = Some(StreamResult::Completed);
+        let mut moved = 0;
+        if self.wants_more() {
+            let (room, store) = ((bytes.len(), &mut *bytes), StoreContextMut::new(baton));
+            (moved, result) = self.ask_producer(store, room, finish, cx)?;
+        }
+        if moved < bytes.len() && !self.buffer.remaining().is_empty() {
+            moved = self.lower_bytes(bytes, baton, options, moved)?;
+        }
+        Ok(self.answer(moved, result))
     }
 
     fn into_any(self: Box<Self>, wanted: Wanted) -> Result<Box<dyn Any + Send>, Box<dyn HostEnd>> {

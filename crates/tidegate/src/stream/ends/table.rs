@@ -1,10 +1,15 @@
 //! Which ends the host holds.
 
-use super::HostEnd;
+use super::{Answer, BytesTurn, HostEnd, Turn};
+use crate::baton::Baton;
+use crate::call::items::{CopyOptions, start};
 use crate::concurrent::WorkKey;
 use crate::stream::guard::Closer;
-use std::task::Waker;
-use tidegate_core::runtime::{SharedId, Side};
+use anyhow::Result;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use tidegate_core::runtime::{Offer, SharedId, Side};
+use tidegate_engine::Cx;
 
 /// The ends that the host holds, by stream or future.
 #[derive(Default)]
@@ -29,7 +34,8 @@ enum Place {
     /// There is none.
     #[default]
     None,
-    Here(Held),
+    /// In a box, since it is taken out whenever it is asked.
+    Here(Box<Held>),
     /// It is being asked.
     Away,
 }
@@ -37,9 +43,104 @@ enum Place {
 /// An end that can be asked, with the waker that it is asked with.
 pub(in crate::stream) struct Held {
     pub(in crate::stream) end: Box<dyn HostEnd>,
-    pub(in crate::stream) waker: Waker,
+    /// Whether its items are bytes: [`HostEnd::takes_bytes`].
+    bytes: bool,
+    waker: Waker,
     /// Whether it has returned `Pending` to somebody who waits.
-    pub(in crate::stream) waits: bool,
+    pub(super) waits: bool,
+    /// How items were lifted or lowered when it was asked last by the driver.
+    options: Option<Arc<CopyOptions>>,
+}
+
+impl Held {
+    pub(super) fn new(end: Box<dyn HostEnd>, waker: Waker) -> Self {
+        Self {
+            bytes: end.takes_bytes(),
+            end,
+            waker,
+            waits: false,
+            options: None,
+        }
+    }
+
+    /// The end, and what it is asked with.
+    pub(in crate::stream) fn apart(self) -> (Box<dyn HostEnd>, Asking) {
+        let Self {
+            end, waker, waits, ..
+        } = self;
+        let asking = Asking { waker, bell, waits };
+        (end, asking)
+    }
+
+    /// Asks about a guest's buffer of bytes: for [ends of bytes](HostEnd::takes_bytes).
+    #[inline]
+    pub(super) fn ask_bytes(&mut self, turn: BytesTurn<'_>, baton: &mut Baton) -> Result<Answer> {
+        let mut cx = Context::from_waker(&self.waker);
+        self.end.ask_bytes(turn, baton, &mut cx)
+    }
+
+    /// Asks about what a guest offers, whose isolate `cx` is.
+    pub(super) fn ask_with(
+        &mut self,
+        cx: &mut Cx<'_, Baton>,
+        offer: &Offer,
+        options: &CopyOptions,
+    ) -> Result<Answer> {
+        if !self.bytes || options.item_size != 1 {
+            let turn = Turn {
+                cx: cx.reborrow(),
+                offer: *offer,
+                options,
+            };
+            return self.end.ask(turn, &mut Context::from_waker(&self.waker));
+        }
+        let (memory, baton) = match options.options.memory {
+            Some(memory) => cx.memory_and_data_mut(memory),
+            None => (&mut [][..], cx.data_mut()),
+        };
+        let pointer = start(&offer.guest, options);
+        // Checked when the guest read or wrote; memories never shrink.
+        let bytes = memory.get_mut(pointer..pointer + offer.remaining() as usize);
+        let turn = BytesTurn {
+            bytes: bytes.unwrap_or_default(),
+            options,
+            before: offer.guest.buffer.progress > 0,
+            finish: offer.cancelling,
+        };
+        self.ask_bytes(turn, baton)
+    }
+
+    /// The same with the options that the guest's buffer has. Gives the size of an item, too.
+    pub(super) fn ask(
+        &mut self,
+        cx: &mut Cx<'_, Baton>,
+        offer: &Offer,
+    ) -> Result<(Result<Answer>, u64)> {
+        let number = offer.guest.buffer.options;
+        let options = match self.options.take() {
+            Some(options) if options.number == number => options,
+            _ => cx.data_mut().copies.get(number)?,
+        };
+        let answer = self.ask_with(cx, offer, &options);
+        let size = options.item_size.into();
+        self.options = Some(options);
+        Ok((answer, size))
+    }
+}
+
+/// What an end is asked with.
+pub(in crate::stream) struct Asking {
+    waker: Waker,
+    waits: bool,
+}
+
+impl Asking {
+    /// Undoes [`Held::apart`].
+    pub(in crate::stream) fn with(self, end: Box<dyn HostEnd>) -> Box<Held> {
+        let mut held = Held::new(end, self.waker);
+        held.waits = self.waits;
+        Box::new(held)
+    }
 }
 
 impl HostEnds {
@@ -55,7 +156,7 @@ impl HostEnds {
     /// Adds an end.
     pub(super) fn insert(&mut self, shared: SharedId, side: Side, held: Held, work: WorkKey) {
         let slot = self.slot(shared, side);
-        slot.end = Place::Here(held);
+        slot.end = Place::Here(Box::new(held));
         slot.work = Some(work);
     }
 
@@ -74,33 +175,50 @@ impl HostEnds {
     }
 
     /// Takes an end out, to be asked, or for good.
-    pub(in crate::stream) fn take(&mut self, shared: SharedId, side: Side) -> Option<Held> {
-        let slot = self.slot(shared, side);
-        match std::mem::take(&mut slot.end) {
-            Place::Here(held) => {
-                slot.end = Place::Away;
-                Some(held)
-            }
-            other => {
-                slot.end = other;
-                None
-            }
+    #[inline]
+    pub(in crate::stream) fn take(&mut self, shared: SharedId, side: Side) -> Option<Box<Held>> {
+        self.take_if(shared, side, |_| true)
+    }
+
+    /// The same if it is one of bytes.
+    #[inline]
+    pub(super) fn take_bytes(&mut self, shared: SharedId, side: Side) -> Option<Box<Held>> {
+        self.take_if(shared, side, |held| held.bytes)
+    }
+
+    #[inline]
+    fn take_if(
+        &mut self,
+        shared: SharedId,
+        side: Side,
+        wanted: impl FnOnce(&Held) -> bool,
+    ) -> Option<Box<Held>> {
+        let slot = &mut self.slots.get_mut(shared.0 as usize)?[side as usize];
+        match &slot.end {
+            Place::Here(held) if wanted(held) => {}
+            _ => return None,
+        }
+        match std::mem::replace(&mut slot.end, Place::Away) {
+            Place::Here(held) => Some(held),
+            _ => None,
         }
     }
 
     /// Puts an end back that was asked; gives it if it was removed meanwhile.
+    #[inline]
     pub(in crate::stream) fn put_back(
         &mut self,
         shared: SharedId,
         side: Side,
-        held: Held,
-    ) -> Option<Held> {
-        let slot = self.slot(shared, side);
-        if let Place::Away = slot.end {
-            slot.end = Place::Here(held);
-            return None;
+        held: Box<Held>,
+    ) -> Option<Box<Held>> {
+        match self.slots.get_mut(shared.0 as usize) {
+            Some(slots) if matches!(slots[side as usize].end, Place::Away) => {
+                slots[side as usize].end = Place::Here(held);
+                None
+            }
+            _ => Some(held),
         }
-        Some(held)
     }
 
     /// By what an end is woken.
@@ -114,6 +232,7 @@ impl HostEnds {
     }
 
     /// The ends that were deferred.
+    #[inline]
     pub(super) fn take_deferred(&mut self) -> Vec<(SharedId, Side)> {
         std::mem::take(&mut self.deferred)
     }
@@ -123,7 +242,7 @@ impl HostEnds {
         &mut self,
         shared: SharedId,
         side: Side,
-    ) -> (Option<Held>, Option<WorkKey>) {
+    ) -> (Option<Box<Held>>, Option<WorkKey>) {
         let slot = std::mem::take(self.slot(shared, side));
         match slot.end {
             Place::Here(held) => (Some(held), slot.work),

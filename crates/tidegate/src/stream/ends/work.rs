@@ -1,7 +1,8 @@
 //! Ends of the host as items of the driver's work: asked again when their wakers were woken.
 
+use super::ask::ask_about;
 use super::table::Held;
-use super::{HostEnd, ask, forget};
+use super::{HostEnd, forget};
 use crate::baton::{Baton, Runtime};
 use crate::concurrent::{HostWork, fail_instance, reachable, visit};
 use std::pin::Pin;
@@ -29,16 +30,9 @@ pub(in crate::stream) fn attach(
     if wake {
         waker.wake_by_ref();
     }
-    runtime.streams.insert(
-        shared,
-        side,
-        Held {
-            end,
-            waker,
-            waits: false,
-        },
-        key,
-    );
+    runtime
+        .streams
+        .insert(shared, side, Held::new(end, waker), key);
 }
 
 /// An end that was woken.
@@ -50,24 +44,23 @@ struct EndWork {
 impl HostWork for EndWork {
     fn poll(self: Pin<&mut Self>, place: &mut Baton, _: &mut Context<'_>) -> Poll<()> {
         let Self { shared, side } = *self;
-        if place.state.host_peer_dropped(shared) {
-            forget(place, shared, side);
-            return Poll::Ready(());
-        }
         let Some(offer) = place.state.host_offer(shared, side) else {
+            if place.state.host_peer_dropped(shared) {
+                forget(place, shared, side);
+                return Poll::Ready(());
+            }
             // The guest does something else.
             return Poll::Pending;
         };
-        let Ok(options) = place.copies.get(offer.guest.buffer.options) else {
+        let Some(isolate) = place.copies.isolate(offer.guest.buffer.options) else {
             return Poll::Pending;
         };
-        let isolate = options.options.isolate;
         if !reachable(place, isolate) {
             // The guest runs further up the call stack: again, once code has run.
             place.streams.defer(shared, side);
             return Poll::Pending;
         }
-        let result = visit(place, isolate, |cx| ask(cx, shared, side));
+        let result = visit(place, isolate, |cx| ask_about(cx, shared, side, &offer));
         if let Err(error) = result {
             fail_instance(place, offer.guest.instance, error);
         }
