@@ -68,7 +68,7 @@ impl Held {
         let Self {
             end, waker, waits, ..
         } = self;
-        let asking = Asking { waker, bell, waits };
+        let asking = Asking { waker, waits };
         (end, asking)
     }
 
