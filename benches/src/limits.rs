@@ -1,6 +1,7 @@
 //! Reference lines: what the work would cost if nothing stood between.
 
 use crate::measure::Subject;
+use futures::executor::block_on;
 use std::io::{Read as _, Write as _};
 use wasmtime::Result;
 
@@ -36,6 +37,40 @@ pub fn core_host_call() -> Result<Subject> {
     let func = instance.get_typed_func::<u64, ()>(&mut store, "run")?;
     Ok(Subject::new(move |n| -> Result<u64> {
         func.call(&mut store, n)?;
+        Ok(n)
+    }))
+}
+
+/// A call of a host function by core code that waits once: the engine parks the stack and goes on with it.
+pub fn core_wait() -> Result<Subject> {
+    let engine = wasmtime::Engine::default();
+    let text = r#"(module
+        (import "" "f" (func $f))
+        (func (export "run") (param $n i64)
+          (loop $l
+            (call $f)
+            (local.set $n (i64.sub (local.get $n) (i64.const 1)))
+            (br_if $l (i64.ne (local.get $n) (i64.const 0))))))"#;
+    let module = module(&engine, text)?;
+    let mut store = wasmtime::Store::new(&engine, ());
+    let import = wasmtime::Func::wrap_async(&mut store, |_, (): ()| {
+        let mut ready = false;
+        Box::new(std::future::poll_fn(move |cx| {
+            if std::mem::replace(&mut ready, true) {
+                return std::task::Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            std::task::Poll::Pending
+        }))
+    });
+    let instance = block_on(wasmtime::Instance::new_async(
+        &mut store,
+        &module,
+        &[import.into()],
+    ))?;
+    let func = instance.get_typed_func::<u64, ()>(&mut store, "run")?;
+    Ok(Subject::new(move |n| -> Result<u64> {
+        block_on(func.call_async(&mut store, n))?;
         Ok(n)
     }))
 }

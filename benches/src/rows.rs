@@ -308,7 +308,7 @@ fn guest_to_host(plans: &mut Vec<Plan>) {
         "empty, async host function that waits once",
         "host-calls",
         Some(300.0),
-        None,
+        Some(limits::core_wait().map_err(told)?),
         host_calls::guest_loop(Host::Waits, "run-empty", None)
     );
     both!(
@@ -335,7 +335,7 @@ fn guest_to_host(plans: &mut Vec<Plan>) {
         "empty, sync-lowered, waits once",
         "async-host-sync",
         Some(300.0),
-        None,
+        Some(limits::core_wait().map_err(told)?),
         async_calls::guest_loop(Work::Waits, "run")
     );
     both!(

@@ -52,6 +52,7 @@ struct Count(u64);
 impl IsolateData for Count {
     type Block = ();
     type Local = ();
+    type Reply = ();
 }
 
 /// The best of many short runs: one that nothing else on the machine interrupted.

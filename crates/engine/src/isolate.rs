@@ -22,6 +22,9 @@ pub trait IsolateData: Send + 'static {
     /// What [shared host functions](crate::SharedFunc) find in each isolate that has it ([`Isolate::set_local`]).
     type Local: Send + Sync + 'static;
 
+    /// What a parked stack may be resumed with instead of a [`Job`](crate::Job), which has to be allocated.
+    type Reply: Send + 'static;
+
     /// Runs a [shared host function](crate::SharedFunc) that never blocks, as a [`HostFn`](crate::HostFn) would.
     ///
     /// # Errors
@@ -54,6 +57,21 @@ pub trait IsolateData: Send + 'static {
     {
         let _ = (cx, local, number, slots);
         Err(NO_SHARED.into())
+    }
+
+    /// Goes on with a stack that is resumed with a reply: as a job would, in the context of the host call that it is blocked in.
+    ///
+    /// # Errors
+    /// What the host call ends with.
+    fn reply(
+        _cx: Cx<'_, Self>,
+        _slots: &mut [u64],
+        _reply: Self::Reply,
+    ) -> anyhow::Result<Flow<Self::Block>>
+    where
+        Self: Sized,
+    {
+        Err(EngineError::Misuse("a reply to whom none means anything").into())
     }
 
     /// Called on the guest's stack, in the middle of its code, when it meets [`InterruptHandle::ask_yield`]. Returns whether it is to yield.

@@ -41,6 +41,8 @@ pub enum Resume<D: IsolateData> {
     Continue,
     /// After [`Step::Blocked`].
     Job(Job<D>),
+    /// Likewise: [`IsolateData::reply`] says what it means.
+    Reply(D::Reply),
 }
 
 /// Where a run of a stack ended.

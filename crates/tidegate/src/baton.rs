@@ -5,21 +5,23 @@
 
 use crate::call::canon::Dtor;
 use crate::call::items::CopyPlans;
-use crate::concurrent::{Concurrent, Request, end_entered};
+use crate::concurrent::{Concurrent, Reply, Request, With, end_entered};
+use crate::error::bug;
 use crate::group::{AccompaniedCall, Flags};
 use crate::interrupt::{Control, Scope};
 use crate::link::InstanceData;
 use crate::stream::HostEnds;
 use crate::{Engine, Limits};
+use anyhow::{Context as _, Result};
 use std::any::{Any, TypeId};
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tidegate_core::runtime::{ResourceType, State};
 use tidegate_engine::{Cx, Flow, Isolate, IsolateData, Job};
 
@@ -137,6 +139,8 @@ struct Hearth {
     kept: Mutex<Kept>,
     /// Told when what was lent has come back.
     returned: Condvar,
+    /// How many know where it is only to be at hand for calls to come.
+    idle: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -155,9 +159,19 @@ impl Home {
         self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many know where it is.
+    /// How many know where it is and may come by themselves.
     pub(crate) fn residents(&self) -> usize {
-        Arc::strong_count(&self.0)
+        Arc::strong_count(&self.0).saturating_sub(self.0.idle.load(Ordering::Relaxed))
+    }
+
+    /// Somebody who knows where it is from now on comes only when called.
+    pub(crate) fn add_idle(&self) {
+        self.0.idle.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Such a one is gone.
+    pub(crate) fn remove_idle(&self) {
+        self.0.idle.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Whether the baton is there.
@@ -190,26 +204,57 @@ impl Home {
         Baton(kept.runtime.take())
     }
 
-    /// Borrows the baton, if it is there.
+    /// Borrows the baton, if it is there, or on offer on this thread.
     pub(crate) fn lend(&self) -> Option<Lent<'_>> {
+        if let Some(runtime) = self.take_offered() {
+            return Some(Lent {
+                home: None,
+                baton: Baton(Some(runtime)),
+            });
+        }
         let mut kept = self.lock();
         let runtime = kept.runtime.take()?;
         kept.lent.0 += 1;
         Some(Lent {
-            home: self,
+            home: Some(self),
             baton: Baton(Some(runtime)),
         })
     }
+
+    fn take_offered(&self) -> Option<Box<Runtime>> {
+        let offered = OFFER.try_with(|offer| {
+            let runtime = offer.take()?;
+            let home = runtime.home.get();
+            if home.is_some_and(|home| Arc::ptr_eq(&home.0, &self.0)) {
+                return Some(runtime);
+            }
+            offer.set(Some(runtime));
+            None
+        });
+        offered.ok().flatten()
+    }
 }
 
-/// The baton, borrowed from its home.
+thread_local! {
+    /// The store whose future has a turn on this thread: for the duration of a poll its accessors find it here, which costs no lock.
+    static OFFER: Cell<Option<Box<Runtime>>> = const { Cell::new(None) };
+}
+
+/// The baton, borrowed.
 pub(crate) struct Lent<'a> {
-    home: &'a Home,
+    /// Where from, if it was not on offer.
+    home: Option<&'a Home>,
     pub(crate) baton: Baton,
 }
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
+        let Some(home) = self.home else {
+            // Whoever offered it takes it back, and looks what there is to do.
+            let runtime = self.baton.0.take();
+            let _ = OFFER.try_with(|offer| offer.set(runtime));
+            return;
+        };
         let mut baton = self.baton.take();
         if !baton.is_away() && (baton.state.has_ready() || baton.concurrent.work.has_fresh()) {
             // Whatever was done with the store let a guest go on or added work, and the driver may be asleep.
@@ -217,13 +262,44 @@ impl Drop for Lent<'_> {
         }
         drop(baton);
         // Counted when this was made.
-        self.home.lock().lent.0 -= 1;
-        self.home.0.returned.notify_all();
+        home.lock().lent.0 -= 1;
+        home.0.returned.notify_all();
     }
 }
 
-/// Runs `f` while the baton is at home, for accessors to find it.
-pub(crate) fn at_home<R>(place: &mut Baton, f: impl FnOnce() -> R) -> R {
+/// Runs `f`, which is to give a future of the host's its turn, while accessors find the baton: those of this thread.
+#[inline]
+pub(crate) fn in_turn<R>(place: &mut Baton, f: impl FnOnce() -> R) -> R {
+    let offered = OFFER.try_with(|offer| {
+        let other = offer.take();
+        if other.is_some() {
+            offer.set(other);
+            return false;
+        }
+        offer.set(place.0.take());
+        true
+    });
+    if !offered.unwrap_or(false) {
+        return at_home(place, f);
+    }
+    let _offer = Offer(place);
+    f()
+}
+
+/// Takes back what was offered, however the turn ends.
+struct Offer<'a>(&'a mut Baton);
+
+impl Drop for Offer<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let offered = OFFER.try_with(Cell::take);
+        self.0.0 = offered.ok().flatten();
+    }
+}
+
+/// The same where another store's future has its turn further up the call stack: the baton is at home meanwhile.
+#[cold]
+fn at_home<R>(place: &mut Baton, f: impl FnOnce() -> R) -> R {
     let home = place.home();
     let level = home.put(place);
     let result = f();
@@ -345,27 +421,73 @@ impl Drop for HomeGuard<'_> {
     }
 }
 
-/// What a blocked stack waits for: a future that has the baton, and ends with what to do in the blocked host call.
+/// What a blocked stack waits for, which has the baton.
+pub(crate) trait Waits: Send {
+    /// Ready when the stack can go on.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Ends the blocked host call, or blocks it again: in its context, as a [`Job`] does. It was ready.
+    ///
+    /// # Errors
+    /// What the host call ends with.
+    fn end(self: Pin<Box<Self>>, cx: Cx<'_, Baton>, slots: &mut [u64]) -> Result<Flow<Blocked>>;
+}
+
+pin_project_lite::pin_project! {
+    /// A future that gives what to do in the blocked host call.
+    struct ByJob<F> {
+        #[pin]
+        future: F,
+        job: Option<Job<Baton>>,
+    }
+}
+
+impl<F: Future<Output = Job<Baton>> + Send> Waits for ByJob<F> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let parts = self.project();
+        *parts.job = Some(ready!(parts.future.poll(cx)));
+        Poll::Ready(())
+    }
+
+    fn end(
+        mut self: Pin<Box<Self>>,
+        cx: Cx<'_, Baton>,
+        slots: &mut [u64],
+    ) -> Result<Flow<Blocked>> {
+        let job = self.as_mut().project().job.take();
+        job.with_context(|| bug("a wait has ended without what it was for"))?(cx, slots)
+    }
+}
+
+/// What a blocked stack waits for.
 pub(crate) struct Waiting {
-    future: Pin<Box<dyn Future<Output = Job<Baton>> + Send>>,
+    /// `None` once it was ready.
+    waits: Option<Pin<Box<dyn Waits>>>,
     /// The host function that waits, as it was imported.
     pub(crate) function: Option<Arc<str>>,
 }
 
 impl Waiting {
     pub(crate) fn new(future: impl Future<Output = Job<Baton>> + Send + 'static) -> Self {
+        let job = None;
         Self {
-            future: Box::pin(future),
+            waits: Some(Box::pin(ByJob { future, job })),
             function: None,
         }
     }
 }
 
 impl Future for Waiting {
-    type Output = Job<Baton>;
+    type Output = With;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Job<Baton>> {
-        self.future.as_mut().poll(cx)
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<With> {
+        if let Some(waits) = &mut self.waits {
+            ready!(waits.as_mut().poll(cx));
+        }
+        match self.waits.take() {
+            Some(waited) => Poll::Ready(With::Waited(waited)),
+            None => Poll::Pending,
+        }
     }
 }
 
@@ -395,21 +517,23 @@ impl Blocked {
         function: Option<Arc<str>>,
         future: impl Future<Output = Job<Baton>> + Send + 'static,
     ) -> Self {
-        Self::waiting_pinned(function, Box::pin(future))
+        Self::Waiting(Waiting {
+            function,
+            ..Waiting::new(future)
+        })
     }
 
-    /// The same for a future that has its place.
-    pub(crate) fn waiting_pinned(
-        function: Option<Arc<str>>,
-        future: Pin<Box<dyn Future<Output = Job<Baton>> + Send>>,
-    ) -> Self {
-        Self::Waiting(Waiting { future, function })
+    /// The same for what has its place.
+    pub(crate) fn waiting_pinned(function: Option<Arc<str>>, waits: Pin<Box<dyn Waits>>) -> Self {
+        let waits = Some(waits);
+        Self::Waiting(Waiting { waits, function })
     }
 }
 
 impl IsolateData for Baton {
     type Block = Blocked;
     type Local = InstanceData;
+    type Reply = Reply;
 
     #[inline]
     fn call(
@@ -429,6 +553,10 @@ impl IsolateData for Baton {
         slots: &mut [u64],
     ) -> anyhow::Result<Flow<Blocked>> {
         local.call_shared_blocking(cx, number, slots)
+    }
+
+    fn reply(cx: Cx<'_, Self>, slots: &mut [u64], reply: Reply) -> Result<Flow<Blocked>> {
+        reply.give(cx, slots)
     }
 
     fn interrupted(&mut self) -> bool {

@@ -46,6 +46,7 @@ struct Nothing;
 impl IsolateData for Nothing {
     type Block = ();
     type Local = ();
+    type Reply = ();
 }
 
 /// An isolate with all core instances of a script, and the names under which they can be imported.

@@ -87,12 +87,18 @@ impl<T> Table<T> {
     ///
     /// # Errors
     /// [`Trap::Limit`] when the table is full.
-    #[inline]
+    #[inline(always)]
     pub fn add(&mut self, item: T) -> Result<u32, Trap> {
         if let Some(index) = self.free.pop() {
             self.slots[index as usize] = Some(item);
             return Ok(index);
         }
+        self.add_new(item)
+    }
+
+    /// The same where no index is free.
+    #[cold]
+    fn add_new(&mut self, item: T) -> Result<u32, Trap> {
         if self.slots.is_empty() {
             self.slots.push(None);
         }

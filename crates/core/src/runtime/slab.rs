@@ -22,7 +22,7 @@ impl<T> Default for Slab<T> {
 }
 
 impl<T> Slab<T> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn insert(&mut self, item: T) -> u32 {
         if let Some(index) = self.free.pop() {
             self.slots[index as usize] = Some(item);

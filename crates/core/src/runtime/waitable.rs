@@ -40,6 +40,8 @@ pub(super) enum Pending {
 }
 
 impl State {
+    // Inlined, so that what its callers make is written where it is to be.
+    #[inline(always)]
     pub(super) fn new_waitable(
         &mut self,
         instance: InstanceId,

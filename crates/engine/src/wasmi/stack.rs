@@ -21,7 +21,7 @@ use crate::{
     isolate::{Isolate, IsolateData, IsolateInner},
     module::Module,
     native_stack,
-    stack::{Flow, Job, Resume, Step},
+    stack::{Flow, Resume, Step},
 };
 
 pub(crate) struct WasmiStack<D: IsolateData> {
@@ -100,12 +100,12 @@ impl<D: IsolateData> WasmiStack<D> {
                 State::Call { .. } | State::Instantiate { .. } | State::Yielded { .. },
                 Resume::Continue,
             )
-            | (State::Blocked { .. }, Resume::Job(_)) => {}
+            | (State::Blocked { .. }, Resume::Job(_) | Resume::Reply(_)) => {}
             (State::Blocked { .. }, Resume::Continue) => {
                 return misuse("a blocked stack is resumed with a job");
             }
             (State::Finished, Resume::Continue) => return misuse("the stack has finished"),
-            (_, Resume::Job(_)) => return misuse("the stack is not blocked"),
+            (_, Resume::Job(_) | Resume::Reply(_)) => return misuse("the stack is not blocked"),
         }
         let Some(Isolate {
             inner: IsolateInner::Wasmi(isolate),
@@ -160,13 +160,13 @@ impl<D: IsolateData> WasmiStack<D> {
                 Exceptions::resume(store.as_context_mut(), flight);
                 call.resume(&mut *store, &mut self.outputs)
             }
-            (State::Blocked { call, host_call }, Resume::Job(job)) => {
-                match self.job(store, call, host_call, job) {
+            (State::Blocked { call, host_call }, resume) => {
+                match self.resume(store, call, host_call, resume) {
                     Ok(ended) => ended,
                     Err(step) => return step,
                 }
             }
-            (State::Blocked { .. } | State::Finished, _) => {
+            (State::Finished, _) => {
                 return Step::Done(Err(EngineError::Misuse("the stack has finished").into()));
             }
         };
@@ -237,18 +237,25 @@ impl<D: IsolateData> WasmiStack<D> {
         raw.call_resumable(store, &inputs, &mut self.outputs)
     }
 
-    /// Runs a job, and the call on if the job has ended the host call it was blocked in.
-    fn job(
+    /// Runs a job or meets an reply, and runs the call on if that has ended the host call it was blocked in.
+    fn resume(
         &mut self,
         store: &mut Store<StoreData<D>>,
         call: ResumableCallHostTrap,
         mut host_call: HostCall,
-        job: Job<D>,
+        resume: Resume<D>,
     ) -> Result<Engine, Step<D::Block>> {
         let cx = Cx {
             inner: CxInner::Wasmi(WasmiCx(store.as_context_mut())),
         };
-        match job(cx, &mut host_call.slots) {
+        let flow = match resume {
+            Resume::Job(job) => job(cx, &mut host_call.slots),
+            Resume::Reply(reply) => D::reply(cx, &mut host_call.slots, reply),
+            Resume::Continue => {
+                Err(EngineError::Misuse("a blocked stack is resumed with a job").into())
+            }
+        };
+        match flow {
             Ok(Flow::Return) => {
                 let HostCall { signature, slots } = host_call;
                 let inputs: Vec<Val> = (0..usize::from(signature.results))

@@ -16,7 +16,7 @@ use crate::{
     instance_pre::{NO_LOCAL, SharedFunc},
     isolate::IsolateData,
     signature::{Number, Signature},
-    stack::{BlockingHostFn, Flow, HostFn, Job},
+    stack::{BlockingHostFn, Flow, HostFn, Resume},
     types::Import,
 };
 
@@ -162,8 +162,13 @@ fn may_block<D: IsolateData>(
         match flow.map_err(convert::to_engine)? {
             Flow::Return => return Ok(()),
             Flow::Block(payload) => {
-                let job = park(caller, payload)?;
-                flow = job(cx(caller), slots);
+                flow = match park(caller, payload)? {
+                    Resume::Reply(reply) => D::reply(cx(caller), slots, reply),
+                    Resume::Job(job) => job(cx(caller), slots),
+                    Resume::Continue => {
+                        return Err(wasmtime::Error::msg("resumed without a job"));
+                    }
+                };
             }
         }
     }
@@ -228,7 +233,7 @@ pub(super) fn shared_func<D: IsolateData>(
 fn park<D: IsolateData>(
     caller: &mut Caller<'_, StoreData<D>>,
     payload: D::Block,
-) -> wasmtime::Result<Job<D>> {
+) -> wasmtime::Result<Resume<D>> {
     let data = caller.data();
     let (Some(park), Some(mailbox), true) = (data.park, &data.mailbox, data.may_block) else {
         return Err(convert::to_engine(EngineError::CannotBlock.into()));
@@ -243,8 +248,8 @@ fn park<D: IsolateData>(
         let Some(mailbox) = &caller.data().mailbox else {
             return Err(wasmtime::Error::msg("resumed without a mailbox"));
         };
-        if let Some(job) = mailbox.take_job() {
-            return Ok(job);
+        if let Some(resume) = mailbox.take_resume() {
+            return Ok(resume);
         }
         let Some(visitor) = mailbox.take_visitor() else {
             return Err(wasmtime::Error::msg("resumed without a job"));

@@ -22,7 +22,7 @@ use crate::{
     isolate::{Isolate, IsolateData, IsolateInner},
     module::Module,
     native_stack,
-    stack::{Job, Resume, Step},
+    stack::{Resume, Step},
     trap::Frame,
 };
 
@@ -77,7 +77,7 @@ pub(super) struct Mailbox<D: IsolateData>(UnsafeCell<Mail<D>>);
 
 struct Mail<D: IsolateData> {
     block: Option<D::Block>,
-    job: Option<Job<D>>,
+    resume: Option<Resume<D>>,
     visitor: Option<Visitor<D>>,
     /// Where a stack that was asked to yield did so.
     frames: Vec<Frame>,
@@ -125,7 +125,7 @@ impl<D: IsolateData> Default for Mailbox<D> {
     fn default() -> Self {
         Self(UnsafeCell::new(Mail {
             block: None,
-            job: None,
+            resume: None,
             visitor: None,
             frames: Vec::new(),
         }))
@@ -153,8 +153,8 @@ impl<D: IsolateData> Mailbox<D> {
         self.with(|mail| mail.block.take())
     }
 
-    fn put_job(&self, job: Job<D>) {
-        drop(self.with(|mail| mail.job.replace(job)));
+    fn put_resume(&self, resume: Resume<D>) {
+        drop(self.with(|mail| mail.resume.replace(resume)));
     }
 
     /// Called by a host function on a stack that has just been resumed, before it looks for a job.
@@ -163,8 +163,8 @@ impl<D: IsolateData> Mailbox<D> {
     }
 
     /// Called by a host function on a stack that has just been resumed.
-    pub(super) fn take_job(&self) -> Option<Job<D>> {
-        self.with(|mail| mail.job.take())
+    pub(super) fn take_resume(&self) -> Option<Resume<D>> {
+        self.with(|mail| mail.resume.take())
     }
 }
 
@@ -228,14 +228,16 @@ impl<D: IsolateData> WasmtimeStack<D> {
                 self.start(store);
             }
             (State::Started(started), Resume::Continue) if !started.blocked => {}
-            (State::Started(started), Resume::Job(job)) if started.blocked => {
+            (State::Started(started), resume @ (Resume::Job(_) | Resume::Reply(_)))
+                if started.blocked =>
+            {
                 started.blocked = false;
-                started.mailbox.put_job(job);
+                started.mailbox.put_resume(resume);
             }
             (State::Started(_), Resume::Continue) => {
                 return misuse("a blocked stack is resumed with a job");
             }
-            (_, Resume::Job(_)) => return misuse("the stack is not blocked"),
+            (_, Resume::Job(_) | Resume::Reply(_)) => return misuse("the stack is not blocked"),
             _ => return misuse("the stack has finished"),
         }
         let State::Started(started) = &mut self.state else {

@@ -22,6 +22,7 @@ struct Link {
 impl IsolateData for Link {
     type Block = ();
     type Local = ();
+    type Reply = ();
 }
 
 both! {

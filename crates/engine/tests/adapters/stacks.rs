@@ -11,6 +11,7 @@ use tidegate_engine::{
 };
 
 use crate::support::*;
+use std::task::{Context, Waker};
 
 const GUEST: &str = r#"(module $guest
     (import "h" "block" (func $block (param i32) (result i32)))
@@ -136,6 +137,17 @@ both! {
         done(resume(&mut stack, &mut guest.isolate, give(1)));
         assert_eq!(stack.results(), [1001]);
         assert!(guest.isolate.is_some());
+    }
+
+    fn a_stack_is_resumed_with_a_reply(kind) {
+        let mut guest = guest(kind);
+        let mut stack = Stack::call(guest.run, &[7]).unwrap();
+        let mut context = Context::from_waker(Waker::noop());
+        blocked(start(&mut stack, &mut guest.isolate));
+        blocked(stack.run(&mut guest.isolate, &mut context, Resume::Reply(1000)));
+        done(stack.run(&mut guest.isolate, &mut context, Resume::Reply(1)));
+        assert_eq!(stack.results(), [1001]);
+        assert_eq!(guest.isolate.unwrap().data().0, ["reply 1000", "reply 1"]);
     }
 
     fn stacks_follow_each_other_in_an_isolate(kind) {

@@ -40,6 +40,13 @@ pub struct Log(pub Vec<String>);
 impl IsolateData for Log {
     type Block = String;
     type Local = ();
+    type Reply = u64;
+
+    fn reply(mut cx: Cx<'_, Self>, slots: &mut [u64], reply: u64) -> anyhow::Result<Flow<String>> {
+        cx.data_mut().0.push(format!("reply {reply}"));
+        slots[0] = reply;
+        Ok(Flow::Return)
+    }
 }
 
 /// An error of the tests' own.

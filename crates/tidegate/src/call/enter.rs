@@ -5,7 +5,7 @@
 
 use super::canon::Callee;
 use crate::baton::{Baton, Blocked};
-use crate::concurrent::{Request, call_trapped};
+use crate::concurrent::{Reply, Request, With, call_trapped};
 use crate::group::{settle, unwind};
 use crate::interrupt;
 use anyhow::{Error, Result};
@@ -228,8 +228,9 @@ pub(crate) async fn run_stack(
                 return (isolate, interrupt::explain(control, result));
             }
             Step::Blocked(Blocked::Waiting(waiting)) => {
-                let job = interrupt::wait(control, stack, waiting).await;
-                resume = Resume::Job(job);
+                let with = interrupt::wait(control, stack, waiting).await;
+                let baton = Baton::default();
+                resume = Resume::Reply(Reply { baton, with });
             }
             Step::Blocked(Blocked::Request(mut baton, request)) => {
                 let error = match request {
@@ -242,10 +243,8 @@ pub(crate) async fn run_stack(
                     }
                     _ => EngineError::CannotBlock.into(),
                 };
-                resume = Resume::Job(Box::new(move |mut cx, _| {
-                    *cx.data_mut() = baton;
-                    Err(error)
-                }));
+                let with = With::Trap(error);
+                resume = Resume::Reply(Reply { baton, with });
             }
             Step::Yielded => interrupt::yielded(control, stack).await,
         }

@@ -82,7 +82,7 @@ pub(crate) fn blocking(
                     };
                     let request = Request::Run {
                         thread,
-                        run: Run::Thread(resumed),
+                        run: Box::new(Run::Thread(resumed)),
                         then,
                     };
                     Ok(Flow::Block(Blocked::Request(cx.data_mut().take(), request)))
@@ -177,6 +177,7 @@ fn switching(
             ThreadStep::Block => blocked(&mut cx, thread, None),
             ThreadStep::Switch(resumed) => {
                 let thread = thread.context(bug("a guest runs without a thread"))?;
+                let resumed = Box::new(resumed);
                 let request = Request::Switch { thread, resumed };
                 Ok(Flow::Block(Blocked::Request(cx.data_mut().take(), request)))
             }

@@ -5,8 +5,8 @@ use super::end::end_entered;
 use super::go_on::go_on;
 use super::host::{HostGoal, end_call};
 use super::plain;
-use super::step::step;
-use super::thread::thread;
+use super::step::{Paused, resume, run_on, step};
+use super::thread::{callback_of, reply, returns, thread};
 use super::watch::deadlock;
 use super::work;
 use super::{Run, Then};
@@ -15,7 +15,8 @@ use crate::interrupt::{self, Control, Terminated, yield_now};
 use crate::stream;
 use anyhow::{Error, Result, anyhow};
 use std::future::poll_fn;
-use tidegate_core::runtime::Fair;
+use std::task::{Context, Poll};
+use tidegate_core::runtime::{Action, Fair};
 
 /// What happened in a run.
 pub(super) enum Outcome {
@@ -67,26 +68,24 @@ pub(crate) async fn drive(
     }
     let mut turns = 0;
     loop {
-        if goal.reached(&mut baton) {
-            return (baton, Ok(()));
-        }
-        stream::settle(&mut baton);
-        if let Some((run, then)) = asked(&mut baton) {
-            baton = control(at, baton, run, then, goal).await;
-            continue;
-        }
-        turns += 1;
-        if turns == TURNS {
-            turns = 0;
-            work::poll_woken(&mut baton);
-            baton = breathe(at, baton).await;
-        }
-        match baton.state.tick(&mut Fair) {
-            Some(resumed) => {
-                baton = control(at, baton, Run::Thread(resumed), None, goal).await;
-                stream::retry(&mut baton);
+        let stop = poll_fn(|cx| Poll::Ready(advance(at, &mut baton, &mut turns, goal, cx))).await;
+        match stop {
+            Stop::Reached => return (baton, Ok(())),
+            Stop::Run(run, then) => baton = control(at, baton, run, then, goal).await,
+            Stop::Paused(paused) => {
+                let outcome;
+                (baton, outcome) = run_on(at, paused).await;
+                baton = follow(at, baton, Vec::new(), outcome, goal).await;
             }
-            None => {
+            Stop::Outcome(outcome) => {
+                baton = follow(at, baton, Vec::new(), outcome, goal).await;
+            }
+            Stop::Breathe => {
+                work::poll_woken(&mut baton);
+                baton = breathe(at, baton).await;
+                continue;
+            }
+            Stop::Rest => {
                 let worked;
                 (baton, worked) = rest(at, baton, goal.waits()).await;
                 match worked {
@@ -101,6 +100,80 @@ pub(crate) async fn drive(
                 return (baton, Err(error));
             }
         }
+        stream::retry(&mut baton);
+    }
+}
+
+/// Where the driver stops that goes on by itself as long as nothing is to be waited for.
+enum Stop {
+    /// The goal is reached.
+    Reached,
+    /// Run this.
+    Run(Run, Option<Then>),
+    /// Run this stack on, which waits for something.
+    Paused(Paused),
+    /// Do what follows from this.
+    Outcome(Outcome),
+    /// Others are to have their turn.
+    Breathe,
+    /// There is nothing to do.
+    Rest,
+}
+
+/// Runs what is ready and polls the host's work, as far as that goes without a new stack and without waiting: calls of callbacks by plain calls, and parked
+/// stacks that park again.
+fn advance(
+    at: At<'_>,
+    baton: &mut Baton,
+    turns: &mut u32,
+    goal: &mut (dyn HostGoal + Send),
+    cx: &mut Context<'_>,
+) -> Stop {
+    loop {
+        if goal.reached(baton) {
+            return Stop::Reached;
+        }
+        stream::settle(baton);
+        if let Some((run, then)) = asked(baton) {
+            return Stop::Run(run, then);
+        }
+        *turns += 1;
+        if *turns == TURNS {
+            *turns = 0;
+            return Stop::Breathe;
+        }
+        let Some(resumed) = baton.state.tick(&mut Fair) else {
+            // Requests to interrupt are met where it rests.
+            if at.2.is_some() || !work::poll_ready(baton) {
+                return Stop::Rest;
+            }
+            continue;
+        };
+        let thread = resumed.thread;
+        // By reference: what was just written is not moved.
+        let outcome = match &resumed.action {
+            Action::Callback(event) => match callback_of(baton, thread) {
+                Ok((running, callback)) if !running.suspendable => {
+                    let args = plain::callback_args(*event);
+                    let outcome;
+                    (*baton, outcome) = plain::run(at.2, baton.take(), running, callback, &args);
+                    outcome
+                }
+                _ => return Stop::Run(Run::Thread(resumed), None),
+            },
+            action if returns(action) => {
+                let with = reply(baton, thread, action);
+                match resume(at, baton, thread, with, cx) {
+                    Ok(outcome) => outcome,
+                    Err(paused) => return Stop::Paused(paused),
+                }
+            }
+            _ => return Stop::Run(Run::Thread(resumed), None),
+        };
+        if !matches!(outcome, Outcome::Back) {
+            return Stop::Outcome(outcome);
+        }
+        stream::retry(baton);
     }
 }
 
@@ -151,52 +224,67 @@ async fn control(
     then: Option<Then>,
     goal: &mut (dyn HostGoal + Send),
 ) -> Baton {
-    let mut later: Vec<Later> = then
-        .map(|then| Later::new(&baton, then))
-        .into_iter()
-        .collect();
-    let mut next = run;
-    loop {
-        let mut outcome;
+    let later = then.map(|then| Later::new(&baton, then));
+    let outcome;
+    (baton, outcome) = run_one(at, baton, run, goal).await;
+    follow(at, baton, later.into_iter().collect(), outcome, goal).await
+}
+
+/// Runs something until it gives control back or wants something else to run.
+async fn run_one(
+    at: At<'_>,
+    baton: Baton,
+    run: Run,
+    goal: &mut (dyn HostGoal + Send),
+) -> (Baton, Outcome) {
+    match run {
         // What needs no stack is done right here.
-        (baton, outcome) = match next {
-            Run::Thread(resumed) => thread(baton, resumed, goal),
-            Run::Core {
-                running,
-                func,
-                args,
-            } if !running.suspendable => plain::run(at.2, baton, running, func, &args),
-            run => step(at, baton, run).await,
-        };
-        next = loop {
-            match outcome {
-                Outcome::Run(run, then) => {
-                    later.extend(then.map(|then| Later::new(&baton, then)));
-                    break run;
-                }
-                Outcome::Back => match later.pop() {
-                    None => return baton,
-                    Some(later) => outcome = later.go_on(&mut baton, None),
-                },
-                Outcome::Trapped(Trapped { error, call }) => match later.pop() {
-                    None => {
-                        match call {
-                            Some(call) if !goal.owns(call) => {
-                                end_call(&mut baton, call, Err(error));
-                            }
-                            call => goal.trapped(&mut baton, error, call.is_some()),
-                        }
-                        return baton;
-                    }
-                    Some(later) => {
-                        if let Some(call) = call {
-                            end_call(&mut baton, call, Err(anyhow!("{error:#}")));
-                        }
-                        outcome = later.go_on(&mut baton, Some(error));
-                    }
-                },
+        Run::Thread(resumed) => thread(baton, resumed, goal),
+        Run::Core {
+            running,
+            func,
+            args,
+        } if !running.suspendable => plain::run(at.2, baton, running, func, &args),
+        run => step(at, baton, run).await,
+    }
+}
+
+/// Does what follows until control comes back.
+async fn follow(
+    at: At<'_>,
+    mut baton: Baton,
+    mut later: Vec<Later>,
+    mut outcome: Outcome,
+    goal: &mut (dyn HostGoal + Send),
+) -> Baton {
+    loop {
+        match outcome {
+            Outcome::Run(run, then) => {
+                later.extend(then.map(|then| Later::new(&baton, then)));
+                (baton, outcome) = run_one(at, baton, run, goal).await;
             }
-        };
+            Outcome::Back => match later.pop() {
+                None => return baton,
+                Some(later) => outcome = later.go_on(&mut baton, None),
+            },
+            Outcome::Trapped(Trapped { error, call }) => match later.pop() {
+                None => {
+                    match call {
+                        Some(call) if !goal.owns(call) => {
+                            end_call(&mut baton, call, Err(error));
+                        }
+                        call => goal.trapped(&mut baton, error, call.is_some()),
+                    }
+                    return baton;
+                }
+                Some(later) => {
+                    if let Some(call) = call {
+                        end_call(&mut baton, call, Err(anyhow!("{error:#}")));
+                    }
+                    outcome = later.go_on(&mut baton, Some(error));
+                }
+            },
+        }
     }
 }
 

@@ -134,8 +134,8 @@ pub(crate) fn clean(baton: &mut Baton, poisoned: Poisoned, own: Option<u64>, err
             drop(parked);
         }
         baton.concurrent.new_threads.remove(thread);
-        if let Some((Some(borrows), _)) = baton.concurrent.deliveries.remove(thread) {
-            baton.state.remove_task(borrows);
+        if let Some(mut done) = baton.concurrent.deliveries.remove(thread) {
+            done.as_mut().abandon(baton);
         }
     }
     for task in poisoned.unstarted {

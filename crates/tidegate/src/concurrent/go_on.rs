@@ -3,14 +3,13 @@
 use super::driver::{Outcome, Trapped};
 use super::end::clean;
 use super::park::SyncCaller;
-use super::{Run, Then};
+use super::{Run, Then, With};
 use crate::baton::Baton;
 use anyhow::{Error, Result, anyhow};
 use tidegate_core::runtime::{
     Fair, InstanceId, LowerStep, SubtaskCancelStep, SyncStep, TaskId, ThreadId,
 };
 use tidegate_core::trap::Trap;
-use tidegate_engine::{Cx, Flow, Job};
 
 /// What is done when control has come back.
 pub(super) fn go_on(baton: &mut Baton, then: Then, error: Option<Error>) -> Outcome {
@@ -113,35 +112,11 @@ fn sync(
 }
 
 pub(super) fn resume_with(thread: ThreadId, value: u64) -> Outcome {
-    let job: JobBody = Box::new(move |_, slots| {
-        if let Some(slot) = slots.first_mut() {
-            *slot = value;
-        }
-        Ok(())
-    });
-    Outcome::Run(
-        Run::Resume {
-            thread,
-            job: with_baton(job),
-        },
-        None,
-    )
+    let with = With::Value(value);
+    Outcome::Run(Run::Resume { thread, with }, None)
 }
 
 pub(super) fn fail(thread: ThreadId, error: Error) -> Outcome {
-    Outcome::Run(
-        Run::Resume {
-            thread,
-            job: with_baton(Box::new(|_, _| Err(error))),
-        },
-        None,
-    )
-}
-
-/// What a job does once it has the baton.
-type JobBody = Box<dyn FnOnce(&mut Cx<'_, Baton>, &mut [u64]) -> Result<()> + Send>;
-
-/// A job still without the baton: it is put in as the stack is resumed.
-pub(super) fn with_baton(body: JobBody) -> Job<Baton> {
-    Box::new(move |mut cx, slots| body(&mut cx, slots).map(|()| Flow::Return))
+    let with = With::Trap(error);
+    Outcome::Run(Run::Resume { thread, with }, None)
 }

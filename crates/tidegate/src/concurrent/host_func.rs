@@ -3,12 +3,13 @@
 use super::deliver::visit;
 use super::park::Request;
 use super::signal::Signal;
+use super::spare::FunctionId;
 use super::work::HostWork;
-use crate::baton::{Baton, Blocked, at_home};
+use crate::baton::{Baton, Blocked, Home, in_turn};
 use crate::call::canon::CallSite;
 use crate::error::bug;
 use crate::link::HostCall;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,91 +30,111 @@ pub(crate) type LowerFn<R> = fn(
 ) -> Result<()>;
 
 pin_project_lite::pin_project! {
-    /// A call of a host function by a guest: its arguments were lifted, and its future is there.
-    pub(crate) struct HostFunction<R, F> {
+    /// A call of a host function by a guest: its arguments were lifted, and its future is there. What it leaves serves the next call of the function.
+    pub(crate) struct HostFunction<K, R, F> {
+        function: FunctionId,
+        site: Arc<CallSite>,
+        signal: Arc<Signal>,
+        lower: LowerFn<R>,
+        // What the future is made with and gives back in the end.
+        kit: Option<K>,
+        #[pin]
+        future: Option<F>,
         // `None` once it has ended.
         call: Option<HostCall>,
-        #[pin]
-        future: F,
-        signal: Option<Arc<Signal>>,
-        lower: LowerFn<R>,
         // Once a subtask stands for it.
         caller: Option<Caller>,
+        // What it gave, until the caller's stack goes on.
+        result: Option<Result<R>>,
     }
 }
 
 /// Who waits for a host function.
 struct Caller {
-    site: Arc<CallSite>,
     subtask: WaitableId,
     /// The thread that is parked in the call, if it is synchronous.
     waiter: Option<ThreadId>,
 }
 
-impl<R, F: Future<Output = Result<R>> + Send> HostFunction<R, F> {
-    pub(crate) fn new(
-        call: HostCall,
-        future: F,
-        signal: Arc<Signal>,
-        lower: LowerFn<R>,
-    ) -> Pin<Box<Self>> {
-        Box::pin(Self {
-            call: Some(call),
-            future,
-            signal: Some(signal),
-            lower,
-            caller: None,
-        })
-    }
-}
-
-/// The most signals that are kept for later calls.
-const SPARE_SIGNALS: usize = 64;
-
-/// A signal for a call that begins.
-pub(crate) fn new_signal(place: &mut Baton) -> Arc<Signal> {
-    place.concurrent.signals.pop().unwrap_or_default()
+/// A call that has begun, but for its future.
+pub(crate) struct Begun<'a, R> {
+    pub(crate) function: FunctionId,
+    pub(crate) call: &'a mut HostCall,
+    pub(crate) lower: LowerFn<R>,
 }
 
 /// A call is over, and its future gone.
-fn recycle(place: &mut Baton, mut signal: Arc<Signal>) {
-    let signals = &mut place.concurrent.signals;
-    if signals.len() < SPARE_SIGNALS
-        && let Some(unused) = Arc::get_mut(&mut signal)
-    {
-        *unused = Signal::default();
-        signals.push(signal);
+fn recycle<K, R, F>(place: &mut Baton, function: Pin<Box<HostFunction<K, R, F>>>)
+where
+    K: Send + 'static,
+    R: Send + 'static,
+    F: Send + 'static,
+{
+    // Its own and the accessor's: nobody else knows the signal.
+    if Arc::strong_count(&function.signal) == 2 && function.signal.is_untouched() {
+        place.concurrent.spares.put(function.function, function);
     }
 }
 
 /// Runs a host function as far as it gets. If it must wait, its caller gets a subtask or waits for it; where neither can be, since the function's
 /// type is not `async`, the caller's stack parks and holds the store, as for functions that wait by themselves.
-pub(crate) fn call_host_function<R, F>(
+///
+/// `make` makes what `run` makes a future of, and which the future gives back: it is used again and again.
+pub(crate) fn call_host_function<K, R, F>(
     cx: &mut Cx<'_, Baton>,
     site: &Arc<CallSite>,
     slots: &mut [u64],
-    mut function: Pin<Box<HostFunction<R, F>>>,
+    begun: Begun<'_, R>,
+    make: impl FnOnce(Home, Arc<Signal>) -> K,
+    run: impl FnOnce(K) -> F,
 ) -> Result<Flow<Blocked>>
 where
+    K: Send + 'static,
     R: Send + 'static,
-    F: Future<Output = Result<R>> + Send + 'static,
+    F: Future<Output = (K, Result<R>)> + Send + 'static,
 {
-    // If it has to wait, it is polled again with a waker of its own.
-    let polled = at_home(cx.data_mut(), || {
-        let mut context = Context::from_waker(Waker::noop());
-        function.as_mut().project().future.poll(&mut context)
+    let Begun {
+        function: id,
+        call,
+        lower,
+    } = begun;
+    let baton = cx.data_mut();
+    let spare = baton.concurrent.spares.take::<HostFunction<K, R, F>>(id);
+    let mut function = spare.unwrap_or_else(|| {
+        Box::pin(HostFunction {
+            function: id,
+            site: site.clone(),
+            signal: Arc::default(),
+            lower,
+            kit: None,
+            future: None,
+            call: None,
+            caller: None,
+            result: None,
+        })
     });
-    if let Poll::Ready(result) = polled {
-        let parts = function.as_mut().project();
-        let (call, signal, lower) = (parts.call.take(), parts.signal.take(), *parts.lower);
-        drop(function);
-        if let Some(signal) = signal {
-            recycle(cx.data_mut(), signal);
-        }
-        let call = call.context(bug("a call has ended twice"))?;
+    let mut parts = function.as_mut().project();
+    if !Arc::ptr_eq(parts.site, site) {
+        *parts.site = site.clone();
+    }
+    let kit = match parts.kit.take() {
+        Some(kit) => kit,
+        None => make(baton.home(), parts.signal.clone()),
+    };
+    parts.future.set(Some(run(kit)));
+    // If it has to wait, it is polled again with a waker of its own.
+    let polled = in_turn(baton, || {
+        let mut context = Context::from_waker(Waker::noop());
+        poll_future(parts.future.as_mut(), &mut context)
+    });
+    if let Poll::Ready((kit, result)) = polled {
+        parts.future.set(None);
+        *parts.kit = Some(kit);
+        recycle(cx.data_mut(), function);
         call.end(cx, site, slots, result, lower)?;
         return Ok(Flow::Return);
     }
+    *parts.call = Some(std::mem::take(call));
     let shared = &site.options.shared;
     if site.func_type().async_ && shared.component.is_concurrent() {
         as_subtask(cx, site, slots, function)
@@ -122,16 +143,25 @@ where
     }
 }
 
+fn poll_future<F: Future>(future: Pin<&mut Option<F>>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    match future.as_pin_mut() {
+        Some(future) => future.poll(cx),
+        // It has ended: nothing is to come any more.
+        None => Poll::Pending,
+    }
+}
+
 /// Makes a subtask of the call. It may fail only before that is known to the guest.
-fn as_subtask<R, F>(
+fn as_subtask<K, R, F>(
     cx: &mut Cx<'_, Baton>,
     site: &Arc<CallSite>,
     slots: &mut [u64],
-    mut function: Pin<Box<HostFunction<R, F>>>,
+    mut function: Pin<Box<HostFunction<K, R, F>>>,
 ) -> Result<Flow<Blocked>>
 where
+    K: Send + 'static,
     R: Send + 'static,
-    F: Future<Output = Result<R>> + Send + 'static,
+    F: Future<Output = (K, Result<R>)> + Send + 'static,
 {
     let parts = function.as_mut().project();
     let baton = cx.data_mut();
@@ -141,7 +171,7 @@ where
     let subtask = match called {
         Ok(subtask) => subtask,
         Err(trap) => {
-            if let Some(call) = parts.call.take() {
+            if let Some(mut call) = parts.call.take() {
                 call.give_back(cx, site);
             }
             return Err(trap.into());
@@ -152,7 +182,6 @@ where
     }
     // A caller whose stack waits takes the result when it goes on.
     *parts.caller = Some(Caller {
-        site: site.clone(),
         subtask,
         waiter: thread.filter(|_| !site.async_),
     });
@@ -177,62 +206,72 @@ where
 }
 
 /// Parks the caller's stack, and with it the store, until the function is done.
-fn hold<R, F>(
+fn hold<K, R, F>(
     cx: &mut Cx<'_, Baton>,
     site: &Arc<CallSite>,
-    mut function: Pin<Box<HostFunction<R, F>>>,
+    mut function: Pin<Box<HostFunction<K, R, F>>>,
 ) -> Flow<Blocked>
 where
+    K: Send + 'static,
     R: Send + 'static,
-    F: Future<Output = Result<R>> + Send + 'static,
+    F: Future<Output = (K, Result<R>)> + Send + 'static,
 {
     let mut baton = cx.data_mut().take();
     let site = site.clone();
     Flow::Block(Blocked::waiting(async move {
-        let result =
-            poll_fn(|cx| at_home(&mut baton, || function.as_mut().project().future.poll(cx))).await;
+        let result = poll_fn(|cx| function.as_mut().poll_in_turn(&mut baton, cx)).await;
         let job: Job<Baton> = Box::new(move |mut cx, slots| {
             *cx.data_mut() = baton;
             let parts = function.as_mut().project();
-            let call = parts.call.take().context(bug("a call has ended twice"))?;
-            call.end(&mut cx, &site, slots, result, *parts.lower)?;
+            let call = parts.call.take();
+            let mut call = call.with_context(|| bug("a call has ended twice"))?;
+            let lower = *parts.lower;
+            recycle(cx.data_mut(), function);
+            call.end(&mut cx, &site, slots, result, lower)?;
             Ok(Flow::Return)
         });
         job
     }))
 }
 
-impl<R: Send + 'static, F: Future<Output = Result<R>> + Send> HostFunction<R, F> {
+impl<K, R, F> HostFunction<K, R, F>
+where
+    K: Send + 'static,
+    R: Send + 'static,
+    F: Future<Output = (K, Result<R>)> + Send + 'static,
+{
+    /// Gives the future its turn. When it is ready, it makes way for the next one.
+    fn poll_in_turn(
+        self: Pin<&mut Self>,
+        place: &mut Baton,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<R>> {
+        let mut parts = self.project();
+        let (kit, result) = ready!(in_turn(place, || poll_future(parts.future.as_mut(), cx)));
+        parts.future.set(None);
+        *parts.kit = Some(kit);
+        Poll::Ready(result)
+    }
+
     /// Takes what the function gave to its caller, which learns of it later.
     fn finish(self: Pin<&mut Self>, place: &mut Baton, result: Result<R>) {
         let parts = self.project();
-        let (Some(call), Some(caller)) = (parts.call.take(), parts.caller.take()) else {
+        let Some(&mut Caller { subtask, waiter }) = parts.caller.as_mut() else {
             return;
         };
-        let Caller {
-            site,
-            subtask,
-            waiter,
-        } = caller;
-        let lower = *parts.lower;
-        if let Some(thread) = waiter {
+        if waiter.is_some() {
             // It takes the result when it goes on.
-            let borrows = call.borrows();
-            let delivery: Job<Baton> = Box::new(move |mut cx, slots| {
-                call.end(&mut cx, &site, slots, result, lower)?;
-                Ok(Flow::Return)
-            });
-            place
-                .concurrent
-                .deliveries
-                .insert(thread, (borrows, delivery));
+            *parts.result = Some(result);
             place.state.host_call_resolved(subtask, true);
             return;
         }
-        let isolate = site.options.isolate;
-        let lowered = visit(place, isolate, |cx| {
+        let Some(mut call) = parts.call.take() else {
+            return;
+        };
+        let (site, lower) = (&*parts.site, *parts.lower);
+        let lowered = visit(place, site.options.isolate, |cx| {
             // An asynchronous call's results go by way of memory.
-            call.end(cx, &site, &mut [0; 1], result, lower)
+            call.end(cx, site, &mut [0; 1], result, lower)
         });
         match lowered {
             Ok(()) => place.state.host_call_resolved(subtask, true),
@@ -245,16 +284,35 @@ impl<R: Send + 'static, F: Future<Output = Result<R>> + Send> HostFunction<R, F>
     }
 }
 
-impl<R, F> HostWork for HostFunction<R, F>
+impl<K, R, F> HostWork for HostFunction<K, R, F>
 where
+    K: Send + 'static,
     R: Send + 'static,
-    F: Future<Output = Result<R>> + Send,
+    F: Future<Output = (K, Result<R>)> + Send + 'static,
 {
     fn poll(mut self: Pin<&mut Self>, place: &mut Baton, cx: &mut Context<'_>) -> Poll<()> {
-        let future = self.as_mut().project().future;
-        let result = ready!(at_home(place, || future.poll(cx)));
+        let result = ready!(self.as_mut().poll_in_turn(place, cx));
         self.finish(place, result);
         Poll::Ready(())
+    }
+
+    fn done(mut self: Pin<Box<Self>>, place: &mut Baton) {
+        let caller = self.as_mut().project().caller.take();
+        match caller.and_then(|caller| caller.waiter) {
+            Some(thread) => place.concurrent.deliveries.insert(thread, self),
+            None => recycle(place, self),
+        }
+    }
+
+    fn deliver(mut self: Pin<Box<Self>>, cx: &mut Cx<'_, Baton>, slots: &mut [u64]) -> Result<()> {
+        let parts = self.as_mut().project();
+        let (call, result) = (parts.call.take(), parts.result.take());
+        let (Some(mut call), Some(result)) = (call, result) else {
+            bail!(bug("a call has ended twice"));
+        };
+        call.end(cx, parts.site, slots, result, *parts.lower)?;
+        recycle(cx.data_mut(), self);
+        Ok(())
     }
 
     fn cancel(
@@ -263,20 +321,18 @@ where
         context: &mut Context<'_>,
     ) -> Result<Poll<()>> {
         let parts = self.as_mut().project();
-        let watched = parts.signal.as_ref().is_some_and(|signal| {
-            signal.request();
-            signal.is_watched()
-        });
-        if watched {
-            let polled = at_home(cx.data_mut(), || parts.future.poll(context));
+        parts.signal.request();
+        if parts.signal.is_watched() {
+            let polled = self.as_mut().poll_in_turn(cx.data_mut(), context);
             let Poll::Ready(result) = polled else {
                 return Ok(Poll::Pending);
             };
-            let (Some(call), Some(caller)) = (parts.call.take(), parts.caller.take()) else {
+            let parts = self.project();
+            let (Some(mut call), Some(caller)) = (parts.call.take(), parts.caller.take()) else {
                 return Ok(Poll::Ready(()));
             };
             // Only a call that came back as a subtask can be cancelled: its results go by way of memory.
-            call.end(cx, &caller.site, &mut [0; 1], result, *parts.lower)?;
+            call.end(cx, parts.site, &mut [0; 1], result, *parts.lower)?;
             cx.data_mut().state.host_call_resolved(caller.subtask, true);
         } else if let Some(subtask) = parts.caller.as_ref().map(|caller| caller.subtask) {
             self.abandon(cx.data_mut());

@@ -107,7 +107,7 @@ impl GuestCall {
             {
                 let request = Request::Run {
                     thread: caller,
-                    run: Run::Thread(resumed),
+                    run: Box::new(Run::Thread(resumed)),
                     then: Then::Lowered {
                         caller,
                         subtask,
@@ -211,7 +211,7 @@ impl GuestCall {
             cx.data_mut().take(),
             Request::Run {
                 thread: caller,
-                run,
+                run: Box::new(run),
                 then,
             },
         ))

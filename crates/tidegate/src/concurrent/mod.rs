@@ -25,10 +25,12 @@ mod number_map;
 mod park;
 mod parked_stacks;
 mod plain;
+mod reply;
 mod result;
 mod run;
 mod signal;
 mod slot;
+mod spare;
 mod spawn;
 mod start;
 mod step;
@@ -44,18 +46,19 @@ pub(crate) use direct::{Begin, DirectResult, begin_call};
 pub(crate) use driver::drive;
 pub(crate) use end::{call_trapped, end_entered, fail_instance, instance_unusable};
 pub(crate) use host::{LaterArgs, call_cancelled};
-pub(crate) use host_func::{HostFunction, LowerFn, call_host_function, new_signal};
+pub(crate) use host_func::{Begun, LowerFn, call_host_function};
 pub(crate) use needs::{Needs, needs_several_stacks, uses_async};
 pub(crate) use park::{Entry, Parked, Request, Run, Then};
+pub(crate) use reply::{Reply, With};
 pub use run::GuestWaits;
 pub use signal::Cancelled;
 pub(crate) use signal::Signal;
+pub(crate) use spare::FunctionId;
 pub(crate) use spawn::spawn;
 pub use spawn::{Aborted, JoinHandle};
 pub(crate) use start::start;
 pub(crate) use work::{HostWork, WorkKey, WorkSet, cancel};
 
-use crate::baton::Baton;
 use crate::call::canon::Callee;
 use crate::call::enter::Slots;
 use crate::call::guest::{GuestCall, Pending};
@@ -65,10 +68,12 @@ use calls::Calls;
 use id_map::IdMap;
 use number_map::NumberMap;
 use parked_stacks::ParkedStacks;
+use spare::Spares;
+use std::pin::Pin;
 use std::sync::Arc;
 use tidegate_core::runtime::{InstanceId, Offence, TaskId, ThreadId, WaitableId};
 use tidegate_core::trap::Trap;
-use tidegate_engine::{Func, Job};
+use tidegate_engine::Func;
 
 /// What the driver knows of a store's tasks and threads.
 #[derive(Default)]
@@ -93,10 +98,10 @@ pub(crate) struct Concurrent {
     pub(crate) causes: Vec<(InstanceId, String)>,
     /// What the host has under way.
     pub(crate) work: WorkSet,
-    /// What host functions returned to callers whose stacks are parked, until these go on; and the tasks that count what was borrowed for the calls.
-    pub(crate) deliveries: IdMap<ThreadId, (Option<TaskId>, Job<Baton>)>,
-    /// Signals that no call uses any more.
-    pub(crate) signals: Vec<Arc<Signal>>,
+    /// Host functions that are done, whose callers' stacks are parked, until these go on.
+    pub(crate) deliveries: IdMap<ThreadId, Pin<Box<dyn HostWork>>>,
+    /// What calls of host functions have left behind.
+    pub(crate) spares: Spares,
     /// How calls of host functions failed, whose callers have not learnt of it.
     pub(crate) host_errors: Vec<Error>,
     /// How many stacks have parked.

@@ -1,11 +1,11 @@
 //! Parked stacks, and what they ask of the driver.
 
-use super::Args;
+use super::{Args, With};
 use crate::baton::Baton;
 use tidegate_core::runtime::{InstanceId, Resumed, TaskId, ThreadId, WaitableId};
-use tidegate_engine::{Func, Job, Memory, Stack};
+use tidegate_engine::{Func, Memory, Stack};
 
-/// A stack that waits to be resumed.
+/// A stack that waits to be resumed, in a box of its own: it is put away and taken out again and again.
 pub(crate) struct Parked {
     pub(crate) stack: Stack<Baton>,
     /// Tells it apart from another stack that parks under the same name later.
@@ -51,14 +51,17 @@ pub(crate) enum Request {
         /// Where its event goes.
         memory: Option<Memory>,
     },
-    /// Run something else, and then go on.
+    /// Run something else, and then go on. Boxed, as requests are moved about, and most are small.
     Run {
         thread: ThreadId,
-        run: Run,
+        run: Box<Run>,
         then: Then,
     },
     /// Let another thread run in its stead.
-    Switch { thread: ThreadId, resumed: Resumed },
+    Switch {
+        thread: ThreadId,
+        resumed: Box<Resumed>,
+    },
 }
 
 /// Something to run.
@@ -74,8 +77,8 @@ pub(crate) enum Run {
         running: Running,
         stack: Stack<Baton>,
     },
-    /// A parked stack, with a job.
-    Resume { thread: ThreadId, job: Job<Baton> },
+    /// A parked stack.
+    Resume { thread: ThreadId, with: With },
     /// What the state says.
     Thread(Resumed),
 }

@@ -13,14 +13,14 @@ pub(crate) struct ParkedStacks {
 }
 
 struct Place {
-    parked: Parked,
+    parked: Box<Parked>,
     /// Where its thread is among those of its isolate.
     position: usize,
 }
 
 impl ParkedStacks {
     /// Keeps a stack that has parked.
-    pub(crate) fn insert(&mut self, thread: ThreadId, parked: Parked) {
+    pub(crate) fn insert(&mut self, thread: ThreadId, parked: Box<Parked>) {
         drop(self.remove(thread));
         let isolate = parked.running.isolate;
         if self.by_isolate.len() <= isolate {
@@ -33,7 +33,7 @@ impl ParkedStacks {
     }
 
     pub(crate) fn get(&self, thread: ThreadId) -> Option<&Parked> {
-        self.by_thread.get(thread).map(|place| &place.parked)
+        self.by_thread.get(thread).map(|place| &*place.parked)
     }
 
     pub(crate) fn contains(&self, thread: ThreadId) -> bool {
@@ -41,7 +41,7 @@ impl ParkedStacks {
     }
 
     /// Takes a stack out, to be resumed or dropped.
-    pub(crate) fn remove(&mut self, thread: ThreadId) -> Option<Parked> {
+    pub(crate) fn remove(&mut self, thread: ThreadId) -> Option<Box<Parked>> {
         let Place { parked, position } = self.by_thread.remove(thread)?;
         // Kept with the stack.
         let threads = &mut self.by_isolate[parked.running.isolate];

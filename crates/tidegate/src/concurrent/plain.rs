@@ -1,10 +1,10 @@
 //! Running code of isolates that are entered by plain calls: nothing that they import can block in the middle of it.
 
+use super::Entry;
 use super::driver::Outcome;
 use super::end::end_trapped;
 use super::park::Running;
 use super::step::{Ended, end_of};
-use super::{Args, Entry};
 use crate::baton::Baton;
 use crate::call::enter::{Slots, return_isolate, take_isolate};
 use crate::interrupt::{self, Control};
@@ -19,7 +19,7 @@ pub(super) fn run(
     mut baton: Baton,
     running: Running,
     func: Func,
-    args: &Args,
+    args: &[u64],
 ) -> (Baton, Outcome) {
     let mut isolate = match take_isolate(&mut baton, running.isolate) {
         Ok(isolate) => isolate,
@@ -35,15 +35,24 @@ pub(super) fn run(
     }
 }
 
+/// As many core values as a callback has parameters, and one more.
+const FEW: usize = 4;
+
 /// The same in an isolate that has been taken.
 pub(super) fn enter_with(
     cx: &mut Cx<'_, Baton>,
     running: Running,
     func: Func,
-    args: &Args,
+    args: &[u64],
 ) -> Result<()> {
-    let mut slots: Slots = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
-    let slots = &mut slots[..func.slots()];
+    let (mut few, mut many): ([u64; FEW], Slots);
+    let slots = if func.slots() <= FEW {
+        few = [0; FEW];
+        &mut few[..func.slots()]
+    } else {
+        many = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
+        &mut many[..func.slots()]
+    };
     slots[..args.len()].copy_from_slice(args);
     enter(cx, running, func, slots)
 }

@@ -10,12 +10,19 @@ use std::task::{Context, Poll, Waker};
 #[derive(Default)]
 pub(crate) struct Signal {
     requested: AtomicBool,
+    /// Whether anybody has ever watched it.
+    watched: AtomicBool,
     /// How many [`Cancelled`] there are.
     watchers: AtomicUsize,
     wakers: Mutex<Vec<Waker>>,
 }
 
 impl Signal {
+    /// Whether it is as it was made.
+    pub(super) fn is_untouched(&self) -> bool {
+        !self.requested.load(Ordering::Relaxed) && !self.watched.load(Ordering::Relaxed)
+    }
+
     /// Whether the function wants to know of its cancellation, and so ends by itself.
     pub(crate) fn is_watched(&self) -> bool {
         self.watchers.load(Ordering::Acquire) > 0
@@ -40,6 +47,7 @@ pub struct Cancelled(Option<Arc<Signal>>);
 impl Cancelled {
     pub(crate) fn new(signal: Option<Arc<Signal>>) -> Self {
         if let Some(signal) = &signal {
+            signal.watched.store(true, Ordering::Relaxed);
             signal.watchers.fetch_add(1, Ordering::AcqRel);
         }
         Self(signal)

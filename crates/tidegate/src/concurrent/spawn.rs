@@ -2,7 +2,7 @@
 
 use super::slot::Slot;
 use super::work::{HostWork, WorkHandle, WorkKey};
-use crate::baton::{Baton, at_home};
+use crate::baton::{Baton, in_turn};
 use anyhow::Result;
 use std::future::Future;
 use std::pin::Pin;
@@ -78,7 +78,7 @@ where
     F: Future<Output: Send + 'static> + Send + 'static,
 {
     fn poll(mut self: Pin<&mut Self>, place: &mut Baton, cx: &mut Context<'_>) -> Poll<()> {
-        let result = ready!(at_home(place, || self.future.as_mut().poll(cx)));
+        let result = ready!(in_turn(place, || self.future.as_mut().poll(cx)));
         self.slot.put(Ok(result));
         Poll::Ready(())
     }

@@ -5,7 +5,7 @@ use super::driver::{At, Outcome};
 use super::end::end_trapped;
 use super::park::Running;
 use super::plain;
-use super::{Args, Entry, From, Parked, Request, Run};
+use super::{Args, Entry, From, Parked, Reply, Request, Run, With};
 use crate::baton::{Baton, Blocked, Home, Level, Runtime};
 use crate::call::enter::{idle_isolate, return_isolate, take_isolate};
 use crate::call::guest::GuestCall;
@@ -13,64 +13,104 @@ use crate::error::bug;
 use crate::interrupt;
 use anyhow::{Context as _, Result, anyhow};
 use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use tidegate_core::runtime::{CallbackStep, Event, Fair, TaskId, ThreadId};
-use tidegate_engine::{Cx, Func, Isolate, Job, Memory, Resume, Stack, Step};
+use tidegate_engine::{Cx, Func, Isolate, Resume, Stack, Step};
 
 /// Runs something on a stack of its own.
 pub(super) async fn step(at: At<'_>, mut baton: Baton, run: Run) -> (Baton, Outcome) {
-    match run {
+    let (running, stack) = match run {
         Run::Core {
             running,
             func,
             args,
         } => {
-            let Some(isolate) = idle_isolate(&mut baton, running.isolate) else {
+            if baton.isolates[running.isolate].is_none() {
                 return barge_in(baton, running, func, &args);
-            };
+            }
             match Stack::call(func, &args) {
-                Ok(stack) => {
-                    run_on(at, Place::Idle(isolate), stack, running, Resume::Continue).await
-                }
-                Err(error) => {
-                    let baton = return_isolate(isolate, running.isolate);
-                    end_trapped(baton, running, error.into())
-                }
+                Ok(stack) => (running, stack),
+                Err(error) => return end_trapped(baton, running, error.into()),
             }
         }
-        Run::Stack { running, stack } => match take_isolate(&mut baton, running.isolate) {
-            Ok(isolate) => run_on(at, Place::Idle(isolate), stack, running, Resume::Continue).await,
-            Err(error) => end_trapped(baton, running, error),
-        },
-        Run::Resume { thread, job } => {
-            let Some(parked) = baton.concurrent.parked.remove(thread) else {
-                return (
-                    baton,
-                    Outcome::Trapped(anyhow!(bug("a parked stack is gone")).into()),
-                );
+        Run::Stack { running, stack } => (running, stack),
+        Run::Resume { thread, with } => {
+            let mut with = Some(with);
+            let resumed = poll_fn(|cx| {
+                // Polled once.
+                let with = with.take().unwrap_or(With::Value(0));
+                Poll::Ready(resume(at, &mut baton, thread, with, cx))
+            });
+            return match resumed.await {
+                Ok(outcome) => (baton, outcome),
+                Err(run) => run_on(at, run).await,
             };
-            let Parked { stack, running, .. } = parked;
-            let place = match idle_isolate(&mut baton, running.isolate) {
-                Some(isolate) => Place::Idle(isolate),
-                None => Place::InStack(baton),
-            };
-            let (place, job): (Place, Job<Baton>) = match place {
-                Place::Idle(isolate) => (Place::Idle(isolate), job),
-                Place::InStack(baton) => {
-                    let job: Job<Baton> = Box::new(move |mut cx, slots| {
-                        *cx.data_mut() = baton;
-                        job(cx, slots)
-                    });
-                    (Place::InStack(Baton::default()), job)
-                }
-            };
-            run_on(at, place, stack, running, Resume::Job(job)).await
         }
-        Run::Thread(_) => (
-            baton,
-            Outcome::Trapped(anyhow!(bug("a thread runs on no stack")).into()),
-        ),
+        Run::Thread(_) => {
+            let error = anyhow!(bug("a thread runs on no stack"));
+            return (baton, Outcome::Trapped(error.into()));
+        }
+    };
+    match take_isolate(&mut baton, running.isolate) {
+        Ok(isolate) => {
+            let parked = Box::new(Parked {
+                stack,
+                serial: 0,
+                running,
+                memory: None,
+            });
+            let begun = Paused {
+                parked,
+                place: Some(isolate),
+                step: None,
+            };
+            run_on(at, begun).await
+        }
+        Err(error) => end_trapped(baton, running, error),
     }
+}
+
+/// Resumes a parked stack. If it blocks or ends, gives what follows, with the baton in its place; otherwise it must be waited for something.
+pub(super) fn resume(
+    (_, _, interrupts): At<'_>,
+    baton: &mut Baton,
+    thread: ThreadId,
+    with: With,
+    cx: &mut Context<'_>,
+) -> Result<Outcome, Paused> {
+    let Some(mut parked) = baton.concurrent.parked.remove(thread) else {
+        let error = anyhow!(bug("a parked stack is gone"));
+        return Ok(Outcome::Trapped(error.into()));
+    };
+    let (mut place, on_stack) = match idle_isolate(baton, parked.running.isolate) {
+        Some(isolate) => (Some(isolate), Baton::default()),
+        // In the stack.
+        None => (None, baton.take()),
+    };
+    let reply = Resume::Reply(Reply {
+        baton: on_stack,
+        with,
+    });
+    match interrupt::run(interrupts, &mut parked.stack, &mut place, cx, reply) {
+        Step::Blocked(Blocked::Request(back, request)) => {
+            *baton = back;
+            Ok(requested(baton, parked, place, request))
+        }
+        step => Err(Paused {
+            parked,
+            place,
+            step: Some(step),
+        }),
+    }
+}
+
+/// A stack that is to be run, or has run as far as a step; not parked.
+pub(super) struct Paused {
+    parked: Box<Parked>,
+    /// Its isolate, with the baton inside, unless that is in the stack.
+    place: Option<Isolate<Baton>>,
+    /// `None` if it has not begun.
+    step: Option<Step<Blocked>>,
 }
 
 /// Runs a function whose type is not `async` in an isolate whose one stack is parked: by a plain call on that very stack, since it may not block.
@@ -100,102 +140,78 @@ fn barge_in(mut baton: Baton, running: Running, func: Func, args: &Args) -> (Bat
     }
 }
 
-/// Where a stack's isolate is before it runs.
-enum Place {
-    /// With the driver, and the baton in it.
-    Idle(Isolate<Baton>),
-    /// In the stack; the job has the baton.
-    InStack(Baton),
-}
-
 /// Runs a stack until it parks or ends.
-async fn run_on(
-    (home, level, interrupts): At<'_>,
-    place: Place,
-    mut stack: Stack<Baton>,
-    running: Running,
-    mut resume: Resume<Baton>,
-) -> (Baton, Outcome) {
-    let mut place = match place {
-        Place::Idle(isolate) => Some(isolate),
-        Place::InStack(_) => None,
-    };
+pub(super) async fn run_on((home, level, interrupts): At<'_>, paused: Paused) -> (Baton, Outcome) {
+    let Paused {
+        mut parked,
+        mut place,
+        mut step,
+    } = paused;
+    let mut resume = Resume::Continue;
     loop {
-        let step = poll_fn(|cx| {
-            let resume = std::mem::replace(&mut resume, Resume::Continue);
-            Poll::Ready(interrupt::run(
-                interrupts, &mut stack, &mut place, cx, resume,
-            ))
-        })
-        .await;
-        match step {
-            Step::Blocked(Blocked::Waiting(waiting)) => {
-                let job = interrupt::wait(interrupts, &mut stack, waiting).await;
-                resume = Resume::Job(job);
+        let now = match step.take() {
+            Some(step) => step,
+            None => {
+                poll_fn(|cx| {
+                    let resume = std::mem::replace(&mut resume, Resume::Continue);
+                    let stack = &mut parked.stack;
+                    Poll::Ready(interrupt::run(interrupts, stack, &mut place, cx, resume))
+                })
+                .await
             }
-            Step::Yielded => interrupt::yielded(interrupts, &mut stack).await,
+        };
+        let stack = &mut parked.stack;
+        match now {
+            Step::Blocked(Blocked::Waiting(waiting)) => {
+                let with = interrupt::wait(interrupts, stack, waiting).await;
+                let baton = Baton::default();
+                resume = Resume::Reply(Reply { baton, with });
+            }
+            Step::Yielded => interrupt::yielded(interrupts, stack).await,
             Step::Blocked(Blocked::Request(mut baton, request)) => {
-                if let Some(isolate) = place.take() {
-                    baton.isolates[running.isolate] = Some(isolate);
-                }
-                return requested(baton, stack, running, request);
+                let outcome = requested(&mut baton, parked, place, request);
+                return (baton, outcome);
             }
             Step::Done(result) => {
                 let result = interrupt::explain(interrupts, result);
                 let Some(isolate) = place.take() else {
-                    return lost(home, level, stack, running, result);
+                    return lost(home, level, parked, result);
                 };
-                return ended(isolate, &stack, running, result);
+                return ended(isolate, &parked.stack, parked.running, result);
             }
         }
     }
 }
 
+/// A stack has parked: does what it asks for. `place` is its isolate, unless that is in the stack.
 fn requested(
-    mut baton: Baton,
-    stack: Stack<Baton>,
-    running: Running,
+    baton: &mut Baton,
+    mut parked: Box<Parked>,
+    place: Option<Isolate<Baton>>,
     request: Request,
-) -> (Baton, Outcome) {
-    let serial = baton.concurrent.parks;
+) -> Outcome {
+    if let Some(isolate) = place {
+        baton.isolates[parked.running.isolate] = Some(isolate);
+    }
+    parked.serial = baton.concurrent.parks;
     baton.concurrent.parks += 1;
-    let park = |thread: ThreadId, memory: Option<Memory>| {
-        baton.concurrent.parked.insert(
-            thread,
-            Parked {
-                stack,
-                serial,
-                running,
-                memory,
-            },
-        );
-    };
-    let outcome = match request {
+    parked.memory = None;
+    let (thread, outcome) = match request {
         Request::Blocked { thread, memory } => {
-            park(thread, memory);
-            Outcome::Back
+            parked.memory = memory;
+            (thread, Outcome::Back)
         }
-        Request::Run { thread, run, then } => {
-            park(thread, None);
-            Outcome::Run(run, Some(then))
-        }
-        Request::Switch { thread, resumed } => {
-            park(thread, None);
-            Outcome::Run(Run::Thread(resumed), None)
-        }
+        Request::Run { thread, run, then } => (thread, Outcome::Run(*run, Some(then))),
+        Request::Switch { thread, resumed } => (thread, Outcome::Run(Run::Thread(*resumed), None)),
     };
-    (baton, outcome)
+    baton.concurrent.parked.insert(thread, parked);
+    outcome
 }
 
 /// A stack ended and kept its isolate, which no engine should do: its instance is lost, and the baton comes home as the stack is dropped.
-fn lost(
-    home: &Home,
-    level: Level,
-    stack: Stack<Baton>,
-    running: Running,
-    result: Result<()>,
-) -> (Baton, Outcome) {
-    drop(stack);
+fn lost(home: &Home, level: Level, parked: Box<Parked>, result: Result<()>) -> (Baton, Outcome) {
+    let running = parked.running;
+    drop(parked);
     let error = match result {
         Ok(()) => anyhow!(bug("a stack kept its isolate")),
         Err(error) => error.context(bug("a stack kept its isolate")),

@@ -3,16 +3,17 @@
 use super::accessor_call;
 use super::driver::Outcome;
 use super::end::{end_trapped, refuse};
-use super::go_on::{fail, resume_with, with_baton};
+use super::go_on::fail;
 use super::host::{HostGoal, entry};
 use super::park::Running;
 use super::step::call_back;
-use super::{CallData, Entry, From, Run};
+use super::{CallData, Entry, From, Run, With};
 use crate::baton::Baton;
 use crate::call::guest::GuestCall;
 use crate::error::bug;
 use anyhow::{Context as _, Error, Result, anyhow};
 use tidegate_core::runtime::{Action, Event, Resumed, ThreadId};
+use tidegate_engine::Func;
 
 /// Runs a thread as the state says.
 pub(super) fn thread(
@@ -25,30 +26,9 @@ pub(super) fn thread(
         Action::StartTask => start_task(&mut baton, thread, goal),
         Action::StartThread => start_thread(&mut baton, thread),
         Action::Callback(event) => callback(&mut baton, thread, event),
-        Action::Return(value) => Ok(resume_with(thread, value.into())),
-        Action::Event(event) => {
-            let memory = baton
-                .concurrent
-                .parked
-                .get(thread)
-                .and_then(|parked| parked.memory);
-            Ok(Outcome::Run(
-                Run::Resume {
-                    thread,
-                    job: with_baton(Box::new(move |cx, slots| match memory {
-                        Some(memory) => crate::call::builtins::deliver(cx, memory, slots, event),
-                        None => Err(anyhow!(bug("an event has no memory"))),
-                    })),
-                },
-                None,
-            ))
-        }
-        Action::Returned(subtask) => {
-            if let Some((_, job)) = baton.concurrent.deliveries.remove(thread) {
-                return (baton, Outcome::Run(Run::Resume { thread, job }, None));
-            }
-            let result = baton.concurrent.returned.remove(subtask).unwrap_or(0);
-            Ok(resume_with(thread, result))
+        Action::Return(_) | Action::Event(_) | Action::Returned(_) => {
+            let with = reply(&mut baton, thread, &action);
+            Ok(Outcome::Run(Run::Resume { thread, with }, None))
         }
         Action::Trap(trap) => {
             let error = match baton.concurrent.cause() {
@@ -78,6 +58,49 @@ pub(super) fn thread(
             end_trapped(baton, running, error)
         }
     }
+}
+
+/// Whether an action is that the host call returns which the thread is blocked in.
+pub(super) fn returns(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Return(_) | Action::Event(_) | Action::Returned(_)
+    )
+}
+
+/// What a thread's parked stack is resumed with by such an action.
+pub(super) fn reply(baton: &mut Baton, thread: ThreadId, action: &Action) -> With {
+    let concurrent = &mut baton.concurrent;
+    match *action {
+        Action::Return(value) => With::Value(value.into()),
+        Action::Event(event) => {
+            let parked = concurrent.parked.get(thread);
+            With::Event(parked.and_then(|parked| parked.memory), event)
+        }
+        Action::Returned(subtask) => match concurrent.deliveries.remove(thread) {
+            Some(done) => With::Result(done),
+            None => With::Value(concurrent.returned.remove(subtask).unwrap_or(0)),
+        },
+        _ => With::Trap(anyhow!(bug("a thread that is not blocked goes on"))),
+    }
+}
+
+/// What runs on a thread that is to call its callback, and the callback.
+pub(super) fn callback_of(baton: &mut Baton, thread: ThreadId) -> Result<(Running, Func), Error> {
+    let task = baton.state.thread_task(thread);
+    let callee = &baton.concurrent.task(task)?.callee;
+    let callback = callee
+        .callback
+        .with_context(|| bug("a task without a callback waits for one"))?;
+    let running = Running {
+        thread,
+        task,
+        instance: callee.options.instance,
+        isolate: callee.options.isolate,
+        entry: Entry::Callback,
+        suspendable: callee.suspendable,
+    };
+    Ok((running, callback))
 }
 
 type Started = Result<Outcome, (ThreadId, Error)>;
@@ -132,25 +155,6 @@ fn start_thread(baton: &mut Baton, thread: ThreadId) -> Started {
 }
 
 fn callback(baton: &mut Baton, thread: ThreadId, event: Event) -> Started {
-    let task = baton.state.thread_task(thread);
-    let callee = &baton
-        .concurrent
-        .task(task)
-        .map_err(|error| (thread, error))?
-        .callee;
-    let Some(callback) = callee.callback else {
-        return Err((
-            thread,
-            anyhow!(bug("a task without a callback waits for one")),
-        ));
-    };
-    let running = Running {
-        thread,
-        task,
-        instance: callee.options.instance,
-        isolate: callee.options.isolate,
-        entry: Entry::Callback,
-        suspendable: callee.suspendable,
-    };
+    let (running, callback) = callback_of(baton, thread).map_err(|error| (thread, error))?;
     Ok(Outcome::Run(call_back(running, callback, event), None))
 }

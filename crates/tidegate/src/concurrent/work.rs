@@ -2,10 +2,11 @@
 
 use super::watch::Known;
 use crate::baton::Baton;
-use anyhow::Result;
+use crate::error::bug;
+use anyhow::{Result, bail};
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use tidegate_engine::Cx;
@@ -27,7 +28,18 @@ pub(crate) trait HostWork: Send {
         Ok(Poll::Pending)
     }
 
-    /// It is about to be dropped before it was ready.
+    /// It was ready, and is in the set no more.
+    fn done(self: Pin<Box<Self>>, _place: &mut Baton) {}
+
+    /// What it gave is taken to its caller, whose parked stack goes on: in the context of the host call that it is blocked in.
+    ///
+    /// # Errors
+    /// What that guest traps with.
+    fn deliver(self: Pin<Box<Self>>, _cx: &mut Cx<'_, Baton>, _slots: &mut [u64]) -> Result<()> {
+        bail!(bug("nobody waits for this"))
+    }
+
+    /// It is about to be dropped before it was ready, or delivered.
     fn abandon(self: Pin<&mut Self>, _place: &mut Baton) {}
 }
 
@@ -60,6 +72,8 @@ pub(crate) struct WorkSet {
     free: Vec<u32>,
     /// Items that were added and have not been polled.
     fresh: VecDeque<WorkKey>,
+    /// Items that were woken, in order. Those that others wake come here from [`Woken`].
+    due: VecDeque<WorkKey>,
     /// How many items may wake up by themselves.
     active: usize,
     woken: Arc<Woken>,
@@ -69,22 +83,30 @@ pub(crate) struct WorkSet {
 struct Slot {
     generation: u32,
     item: Option<Item>,
-    /// The waker of an item that is gone, for the next one unless somebody still has it.
+    /// The waker of an item that is gone, in both of its forms, for the next one unless somebody still has it.
     spare: Option<Arc<ItemWaker>>,
+    spare_handle: Option<Waker>,
 }
 
 struct Item {
     /// `None` while it is being polled.
-    work: Option<Pin<Box<dyn HostWork>>>,
+    work: Option<Work>,
     waker: Arc<ItemWaker>,
     active: bool,
     /// Whether its turn came while it was being polled: it has one more.
     missed: bool,
 }
 
+/// What is taken out of the set to be polled.
+struct Work {
+    work: Pin<Box<dyn HostWork>>,
+    /// The item's waker.
+    waker: Waker,
+}
+
 impl Item {
     /// After it was polled.
-    fn put_back(&mut self, work: Pin<Box<dyn HostWork>>) {
+    fn put_back(&mut self, work: Work) {
         self.work = Some(work);
         if std::mem::take(&mut self.missed) {
             self.waker.wake_by_ref();
@@ -164,10 +186,39 @@ impl WorkHandle {
 }
 
 struct ItemWaker {
-    key: WorkKey,
-    /// Whether it is in the queue.
-    queued: AtomicBool,
+    /// The item's name as a number. It changes only while nobody has the waker.
+    key: AtomicU64,
+    /// [`WOKEN`], [`POLLED`], or both.
+    state: AtomicU8,
     woken: Arc<Woken>,
+}
+
+/// Its turn comes in any case: it is in a queue, or being polled.
+const WOKEN: u8 = 1;
+/// It is being polled: whoever polls it looks whether it was woken meanwhile.
+const POLLED: u8 = 2;
+
+impl ItemWaker {
+    /// It is in a queue, or about to be put there.
+    fn set_woken(&self) {
+        self.state.store(WOKEN, Ordering::Release);
+    }
+
+    /// Its turn has come.
+    fn begin(&self) {
+        self.state.store(POLLED, Ordering::Release);
+    }
+
+    /// Its turn is over. Gives whether it was woken meanwhile: then its turn is to come again.
+    fn end(&self) -> bool {
+        let ended = self
+            .state
+            .compare_exchange(POLLED, 0, Ordering::AcqRel, Ordering::Acquire);
+        if ended.is_err() {
+            self.set_woken();
+        }
+        ended.is_err()
+    }
 }
 
 impl Wake for ItemWaker {
@@ -176,12 +227,13 @@ impl Wake for ItemWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if self.queued.swap(true, Ordering::AcqRel) {
+        if self.state.fetch_or(WOKEN, Ordering::AcqRel) != 0 {
             return;
         }
+        let key = WorkKey::from_number(self.key.load(Ordering::Relaxed));
         let driver = {
             let mut queue = self.woken.lock();
-            queue.keys.push_back(self.key);
+            queue.keys.push_back(key);
             queue.driver.take()
         };
         if let Some(driver) = driver {
@@ -203,7 +255,7 @@ impl WorkSet {
         self.set_active(key, true);
         if let Some(item) = self.item(key) {
             // Its turn comes in any case: to be woken until then means nothing.
-            item.waker.queued.store(true, Ordering::Release);
+            item.waker.set_woken();
         }
         self.fresh.push_back(key);
         key
@@ -231,25 +283,29 @@ impl WorkSet {
             index,
             generation: slot.generation,
         };
-        let mut spare = slot.spare.take();
-        let waker = match spare.as_mut().and_then(Arc::get_mut) {
-            Some(waker) => {
-                waker.key = key;
-                *waker.queued.get_mut() = false;
-                spare
+        let (waker, handle) = match (slot.spare.take(), slot.spare_handle.take()) {
+            // These two are all that there are.
+            (Some(waker), Some(handle)) if Arc::strong_count(&waker) == 2 => {
+                waker.key.store(key.number(), Ordering::Relaxed);
+                waker.state.store(0, Ordering::Relaxed);
+                (waker, handle)
             }
-            None => None,
+            _ => {
+                let waker = Arc::new(ItemWaker {
+                    key: AtomicU64::new(key.number()),
+                    state: AtomicU8::new(0),
+                    woken: self.woken.clone(),
+                });
+                let handle = Waker::from(waker.clone());
+                (waker, handle)
+            }
         };
-        let woken = &self.woken;
         slot.item = Some(Item {
-            work: Some(work),
-            waker: waker.unwrap_or_else(|| {
-                Arc::new(ItemWaker {
-                    key,
-                    queued: AtomicBool::new(false),
-                    woken: woken.clone(),
-                })
+            work: Some(Work {
+                work,
+                waker: handle,
             }),
+            waker,
             active: false,
             missed: false,
         });
@@ -267,7 +323,22 @@ impl WorkSet {
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(key.index);
         slot.spare = Some(item.waker);
-        item.work
+        let work = item.work?;
+        slot.spare_handle = Some(work.waker);
+        Some(work.work)
+    }
+
+    /// Drops an item that was ready, or failed, when it was polled.
+    fn retire(&mut self, key: WorkKey, handle: Waker) {
+        self.remove(key);
+        // It may have been removed while it was polled.
+        if let Some(slot) = self.slots.get_mut(key.index as usize)
+            && slot.item.is_none()
+            && let Some(spare) = &slot.spare
+            && std::ptr::eq(handle.data(), Arc::as_ptr(spare).cast())
+        {
+            slot.spare_handle = Some(handle);
+        }
     }
 
     /// The way to the driver for those who do not hold the store.
@@ -278,12 +349,13 @@ impl WorkSet {
     /// Whether nothing was woken or asked for, and nothing may wake up by itself.
     pub(super) fn is_idle(&self) -> bool {
         let queue = self.woken.lock();
-        self.active == 0 && self.fresh.is_empty() && queue.keys.is_empty() && queue.asked.is_empty()
+        let has_work = !self.fresh.is_empty() || !self.due.is_empty() || !queue.keys.is_empty();
+        self.active == 0 && !has_work && queue.asked.is_empty()
     }
 
-    /// Whether there are items that were added and have not been polled.
+    /// Whether there are items whose turn is to come though nobody woke them.
     pub(crate) fn has_fresh(&self) -> bool {
-        !self.fresh.is_empty()
+        !self.fresh.is_empty() || !self.due.is_empty()
     }
 
     /// What is asked of the driver, in order.
@@ -340,29 +412,44 @@ pub(super) fn poll(place: &mut Baton, wait: bool, cx: &mut Context<'_>) -> Poll<
     if poll_fresh(place) {
         return Poll::Ready(true);
     }
-    let woken = place.concurrent.work.woken.clone();
-    let left = {
-        let mut queue = woken.lock();
-        if queue.keys.is_empty() && !woken.has_asked.load(Ordering::Acquire) {
-            queue.driver = Some(cx.waker().clone());
-            return if wait || place.concurrent.work.active > 0 {
+    let work = &mut place.concurrent.work;
+    {
+        let mut queue = work.woken.lock();
+        work.due.append(&mut queue.keys);
+        if work.due.is_empty() && !work.woken.has_asked.load(Ordering::Acquire) {
+            match &mut queue.driver {
+                Some(driver) => driver.clone_from(cx.waker()),
+                driver => *driver = Some(cx.waker().clone()),
+            }
+            return if wait || work.active > 0 {
                 Poll::Pending
             } else {
                 Poll::Ready(false)
             };
         }
-        queue.keys.len()
-    };
-    poll_items(place, &woken, left);
+    }
+    poll_due(place);
     Poll::Ready(true)
+}
+
+/// Polls the items that were added or woken until now; gives whether there were any.
+pub(super) fn poll_ready(place: &mut Baton) -> bool {
+    if poll_fresh(place) {
+        return true;
+    }
+    let work = &mut place.concurrent.work;
+    work.due.append(&mut work.woken.lock().keys);
+    let any = !work.due.is_empty();
+    poll_due(place);
+    any
 }
 
 /// Polls the items that have been woken until now.
 pub(super) fn poll_woken(place: &mut Baton) {
     poll_fresh(place);
-    let woken = place.concurrent.work.woken.clone();
-    let left = woken.lock().keys.len();
-    poll_items(place, &woken, left);
+    let work = &mut place.concurrent.work;
+    work.due.append(&mut work.woken.lock().keys);
+    poll_due(place);
 }
 
 /// Polls the items that were added until now; gives whether there were any.
@@ -377,9 +464,10 @@ fn poll_fresh(place: &mut Baton) -> bool {
     count > 0
 }
 
-fn poll_items(place: &mut Baton, woken: &Woken, left: usize) {
-    for _ in 0..left {
-        let Some(key) = woken.lock().keys.pop_front() else {
+/// Polls the items that are due now. Those that come to be meanwhile wait for the next round.
+fn poll_due(place: &mut Baton) {
+    for _ in 0..place.concurrent.work.due.len() {
+        let Some(key) = place.concurrent.work.due.pop_front() else {
             break;
         };
         poll_item(place, key);
@@ -390,21 +478,26 @@ fn poll_item(place: &mut Baton, key: WorkKey) {
     let Some(item) = place.concurrent.work.item(key) else {
         return;
     };
-    item.waker.queued.store(false, Ordering::Release);
-    let waker = Waker::from(item.waker.clone());
-    let Some(mut work) = item.work.take() else {
+    let Some(Work { mut work, waker }) = item.work.take() else {
         // It is being polled further up the call stack, and was woken since: again, after that.
         item.missed = true;
         return;
     };
+    item.waker.begin();
     let ready = work
         .as_mut()
         .poll(place, &mut Context::from_waker(&waker))
         .is_ready();
+    let set = &mut place.concurrent.work;
     if ready {
-        place.concurrent.work.remove(key);
-    } else if let Some(item) = place.concurrent.work.item(key) {
-        item.put_back(work);
+        set.retire(key, waker);
+        work.done(place);
+    } else if let Some(item) = set.item(key) {
+        let again = item.waker.end();
+        item.put_back(Work { work, waker });
+        if again {
+            set.due.push_back(key);
+        }
     }
 }
 
@@ -416,8 +509,7 @@ pub(crate) fn cancel(cx: &mut Cx<'_, Baton>, key: WorkKey) -> Result<()> {
     let Some(item) = cx.data_mut().concurrent.work.item(key) else {
         return Ok(());
     };
-    let waker = Waker::from(item.waker.clone());
-    let Some(mut work) = item.work.take() else {
+    let Some(Work { mut work, waker }) = item.work.take() else {
         return Ok(());
     };
     let ended = work.as_mut().cancel(cx, &mut Context::from_waker(&waker));
@@ -425,16 +517,16 @@ pub(crate) fn cancel(cx: &mut Cx<'_, Baton>, key: WorkKey) -> Result<()> {
     match ended {
         Ok(Poll::Pending) => {
             if let Some(item) = set.item(key) {
-                item.put_back(work);
+                item.put_back(Work { work, waker });
             }
             Ok(())
         }
         Ok(Poll::Ready(())) => {
-            set.remove(key);
+            set.retire(key, waker);
             Ok(())
         }
         Err(error) => {
-            set.remove(key);
+            set.retire(key, waker);
             Err(error)
         }
     }

@@ -3,10 +3,11 @@
 use super::control::{Check, Control, Suspension, Terminated};
 use crate::Result;
 use crate::baton::{Baton, Blocked, Waiting};
+use crate::concurrent::With;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tidegate_engine::{Flow, Isolate, Job, Resume, Stack, Step, Trap, TrapCode};
+use tidegate_engine::{Flow, Isolate, Resume, Stack, Step, Trap, TrapCode};
 
 /// Runs a stack until it parks, yields or ends, and has the time counted.
 pub(crate) fn run(
@@ -36,11 +37,11 @@ pub(crate) async fn wait(
     control: Option<&Control>,
     stack: &mut Stack<Baton>,
     mut waiting: Waiting,
-) -> Job<Baton> {
+) -> With {
     let Some(control) = control else {
         return waiting.await;
     };
-    let mut job = None;
+    let mut with = None;
     let mut put_off = control.pauses_often();
     let ended = poll_fn(|cx| {
         // Before anything is looked at, so that what is asked meanwhile is looked at again.
@@ -50,10 +51,10 @@ pub(crate) async fn wait(
             return Poll::Pending;
         }
         // Whoever waits innermost meets the request. What it waits for is not lost if it is there just now.
-        if job.is_none()
+        if with.is_none()
             && let Poll::Ready(ready) = Pin::new(&mut waiting).poll(cx)
         {
-            job = Some(ready);
+            with = Some(ready);
         }
         let stop = || Suspension {
             waiting_in: waiting.function.clone(),
@@ -61,28 +62,31 @@ pub(crate) async fn wait(
             frames: stack.visit(|cx| cx.backtrace()).unwrap_or_default(),
         };
         match control.check(stop) {
-            Check::Go if job.is_some() => Poll::Ready(None),
+            Check::Go if with.is_some() => Poll::Ready(None),
             Check::Go | Check::Stop => Poll::Pending,
             Check::End(why) => Poll::Ready(Some(why)),
         }
     })
     .await;
-    match (ended, job) {
-        (None, Some(job)) => job,
+    match (ended, with) {
+        (None, Some(with)) => with,
         (None, None) => waiting.await,
-        (Some(why), job) => {
+        (Some(why), with) => {
             drop(waiting);
-            fail(control, job, why)
+            fail(control, with, why)
         }
     }
 }
 
 /// Ends the host call that a stack is parked in. The baton comes from what it would have been resumed with, or went home.
-fn fail(control: &Control, job: Option<Job<Baton>>, why: Terminated) -> Job<Baton> {
+fn fail(control: &Control, with: Option<With>, why: Terminated) -> With {
     let home = control.home().clone();
     let level = home.level();
-    Box::new(move |mut cx, slots| {
-        match job.map(|job| job(cx.reborrow(), slots)).transpose()? {
+    With::Job(Box::new(move |mut cx, slots| {
+        match with
+            .map(|with| with.give(cx.reborrow(), slots))
+            .transpose()?
+        {
             Some(Flow::Return) => {}
             Some(Flow::Block(block)) => {
                 drop(block);
@@ -91,7 +95,7 @@ fn fail(control: &Control, job: Option<Job<Baton>>, why: Terminated) -> Job<Bato
             None => *cx.data_mut() = home.reclaim(level),
         }
         Err(why.into())
-    })
+    }))
 }
 
 /// Lets the executor run something else after a stack has yielded, and stands still while that is asked for.

@@ -1,15 +1,13 @@
 //! Functions that the host defines, with the types of the store and of the parameters erased.
 
-use crate::baton::{Baton, Blocked};
+use super::waiting::call_waiting;
+use crate::baton::{Baton, Blocked, Home};
 use crate::call::canon::CallSite;
-use crate::concurrent::{HostFunction, LowerFn, call_host_function, new_signal};
-use crate::error::bug;
+use crate::concurrent::{Begun, FunctionId, Signal, call_host_function};
 use crate::{Accessor, Result, StoreContextMut, Val};
-use anyhow::Context as _;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
 use tidegate_core::abi::{
     FlatReader, FlatWriter, LiftContext, LiftParams, LowerContext, LowerResult,
     MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_ASYNC_RESULTS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, TypeContext,
@@ -17,7 +15,7 @@ use tidegate_core::abi::{
 };
 use tidegate_core::runtime::{Lends, State, SubtaskState, TaskId};
 use tidegate_core::types::{FuncType, FuncTypeIdx};
-use tidegate_engine::{Cx, Flow, HostFn, Job};
+use tidegate_engine::{Cx, Flow, HostFn};
 
 pub(super) type Check =
     Box<dyn Fn(&FuncType, &TypeContext<'_>) -> Result<(), TypeMismatch> + Send + Sync>;
@@ -121,7 +119,8 @@ impl HostFunc {
         R: LowerResult + 'static,
     {
         let call = move |cx: &mut Cx<'_, Baton>, site: &CallSite, slots: &mut [u64]| {
-            let (call, params) = HostCall::begin(cx, site, slots, lift_typed::<P>)?;
+            let mut call = HostCall::default();
+            let params = call.begin(cx, site, slots, lift_typed::<P>)?;
             let result = func(StoreContextMut::new(cx.data_mut()), params);
             call.end(cx, site, slots, result, lower_typed::<R>)
         };
@@ -139,16 +138,20 @@ impl HostFunc {
         P: LiftParams + Send + 'static,
         R: LowerResult + Send + 'static,
     {
-        let func = Arc::new(func);
+        let (func, function) = (Arc::new(func), FunctionId::next());
         let call: WaitingCall = Arc::new(move |cx, site, slots| {
-            let (call, params) = HostCall::begin(cx, site, slots, lift_typed::<P>)?;
-            let mut baton = cx.data_mut().take();
-            let func = func.clone();
-            let future = async move {
-                let result = Pin::from(func(StoreContextMut::new(&mut baton), params)).await;
-                (baton, result)
+            let mut call = HostCall::default();
+            let params = call.begin(cx, site, slots, lift_typed::<P>)?;
+            let begun = Begun {
+                function,
+                call: &mut call,
+                lower: lower_typed::<R>,
             };
-            call.await_result(cx, site, slots, future, lower_typed::<R>)
+            let make = || func.clone();
+            call_waiting(cx, site, slots, begun, make, |func, mut baton| async move {
+                let result = Pin::from(func(StoreContextMut::new(&mut baton), params)).await;
+                (func, baton, result)
+            })
         });
         Self {
             check: typecheck::<P, R>(),
@@ -164,16 +167,18 @@ impl HostFunc {
         P: LiftParams + Send + 'static,
         R: LowerResult + Send + 'static,
     {
-        let func = Arc::new(func);
+        let (func, function) = (Arc::new(func), FunctionId::next());
         let call: WaitingCall = Arc::new(move |cx, site, slots| {
             check_sync_lower(cx, site)?;
-            let (call, params) = HostCall::begin(cx, site, slots, lift_typed::<P>)?;
-            let signal = new_signal(cx.data_mut());
-            let accessor = Accessor::new(cx.data_mut().home(), Some(signal.clone()));
-            let func = func.clone();
-            let future = async move { func(&accessor, params).await };
-            let function = HostFunction::new(call, future, signal, lower_typed::<R>);
-            call_host_function(cx, site, slots, function)
+            let mut call = HostCall::default();
+            let params = call.begin(cx, site, slots, lift_typed::<P>)?;
+            let begun = Begun {
+                function,
+                call: &mut call,
+                lower: lower_typed::<R>,
+            };
+            let make = |home, signal| Kit::new(home, signal, &func);
+            call_host_function(cx, site, slots, begun, make, |kit| run(kit, params))
         });
         Self {
             check: typecheck::<P, R>(),
@@ -187,16 +192,21 @@ impl HostFunc {
         T: Send + 'static,
         F: Fn(&Accessor<T>, Vec<Val>) -> PinFuture<'_, Option<Val>> + Send + Sync + 'static,
     {
-        let func = Arc::new(func);
+        let (func, function) = (Arc::new(func), FunctionId::next());
         let call: WaitingCall = Arc::new(move |cx, site, slots| {
             check_sync_lower(cx, site)?;
-            let (call, params) = HostCall::begin(cx, site, slots, lift_param_vals)?;
-            let signal = new_signal(cx.data_mut());
-            let accessor = Accessor::new(cx.data_mut().home(), Some(signal.clone()));
-            let func = func.clone();
-            let future = async move { func(&accessor, params).await.map(DynamicResult) };
-            let function = HostFunction::new(call, future, signal, DynamicResult::lower);
-            call_host_function(cx, site, slots, function)
+            let mut call = HostCall::default();
+            let params = call.begin(cx, site, slots, lift_param_vals)?;
+            let begun = Begun {
+                function,
+                call: &mut call,
+                lower: DynamicResult::lower,
+            };
+            let make = |home, signal| Kit::new(home, signal, &func);
+            call_host_function(cx, site, slots, begun, make, |kit| async move {
+                let (kit, result) = run(kit, params).await;
+                (kit, result.map(DynamicResult))
+            })
         });
         Self {
             check: Box::new(|_, _| Ok(())),
@@ -211,7 +221,8 @@ impl HostFunc {
         F: Fn(StoreContextMut<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
     {
         let call = move |cx: &mut Cx<'_, Baton>, site: &CallSite, slots: &mut [u64]| {
-            let (call, params) = HostCall::begin(cx, site, slots, lift_param_vals)?;
+            let mut call = HostCall::default();
+            let params = call.begin(cx, site, slots, lift_param_vals)?;
             let mut results = DynamicResult::new(site.func_type());
             let result = func(
                 StoreContextMut::new(cx.data_mut()),
@@ -241,23 +252,69 @@ impl HostFunc {
             + Sync
             + 'static,
     {
-        let func = Arc::new(func);
+        let (func, function) = (Arc::new(func), FunctionId::next());
         let call: WaitingCall = Arc::new(move |cx, site, slots| {
-            let (call, params) = HostCall::begin(cx, site, slots, lift_param_vals)?;
+            let mut call = HostCall::default();
+            let params = call.begin(cx, site, slots, lift_param_vals)?;
             let mut results = DynamicResult::new(site.func_type());
-            let mut baton = cx.data_mut().take();
-            let func = func.clone();
-            let future = async move {
+            let begun = Begun {
+                function,
+                call: &mut call,
+                lower: DynamicResult::lower,
+            };
+            let make = || func.clone();
+            call_waiting(cx, site, slots, begun, make, |func, mut baton| async move {
                 let store = StoreContextMut::new(&mut baton);
                 let result = Pin::from(func(store, &params, results.slots())).await;
-                (baton, result.map(|()| results))
-            };
-            call.await_result(cx, site, slots, future, DynamicResult::lower)
+                (func, baton, result.map(|()| results))
+            })
         });
         Self {
             check: Box::new(|_, _| Ok(())),
             body: Body::Waiting(call),
         }
+    }
+}
+
+/// What the future of a concurrent function is made with, for one call after another.
+struct Kit<T: Send + 'static, F> {
+    accessor: Accessor<T>,
+    func: Arc<F>,
+}
+
+impl<T: Send + 'static, F> Kit<T, F> {
+    /// In a box, as it is moved into each future and out again.
+    fn new(home: Home, signal: Arc<Signal>, func: &Arc<F>) -> Box<Self> {
+        // It does nothing but by a call.
+        home.add_idle();
+        Box::new(Self {
+            accessor: Accessor::new(home, Some(signal)),
+            func: func.clone(),
+        })
+    }
+}
+
+impl<T: Send + 'static, F> Drop for Kit<T, F> {
+    fn drop(&mut self) {
+        self.accessor.home().remove_idle();
+    }
+}
+
+/// One call of a concurrent function. A block rather than an `async fn`, which would move its parameters once more.
+#[allow(clippy::manual_async_fn)]
+fn run<T, F, P, R>(
+    kit: Box<Kit<T, F>>,
+    params: P,
+) -> impl Future<Output = (Box<Kit<T, F>>, Result<R>)> + Send
+where
+    T: Send + 'static,
+    F: Fn(&Accessor<T>, P) -> PinFuture<'_, R> + Send + Sync + 'static,
+    P: Send,
+    R: Send,
+{
+    async move {
+        let result = (kit.func)(&kit.accessor, params).await;
+        (kit, result)
     }
 }
 
@@ -324,7 +381,8 @@ impl DynamicResult {
     }
 }
 
-/// A call from a guest to the host that is under way.
+/// A call from a guest to the host that is under way. It stays where it is as long as it can: what is moved soon after it was written is waited for.
+#[derive(Default)]
 pub(crate) struct HostCall {
     /// What the host has borrowed from the caller.
     lends: Lends,
@@ -338,34 +396,31 @@ impl HostCall {
     /// Lifts the parameters: `canon lower`, up to the call.
     #[inline]
     fn begin<P>(
+        &mut self,
         cx: &mut Cx<'_, Baton>,
         site: &CallSite,
         slots: &[u64],
         lift: impl FnOnce(&mut LiftContext<'_>, FuncTypeIdx, usize, &mut FlatReader<'_>) -> Result<P>,
-    ) -> Result<(Self, P)> {
+    ) -> Result<P> {
         let state = &mut cx.data_mut().state;
         state.check_may_leave(site.options.instance)?;
-        let mut call = Self {
-            lends: Lends::default(),
-            task: site.borrows.then(|| state.add_task()),
-            out: None,
-        };
+        self.task = site.borrows.then(|| state.add_task());
         let mut src = FlatReader::new(slots);
         let max_flat = if site.async_ {
             MAX_FLAT_ASYNC_PARAMS
         } else {
             MAX_FLAT_PARAMS
         };
-        let params = site.options.lift(cx, &mut call.lends, call.task, |cx| {
+        let params = site.options.lift(cx, &mut self.lends, self.task, |cx| {
             lift(cx, site.ty, max_flat, &mut src)
         });
         match params {
             Ok(params) => {
-                call.out = src.rest().first().copied();
-                Ok((call, params))
+                self.out = src.rest().first().copied();
+                Ok(params)
             }
             Err(error) => {
-                call.give_back(cx, site);
+                self.give_back(cx, site);
                 Err(error)
             }
         }
@@ -374,17 +429,18 @@ impl HostCall {
     /// The same for typed parameters.
     #[inline]
     pub(super) fn begin_typed<P: LiftParams>(
+        &mut self,
         cx: &mut Cx<'_, Baton>,
         site: &CallSite,
         slots: &[u64],
-    ) -> Result<(Self, P)> {
-        Self::begin(cx, site, slots, lift_typed::<P>)
+    ) -> Result<P> {
+        self.begin(cx, site, slots, lift_typed::<P>)
     }
 
     /// Lowers the result: the rest of `canon lower`.
     #[inline]
     pub(crate) fn end<R>(
-        mut self,
+        &mut self,
         cx: &mut Cx<'_, Baton>,
         site: &CallSite,
         slots: &mut [u64],
@@ -423,17 +479,12 @@ impl HostCall {
     }
 
     #[inline]
-    pub(crate) fn give_back(mut self, cx: &mut Cx<'_, Baton>, site: &CallSite) {
-        if let Some(task) = self.task {
+    pub(crate) fn give_back(&mut self, cx: &mut Cx<'_, Baton>, site: &CallSite) {
+        if let Some(task) = self.task.take() {
             let state = &mut cx.data_mut().state;
             state.give_back(site.options.instance, &mut self.lends);
             state.remove_task(task);
         }
-    }
-
-    /// The task that counts the borrows in the host's own table.
-    pub(crate) fn borrows(&self) -> Option<TaskId> {
-        self.task
     }
 
     /// What the host has borrowed, for somebody else to give back.
@@ -446,65 +497,5 @@ impl HostCall {
         if let Some(task) = self.task {
             state.remove_task(task);
         }
-    }
-
-    /// Ends the call now if the future is ready, else parks the caller until it is.
-    fn await_result<R: Send + 'static>(
-        self,
-        cx: &mut Cx<'_, Baton>,
-        site: &Arc<CallSite>,
-        slots: &mut [u64],
-        future: impl Future<Output = (Baton, Result<R>)> + Send + 'static,
-        lower: LowerFn<R>,
-    ) -> Result<Flow<Blocked>> {
-        let mut awaited = Box::pin(Awaited {
-            future,
-            ends: Some((self, site.clone())),
-            lower,
-        });
-        // Whoever runs the stack polls the future again at once with a waker of its own.
-        let parts = awaited.as_mut().project();
-        let mut context = Context::from_waker(Waker::noop());
-        if let Poll::Ready((baton, result)) = parts.future.poll(&mut context) {
-            *cx.data_mut() = baton;
-            let (call, _) = parts.ends.take().context(bug("a call has ended twice"))?;
-            call.end(cx, site, slots, result, lower)?;
-            return Ok(Flow::Return);
-        }
-        Ok(Flow::Block(Blocked::waiting_pinned(
-            site.name.clone(),
-            awaited,
-        )))
-    }
-}
-
-pin_project_lite::pin_project! {
-    /// A host function that a parked stack waits for, and what ends its call.
-    struct Awaited<R, F> {
-        #[pin]
-        future: F,
-        // `None` once it has ended.
-        ends: Option<(HostCall, Arc<CallSite>)>,
-        lower: LowerFn<R>,
-    }
-}
-
-impl<R, F> Future for Awaited<R, F>
-where
-    R: Send + 'static,
-    F: Future<Output = (Baton, Result<R>)>,
-{
-    type Output = Job<Baton>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Job<Baton>> {
-        let parts = self.project();
-        let (baton, result) = ready!(parts.future.poll(cx));
-        let (ends, lower) = (parts.ends.take(), *parts.lower);
-        Poll::Ready(Box::new(move |mut cx, slots| {
-            *cx.data_mut() = baton;
-            let (call, site) = ends.context(bug("a call has ended twice"))?;
-            call.end(&mut cx, &site, slots, result, lower)?;
-            Ok(Flow::Return)
-        }))
     }
 }

@@ -81,7 +81,8 @@ impl HostFunc {
         R: LowerResult + 'static,
     {
         let call = move |cx: &mut Cx<'_, Baton>, site: &CallSite, slots: &mut [u64]| {
-            let (call, params) = HostCall::begin_typed::<P>(cx, site, slots)?;
+            let mut call = HostCall::default();
+            let params = call.begin_typed::<P>(cx, site, slots)?;
             let result = func(&mut InPlace::new(cx.reborrow(), site), &params);
             call.end(cx, site, slots, result, lower_typed::<R>)
         };
@@ -101,7 +102,8 @@ impl HostFunc {
     {
         let func = Arc::new(func);
         let call: WaitingCall = Arc::new(move |cx, site, slots| {
-            let (call, params) = HostCall::begin_typed::<P>(cx, site, slots)?;
+            let mut call = HostCall::default();
+            let params = call.begin_typed::<P>(cx, site, slots)?;
             attempt(cx, site, slots, call, params, &func)
         });
         Self {
@@ -116,7 +118,7 @@ fn attempt<T, F, P, R>(
     cx: &mut Cx<'_, Baton>,
     site: &Arc<CallSite>,
     slots: &mut [u64],
-    call: HostCall,
+    mut call: HostCall,
     params: P,
     func: &Arc<F>,
 ) -> Result<Flow<Blocked>>

@@ -9,6 +9,7 @@ mod linker;
 mod pre;
 mod prepared;
 mod reexport;
+mod waiting;
 
 pub(crate) use functions::CoreBody;
 pub(crate) use host_func::{Body, HostCall, HostDtor, HostFunc};

@@ -5,7 +5,7 @@ use futures_channel::oneshot;
 use futures_util::future::{Either, join, select};
 use std::pin::pin;
 use tidegate::{
-    Component, Config, Engine, EngineKind, Linker, Store, Strategy, TypedFunc, block_on,
+    Accessor, Component, Config, Engine, EngineKind, Linker, Store, Strategy, TypedFunc, block_on,
 };
 
 /// `hang` waits for an event of a set that is empty; `call` calls that of another instance.
@@ -81,6 +81,43 @@ fn calls_of_an_accessor_that_nothing_can_end_are_ended() {
         is_report(hung);
         is_report(called);
     });
+}
+
+/// What a host function leaves for its next call knows the way to the store, but does not come by itself.
+#[test]
+fn host_functions_that_are_done_change_nothing() {
+    const CALLS: &str = r#"(component
+        (import "work" (func $work async))
+        (core func $work (canon lower (func $work)))
+        (core func $set (canon waitable-set.new))
+        (core module $m
+            (import "" "work" (func $work))
+            (import "" "set" (func $set (result i32)))
+            (func (export "hang") (result i32)
+                (call $work)
+                (i32.or (i32.const 2) (i32.shl (call $set) (i32.const 4))))
+            (func (export "callback") (param i32 i32 i32) (result i32) unreachable))
+        (core instance $i (instantiate $m (with "" (instance (export "work" (func $work)) (export "set" (func $set))))))
+        (func (export "hang") async (canon lift (core func $i "hang") async (callback (func $i "callback")))))"#;
+    for kind in EngineKind::ALL {
+        let mut config = Config::new();
+        config.strategy(Strategy::Always(kind));
+        let engine = Engine::new(&config).unwrap();
+        let component = Component::new(&engine, CALLS).unwrap();
+        let mut linker = Linker::new(&engine);
+        linker
+            .root()
+            .func_wrap_concurrent("work", |_: &Accessor<Log>, (): ()| {
+                Box::pin(async { Ok(()) })
+            })
+            .unwrap();
+        let mut store = Store::new(&engine, Log::new());
+        let instance = linker.instantiate(&mut store, &component).unwrap();
+        let hang: TypedFunc<(), ()> = instance.get_typed_func(&mut store, "hang").unwrap();
+        let result =
+            store.run_concurrent(async |accessor| hang.call_concurrent(accessor, ()).await);
+        is_report(block_on(result).unwrap());
+    }
 }
 
 #[test]
