@@ -117,7 +117,7 @@ async fn poll_gives_back_every_instant_that_one_wait_was_for() {
     let mut at = |when| monotonic_clock::Host::subscribe_instant(&mut host, when).unwrap();
     let (first, never, second) = (at(soon), at(u64::MAX), at(soon - 1));
     let all = [&first, &input, &never, &second];
-    let all = all.map(|one| again(one)).into();
+    let all = all.map(again).into();
     assert_eq!(host.poll(all).await.unwrap(), [0, 3]);
 }
 
