@@ -46,6 +46,11 @@ mod rt {
         Component::deserialize(engine, artifact)
     }
 
+    /// A store for any number of instances.
+    pub fn store(engine: &Engine) -> Store<()> {
+        Store::new(engine, ())
+    }
+
     /// The same for so many guests with small memories.
     pub fn engine_for(guests: usize) -> Result<Engine> {
         let mut config = tidegate::Config::new();

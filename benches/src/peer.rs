@@ -45,6 +45,32 @@ mod rt {
         unsafe { Component::deserialize(engine, artifact) }
     }
 
+    /// A store for any number of instances: unless told otherwise it takes 10,000.
+    pub fn store(engine: &Engine) -> Store<()> {
+        struct Unlimited;
+        impl wasmtime::ResourceLimiter for Unlimited {
+            fn memory_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool> {
+                Ok(true)
+            }
+            fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool> {
+                Ok(true)
+            }
+            fn instances(&self) -> usize {
+                usize::MAX
+            }
+            fn memories(&self) -> usize {
+                usize::MAX
+            }
+            fn tables(&self) -> usize {
+                usize::MAX
+            }
+        }
+        let mut store = Store::new(engine, ());
+        // It has no size, so that nothing is allocated.
+        store.limiter(|()| Box::leak(Box::new(Unlimited)));
+        store
+    }
+
     /// The same for so many guests with small memories.
     pub fn engine_for(guests: usize) -> Result<Engine> {
         let mut config = wasmtime::Config::new();

@@ -2,7 +2,7 @@
 
 use super::rt::{
     Component, Destination, Linker, Result, Store, StoreContextMut, StreamProducer, StreamReader,
-    StreamResult, TypedFunc, VecBuffer, engine_for, subject,
+    StreamResult, TypedFunc, VecBuffer, engine_for, store, subject,
 };
 use crate::measure::{Subject, processor_time, resident};
 use futures::executor::block_on;
@@ -94,7 +94,7 @@ impl Parked {
         let engine = engine_for(guests)?;
         let component = Component::new(&engine, bytes)?;
         let pre = Linker::new(&engine).instantiate_pre(&component)?;
-        let mut store = Store::new(&engine, ());
+        let mut store = store(&engine);
         let waiting = Arc::new(Waiting {
             guests: std::iter::repeat_with(Guest::default)
                 .take(guests)
