@@ -95,7 +95,7 @@ pub fn write(path: &Path, lines: &[Line], effort: Effort) -> Result<()> {
         "WASI: Wasmtime's is `wasmtime-wasi`, told to block where the guest runs (`allow_blocking_current_thread`), as `wasmtime run` does. \
          Standard input and output are in memory, so that what is measured is the way to them. \
          `sock_recv` and `sock_send` of WASI 0.1 have no row: `wasmtime-wasi` offers no sockets there. \
-         [Whole commands](commands.md) have a page of their own.\n"
+         [Whole commands](commands.md) and [interrupts](interrupt-latency.md) have pages of their own.\n"
     )?;
     writeln!(out, "![Ratios]({})\n", plot_name(path))?;
     // One table a heading, in the order of their first rows: rows are measured in another.
