@@ -1,5 +1,6 @@
 //! Linking: what the host defines, matching it with a component's imports, and instantiating.
 
+mod adapters;
 mod functions;
 mod host_func;
 mod imports;
@@ -9,6 +10,7 @@ mod linker;
 mod pre;
 mod prepared;
 mod reexport;
+mod trampolines;
 mod waiting;
 
 pub(crate) use functions::CoreBody;
