@@ -71,7 +71,7 @@ pub fn use_small_pools() {
 
 /// For how many instances, memories, tables and stacks an engine should have room, unless as many as by itself.
 pub fn pool_size() -> Option<u32> {
-    SMALL_POOLS.load(Ordering::Relaxed).then_some(8)
+    SMALL_POOLS.load(Ordering::Relaxed).then_some(64)
 }
 
 /// Processor time that this process has taken so far, in nanoseconds.
