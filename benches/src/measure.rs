@@ -69,7 +69,7 @@ pub fn use_small_pools() {
     SMALL_POOLS.store(true, Ordering::Relaxed);
 }
 
-/// For how many instances, memories, tables and stacks an engine should have room, unless as many as by itself.
+/// For how many instances, tables and stacks an engine should have room, and for an eighth as many memories, unless as many as by itself.
 pub fn pool_size() -> Option<u32> {
     SMALL_POOLS.load(Ordering::Relaxed).then_some(64)
 }

@@ -25,7 +25,7 @@ mod rt {
         pooling.keep_resident = 0;
         if let Some(size) = crate::measure::pool_size() {
             pooling.instances = size;
-            pooling.memories = size;
+            pooling.memories = size / 8;
             pooling.tables = size;
             pooling.stacks = size;
         }

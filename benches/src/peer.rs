@@ -22,7 +22,7 @@ mod rt {
         if let Some(size) = crate::measure::pool_size() {
             pooling.total_component_instances(size);
             pooling.total_core_instances(size);
-            pooling.total_memories(size);
+            pooling.total_memories(size / 8);
             pooling.total_tables(size);
             pooling.total_stacks(size);
         }
