@@ -20,17 +20,19 @@ pub fn core_call() -> Result<Subject> {
     }))
 }
 
-/// A call of a host function by core code.
-pub fn core_host_call() -> Result<Subject> {
-    let engine = wasmtime::Engine::default();
-    let text = r#"(module
+/// Calls a host function so many times.
+const CALLS: &str = r#"(module
         (import "" "f" (func $f))
         (func (export "run") (param $n i64)
           (loop $l
             (call $f)
             (local.set $n (i64.sub (local.get $n) (i64.const 1)))
             (br_if $l (i64.ne (local.get $n) (i64.const 0))))))"#;
-    let module = module(&engine, text)?;
+
+/// A call of a host function by core code.
+pub fn core_host_call() -> Result<Subject> {
+    let engine = wasmtime::Engine::default();
+    let module = module(&engine, CALLS)?;
     let mut store = wasmtime::Store::new(&engine, ());
     let import = wasmtime::Func::wrap(&mut store, || ());
     let instance = wasmtime::Instance::new(&mut store, &module, &[import.into()])?;
@@ -44,14 +46,7 @@ pub fn core_host_call() -> Result<Subject> {
 /// A call of a host function by core code that waits once: the engine parks the stack and goes on with it.
 pub fn core_wait() -> Result<Subject> {
     let engine = wasmtime::Engine::default();
-    let text = r#"(module
-        (import "" "f" (func $f))
-        (func (export "run") (param $n i64)
-          (loop $l
-            (call $f)
-            (local.set $n (i64.sub (local.get $n) (i64.const 1)))
-            (br_if $l (i64.ne (local.get $n) (i64.const 0))))))"#;
-    let module = module(&engine, text)?;
+    let module = module(&engine, CALLS)?;
     let mut store = wasmtime::Store::new(&engine, ());
     let import = wasmtime::Func::wrap_async(&mut store, |_, (): ()| {
         let mut ready = false;
