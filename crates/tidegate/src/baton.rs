@@ -5,7 +5,7 @@
 
 use crate::call::canon::Dtor;
 use crate::call::items::CopyPlans;
-use crate::concurrent::{Concurrent, Reply, Request, With, end_entered};
+use crate::concurrent::{Concurrent, Reply, Request, With, cancel_dropped, end_entered};
 use crate::error::bug;
 use crate::group::{AccompaniedCall, Flags};
 use crate::interrupt::{Control, Scope};
@@ -373,23 +373,30 @@ pub(crate) struct HomeGuard<'a> {
     place: &'a mut Baton,
     home: Home,
     level: Level,
+    /// The call by the host that nobody waits for if this is dropped meanwhile.
+    call: Option<u64>,
     _scope: Scope,
 }
 
 impl<'a> HomeGuard<'a> {
     pub(crate) fn new(place: &'a mut Baton) -> Self {
         let scope = Scope::enter(place);
-        Self::within(place, scope)
+        Self::within(place, scope, None)
     }
 
-    /// The same for a call that has been entered.
-    pub(crate) fn within(place: &'a mut Baton, _scope: Scope) -> Self {
+    /// The same for a call that has been entered, by its number.
+    pub(crate) fn for_call(place: &'a mut Baton, scope: Scope, number: u64) -> Self {
+        Self::within(place, scope, Some(number))
+    }
+
+    fn within(place: &'a mut Baton, _scope: Scope, call: Option<u64>) -> Self {
         let home = place.home();
         let level = home.level();
         Self {
             place,
             home,
             level,
+            call,
             _scope,
         }
     }
@@ -415,6 +422,9 @@ impl Drop for HomeGuard<'_> {
             if !baton.is_away() && !std::mem::take(&mut baton.at_rest) {
                 // What ran went with the future that was dropped.
                 end_entered(&mut baton);
+            }
+            if let Some(number) = self.call.filter(|_| !baton.is_away()) {
+                cancel_dropped(&mut baton, number);
             }
             *self.place = baton;
         }

@@ -91,7 +91,10 @@ impl Func {
 
     /// Calls it, waiting where the guest waits.
     ///
-    /// The future may be dropped: the guest is ended where it is, and its instance cannot be used again; the store stays usable.
+    /// The future may be dropped. A task in whose function nothing is under way but waits that the Component Model knows of is cancelled, when the store is driven
+    /// again (`subtask.cancel`): it learns of it and may clean up, and its instance stays usable. Otherwise, which is in the middle of a call of a host
+    /// function that holds the store or of code that was interrupted, the guest is ended where it is, and its instance cannot be used again. The store stays
+    /// usable.
     ///
     /// # Errors
     /// As [`call`](Self::call).

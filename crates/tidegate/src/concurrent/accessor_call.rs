@@ -1,6 +1,6 @@
 //! Calls of guest functions by accessors: many at a time.
 
-use super::host::{AccessorCall, HostCall, LaterArgs, begin, end_call, lower_args, next_number};
+use super::host::{By, First, HostCall, LaterArgs, begin, end_call, lower_args, next_number};
 use super::result::Told;
 use super::slot::Slot;
 use super::work::{Asked, WorkHandle};
@@ -8,8 +8,9 @@ use super::{Args, Run, Then};
 use crate::baton::Baton;
 use crate::call::canon::Callee;
 use crate::call::host::LiftResults;
+use crate::error::bug;
 use crate::{Accessor, Func, HasData, StoreInUse};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -64,18 +65,16 @@ impl<R: Send + 'static> ConcurrentCall<R> {
         let callee = func.open(baton)?;
         let number = next_number(baton);
         let slot = Arc::new(Slot::default());
-        let call = AccessorCall {
-            callee,
-            args: Some(args),
-            task: None,
-        };
         baton.concurrent.host.insert(
             number,
             HostCall {
                 keep: Some(Told::boxed(slot.clone(), lift)),
-                outcome: None,
                 lends: Lends::default(),
-                accessors: Some(call),
+                task: None,
+                by: By::Accessor {
+                    callee,
+                    args: Some(args),
+                },
             },
         );
         let work = baton.concurrent.work.handle();
@@ -139,50 +138,32 @@ pub(super) fn asked(baton: &mut Baton) -> Option<(Run, Option<Then>)> {
     None
 }
 
-fn start(baton: &mut Baton, number: u64) -> Option<(Run, Option<Then>)> {
-    let call = baton.concurrent.host.get(&number)?;
-    let callee = call.accessors.as_ref()?.callee.clone();
-    match begin(baton, &callee, number, |baton, task| {
+fn start(baton: &mut Baton, number: u64) -> First {
+    let By::Accessor { callee, .. } = &baton.concurrent.host.get(&number)?.by else {
+        return None;
+    };
+    let callee = callee.clone();
+    begin(baton, &callee, number, |baton, task| {
         args(baton, number, &callee, task)
-    }) {
-        Ok(begun) => {
-            if let Some(call) = baton.concurrent.host.get_mut(&number)
-                && let Some(accessors) = &mut call.accessors
-            {
-                accessors.task = Some(begun.task);
-            }
-            begun.run
-        }
-        Err(error) => {
-            end_call(baton, number, Err(error));
-            None
-        }
-    }
+    })
+    .unwrap_or_else(|error| {
+        end_call(baton, number, Err(error));
+        None
+    })
 }
 
 /// Lowers the arguments of a call that may start now; gives the flat ones.
 pub(super) fn args(baton: &mut Baton, number: u64, callee: &Callee, task: TaskId) -> Result<Args> {
-    let args = baton
-        .concurrent
-        .host
-        .get_mut(&number)
-        .and_then(|call| call.accessors.as_mut())
-        .and_then(|call| call.args.take())
-        .context("the call was dropped before it started")?;
-    let mut lends = Lends::default();
-    let result = lower_args(baton, callee, task, &mut lends, args);
-    match baton.concurrent.host.get_mut(&number) {
-        Some(call) => call.lends = lends,
-        None => baton
-            .state
-            .give_back(tidegate_core::runtime::HOST, &mut lends),
-    }
-    result
+    let call = baton.concurrent.host.get_mut(&number);
+    let Some(By::Accessor { args, .. }) = call.map(|call| &mut call.by) else {
+        bail!("the call was dropped before it started");
+    };
+    let args = args.take().context(bug("arguments are lowered twice"))?;
+    lower_args(baton, callee, number, task, args)
 }
 
 fn cancel(baton: &mut Baton, number: u64) -> Option<Run> {
-    let call = baton.concurrent.host.get(&number)?;
-    let Some(task) = call.accessors.as_ref()?.task else {
+    let Some(task) = baton.concurrent.host.get(&number)?.task else {
         end_call(baton, number, Err(CallCancelled.into()));
         return None;
     };

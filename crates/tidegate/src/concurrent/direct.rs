@@ -3,7 +3,7 @@
 
 use super::drive;
 use super::end::end_trapped;
-use super::host::{Call, HostCall, begin, next_number};
+use super::host::{By, Call, HostCall, begin, leave_call, next_number};
 use super::park::Running;
 use super::plain::enter;
 use super::result::{Keep, Kept};
@@ -17,7 +17,7 @@ use anyhow::Result;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use tidegate_core::abi::{FlatReader, FlatWriter};
-use tidegate_core::runtime::{CallSpec, Called, Fair, HOST, Lends, TaskId, TaskState};
+use tidegate_core::runtime::{CallSpec, Called, Fair, HOST, Lends};
 use tidegate_engine::Cx;
 
 /// The result of a call that runs on its caller's stack.
@@ -41,11 +41,9 @@ pub(crate) enum Begin<R, L, F> {
 /// A call by the host that the driver goes on with, or begins.
 pub(crate) struct Driven<R, L, F> {
     number: u64,
+    begun: bool,
     /// `None` once the arguments were lowered.
     lower: Option<L>,
-    lends: Lends,
-    /// Once it has begun.
-    task: Option<TaskId>,
     scope: Scope,
     result: PhantomData<fn() -> (R, F)>,
 }
@@ -71,13 +69,8 @@ where
     if callee.suspendable || asked(place) {
         let scope = Scope::enter(place);
         let number = next_number(place);
-        return Begin::Drive(Driven::new(
-            place,
-            number,
-            Kept::boxed(lift),
-            Some(lower),
-            scope,
-        ));
+        let call = HostCall::driven(Some(Kept::boxed(lift)), Lends::default(), None);
+        return Begin::Drive(Driven::new(place, number, call, Some(lower), scope));
     }
     if !callee.lift.async_type() {
         return Begin::Ended(call_plain(place, callee, lower, lift));
@@ -98,9 +91,9 @@ where
                 from: From::Host(number),
             };
             place.concurrent.tasks.insert(called.task, data);
-            let mut driven = Driven::new(place, number, Kept::boxed(lift), Some(lower), scope);
-            driven.task = Some(called.task);
-            Begin::Drive(driven)
+            let keep = Some(Kept::boxed(lift));
+            let call = HostCall::driven(keep, Lends::default(), Some(called.task));
+            Begin::Drive(Driven::new(place, number, call, Some(lower), scope))
         }
     }
 }
@@ -169,15 +162,8 @@ where
                 _ => lift.take().map(Kept::boxed),
             };
             goes_on(place, called, From::Host(number));
-            place.concurrent.host.insert(number, HostCall::new(keep));
-            return Begin::Drive(Driven {
-                number,
-                lower: None,
-                lends,
-                task: Some(called.task),
-                scope,
-                result: PhantomData,
-            });
+            let call = HostCall::driven(keep, lends, Some(called.task));
+            return Begin::Drive(Driven::new(place, number, call, None, scope));
         }
     };
     place.state.give_back(HOST, &mut lends);
@@ -232,36 +218,14 @@ pub(super) fn fail(place: &mut Baton, running: Running, error: anyhow::Error) ->
     }
 }
 
-/// Nobody waits for a call any more. If it waits to start, it never will: its arguments are gone.
-fn give_up(baton: &mut Baton, task: TaskId, number: u64) {
-    let data = baton.concurrent.tasks.get(task);
-    if data.is_some_and(|data| matches!(data.from, From::Host(of) if of == number))
-        && baton.state.has_task(task)
-        && baton.state.task_state(task) == TaskState::Initial
-    {
-        // A task that has not started has no thread to tell.
-        let _ = baton.state.request_cancellation(task, None, &mut Fair);
-        baton.concurrent.tasks.remove(task);
-    }
-}
-
 impl<R, L, F> Driven<R, L, F> {
-    fn new(
-        place: &mut Baton,
-        number: u64,
-        keep: Box<dyn Keep>,
-        lower: Option<L>,
-        scope: Scope,
-    ) -> Self {
-        place
-            .concurrent
-            .host
-            .insert(number, HostCall::new(Some(keep)));
+    fn new(place: &mut Baton, number: u64, call: HostCall, lower: Option<L>, scope: Scope) -> Self {
+        let begun = call.task.is_some();
+        place.concurrent.host.insert(number, call);
         Self {
             number,
+            begun,
             lower,
-            lends: Lends::default(),
-            task: None,
             scope,
             result: PhantomData,
         }
@@ -274,38 +238,46 @@ where
     L: LowerArgs + Send,
     F: LiftResults<R> + Send + 'static,
 {
-    /// Drives the store until the call has returned.
+    /// Drives the store until the call has returned. Should this be dropped, the call's task is cancelled.
     pub(crate) async fn finish(self, place: &mut Baton, callee: &Arc<Callee>) -> Result<R> {
-        let mut guard = HomeGuard::within(place, self.scope);
+        let number = self.number;
+        let mut guard = HomeGuard::for_call(place, self.scope, number);
         let mut baton = guard.take();
         let mut goal = Call {
-            number: self.number,
+            number,
             lower: self.lower,
-            lends: self.lends,
-            first: self.task.is_none(),
+            first: !self.begun,
         };
-        let begun = match self.task {
-            Some(task) => Ok((task, None)),
-            None => begin(&mut baton, callee, self.number, |baton, task| {
+        let first = match self.begun {
+            true => Ok(None),
+            false => begin(&mut baton, callee, number, |baton, task| {
                 goal.lower_args(baton, callee, task)
-            })
-            .map(|begun| (begun.task, begun.run)),
+            }),
         };
         let driven;
-        match begun {
-            Ok((task, first)) => {
-                (baton, driven) = drive(baton, first, &mut goal).await;
-                if driven.is_err() {
-                    give_up(&mut baton, task, self.number);
-                }
-            }
+        match first {
+            Ok(first) => (baton, driven) = drive(baton, first, &mut goal).await,
             Err(error) => driven = Err(error),
         }
-        baton.state.give_back(HOST, &mut goal.lends);
-        let call = baton.concurrent.host.remove(&self.number);
+        let ended = take_ended(&mut baton, number);
         guard.put(baton);
-        let (keep, outcome) = call.map_or((None, None), |call| (call.keep, call.outcome));
-        outcome.unwrap_or(driven)?;
+        let (keep, outcome) = ended.map_or((None, driven), |(keep, outcome)| (keep, outcome));
+        outcome?;
         Kept::<R, F>::fetch(keep)
     }
+}
+
+/// Fetches how a call has ended, and what has its result. Otherwise nobody waits for it any more.
+fn take_ended(baton: &mut Baton, number: u64) -> Option<(Option<Box<dyn Keep>>, Result<()>)> {
+    let call = baton.concurrent.host.get_mut(&number)?;
+    let By::Driver(outcome) = &mut call.by else {
+        return None;
+    };
+    let Some(outcome) = outcome.take() else {
+        leave_call(baton, number);
+        return None;
+    };
+    let mut call = baton.concurrent.host.remove(&number)?;
+    baton.state.give_back(HOST, &mut call.lends);
+    Some((call.keep, outcome))
 }

@@ -4,6 +4,7 @@ use super::deliver::visit;
 use super::end::give_up;
 use super::park::{Running, SyncCaller};
 use super::result::Keep;
+use super::work::Asked;
 use super::{Args, CallData, Entry, From, Run, Then};
 use crate::baton::Baton;
 use crate::call::canon::Callee;
@@ -13,7 +14,7 @@ use crate::error::bug;
 use anyhow::{Context, Error, Result};
 use std::sync::Arc;
 use tidegate_core::abi::{FlatWriter, LowerContext, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
-use tidegate_core::runtime::{CallSpec, Fair, HOST, Lends, TaskId, ThreadId};
+use tidegate_core::runtime::{CallSpec, Fair, HOST, Lends, TaskId, TaskState, ThreadId};
 use tidegate_core::types::FuncTypeIdx;
 
 /// Lowers the arguments of a call that may start later.
@@ -24,33 +25,37 @@ pub(crate) type LaterArgs =
 pub(crate) struct HostCall {
     /// Where its result goes; `None` while it is being lifted.
     pub(crate) keep: Option<Box<dyn Keep>>,
-    /// How the call ended, if nobody was to be told.
-    pub(crate) outcome: Option<Result<()>>,
     /// What the callee has borrowed.
     pub(crate) lends: Lends,
-    /// A call that an accessor makes.
-    pub(crate) accessors: Option<AccessorCall>,
+    /// The callee's task, once the call has begun.
+    pub(crate) task: Option<TaskId>,
+    pub(crate) by: By,
+}
+
+/// Whose a call by the host is.
+pub(crate) enum By {
+    /// Of the future that drives the store, which comes back for how it ended.
+    Driver(Option<Result<()>>),
+    /// An accessor's.
+    Accessor {
+        callee: Arc<Callee>,
+        /// `None` once they were lowered.
+        args: Option<LaterArgs>,
+    },
+    /// Nobody's any more: it is being cancelled.
+    Nobody,
 }
 
 impl HostCall {
     /// One that somebody drives.
-    pub(super) fn new(keep: Option<Box<dyn Keep>>) -> Self {
+    pub(super) fn driven(keep: Option<Box<dyn Keep>>, lends: Lends, task: Option<TaskId>) -> Self {
         Self {
             keep,
-            outcome: None,
-            lends: Lends::default(),
-            accessors: None,
+            lends,
+            task,
+            by: By::Driver(None),
         }
     }
-}
-
-/// What a call has that an accessor makes.
-pub(crate) struct AccessorCall {
-    pub(crate) callee: Arc<Callee>,
-    /// `None` once they were lowered.
-    pub(crate) args: Option<LaterArgs>,
-    /// Once it has begun.
-    pub(crate) task: Option<TaskId>,
 }
 
 /// Ends a call, unless it has ended before.
@@ -59,8 +64,8 @@ pub(crate) fn end_call(baton: &mut Baton, number: u64, result: Result<()>) {
     let Some(call) = calls.get_mut(&number) else {
         return;
     };
-    if call.accessors.is_none() {
-        call.outcome.get_or_insert(result);
+    if let By::Driver(outcome) = &mut call.by {
+        outcome.get_or_insert(result);
         return;
     }
     let Some(mut call) = calls.remove(&number) else {
@@ -70,6 +75,38 @@ pub(crate) fn end_call(baton: &mut Baton, number: u64, result: Result<()>) {
     if let Some(keep) = call.keep {
         keep.end(result);
     }
+}
+
+/// The future that drove a call was dropped: its task is cancelled, when the store is driven again if it has started.
+#[cold]
+pub(crate) fn cancel_dropped(baton: &mut Baton, number: u64) {
+    leave_call(baton, number);
+    if baton.concurrent.host.get(&number).is_some() {
+        let work = baton.concurrent.work.handle();
+        work.ask(Asked::Cancel(number));
+    }
+}
+
+/// Whoever drove a call waits for it no more. It goes on if it has started, and leaves nothing when it ends.
+#[cold]
+pub(super) fn leave_call(baton: &mut Baton, number: u64) {
+    let Some(call) = baton.concurrent.host.get_mut(&number) else {
+        return;
+    };
+    let ended = !matches!(call.by, By::Driver(None));
+    call.by = By::Nobody;
+    if let Some(task) = call
+        .task
+        .filter(|task| !ended && baton.state.has_task(*task))
+    {
+        if baton.state.task_state(task) != TaskState::Initial {
+            return;
+        }
+        // A task that has not started has no thread to tell.
+        let _ = baton.state.request_cancellation(task, None, &mut Fair);
+        baton.concurrent.tasks.remove(task);
+    }
+    end_call(baton, number, Err(super::CallCancelled.into()));
 }
 
 /// A task has confirmed its cancellation: its caller, if that is the host, is told.
@@ -119,7 +156,6 @@ pub(crate) trait HostGoal {
 pub(super) struct Call<L> {
     pub(super) number: u64,
     pub(super) lower: Option<L>,
-    pub(super) lends: Lends,
     /// Whether the call itself has not given control back yet.
     pub(super) first: bool,
 }
@@ -135,7 +171,7 @@ impl<L: LowerArgs> Call<L> {
             .lower
             .take()
             .context(bug("arguments are lowered twice"))?;
-        lower_args(baton, callee, task, &mut self.lends, lower)
+        lower_args(baton, callee, self.number, task, lower)
     }
 }
 
@@ -153,11 +189,8 @@ impl<L: LowerArgs> HostGoal for Call<L> {
 
     fn reached(&mut self, baton: &mut Baton) -> bool {
         self.first = false;
-        baton
-            .concurrent
-            .host
-            .get(&self.number)
-            .is_none_or(|call| call.outcome.is_some())
+        let call = baton.concurrent.host.get(&self.number);
+        call.is_none_or(|call| !matches!(call.by, By::Driver(None)))
     }
 
     fn waits(&self) -> bool {
@@ -169,44 +202,47 @@ impl<L: LowerArgs> HostGoal for Call<L> {
     }
 
     fn trapped(&mut self, baton: &mut Baton, error: Error, own: bool) {
-        let Some(call) = baton.concurrent.host.get_mut(&self.number) else {
+        let call = baton.concurrent.host.get_mut(&self.number);
+        let Some(By::Driver(outcome)) = call.map(|call| &mut call.by) else {
             return;
         };
-        let tells = match &call.outcome {
+        let tells = match outcome {
             None => self.first || own,
             Some(Ok(())) => self.first,
             // The same trap, told of without what kind of error it was.
             Some(Err(_)) => true,
         };
         if tells {
-            call.outcome = Some(Err(error));
+            *outcome = Some(Err(error));
         }
     }
 }
 
-/// Lowers arguments into the callee, whose isolate is idle or parked. Gives the flat ones.
+/// Lowers the arguments of a call into the callee, whose isolate is idle or parked. Gives the flat ones.
 pub(super) fn lower_args(
     baton: &mut Baton,
     callee: &Callee,
+    number: u64,
     task: TaskId,
-    lends: &mut Lends,
     lower: impl LowerArgs,
 ) -> Result<Args> {
     let (options, ty) = (&callee.options, callee.func_type_idx()?);
     let mut params: Slots = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
+    let mut lends = Lends::default();
     let lower = |cx: &mut LowerContext<'_>| lower(cx, ty, &mut FlatWriter::new(&mut params));
-    visit(baton, options.isolate, |cx| {
-        options.lower(cx, Some(task), lends, lower)
-    })?;
+    let lowered = visit(baton, options.isolate, |cx| {
+        options.lower(cx, Some(task), &mut lends, lower)
+    });
+    match baton.concurrent.host.get_mut(&number) {
+        Some(call) => call.lends = lends,
+        None => baton.state.give_back(HOST, &mut lends),
+    }
+    lowered?;
     Ok(params[..callee.flat_params].into())
 }
 
-/// A call by the host that has begun.
-pub(super) struct Begun {
-    pub(super) task: TaskId,
-    /// What the driver runs now, unless the call must wait to start.
-    pub(super) run: Option<(Run, Option<Then>)>,
-}
+/// What the driver runs for a call by the host, unless that must wait to start.
+pub(super) type First = Option<(Run, Option<Then>)>;
 
 /// Begins a call. `args` gives its flat arguments, if it need not wait.
 pub(super) fn begin(
@@ -214,7 +250,7 @@ pub(super) fn begin(
     callee: &Arc<Callee>,
     number: u64,
     args: impl FnOnce(&mut Baton, TaskId) -> Result<Args>,
-) -> Result<Begun> {
+) -> Result<First> {
     let instance = callee.options.instance;
     let (task, thread, then) = if callee.lift.async_type() {
         let spec = CallSpec {
@@ -241,14 +277,14 @@ pub(super) fn begin(
         from: From::Host(number),
     };
     baton.concurrent.tasks.insert(task, data);
+    if let Some(call) = baton.concurrent.host.get_mut(&number) {
+        call.task = Some(task);
+    }
     let Some(thread) = thread else {
-        return Ok(Begun { task, run: None });
+        return Ok(None);
     };
     match args(baton, task) {
-        Ok(args) => Ok(Begun {
-            task,
-            run: Some((entry(callee, thread, task, args), then)),
-        }),
+        Ok(args) => Ok(Some((entry(callee, thread, task, args), then))),
         Err(error) => {
             baton.concurrent.tasks.remove(task);
             give_up(baton, callee, (task, thread), Some(number), &error);

@@ -45,7 +45,7 @@ pub(crate) use deliver::{reachable, visit, visit_from};
 pub(crate) use direct::{Begin, DirectResult, begin_call};
 pub(crate) use driver::drive;
 pub(crate) use end::{call_trapped, end_entered, fail_instance, instance_unusable};
-pub(crate) use host::{LaterArgs, call_cancelled};
+pub(crate) use host::{LaterArgs, call_cancelled, cancel_dropped};
 pub(crate) use host_func::{Begun, LowerFn, call_host_function};
 pub(crate) use needs::{Needs, needs_several_stacks, uses_async};
 pub(crate) use park::{Entry, Parked, Request, Run, Then};

@@ -1,6 +1,6 @@
 //! Whether anything but the store itself can wake a future that runs beside it: if not, and nothing in the store can go on, it waits for ever.
 
-use super::host::end_call;
+use super::host::{By, end_call};
 use super::work::WorkHandle;
 use crate::baton::{Baton, Home};
 use anyhow::{Error, anyhow};
@@ -98,7 +98,7 @@ impl Watch {
 fn end_all(baton: &mut Baton) {
     let calls = baton.concurrent.host.iter();
     let mut numbers: Vec<u64> = calls
-        .filter(|(_, call)| call.accessors.is_some())
+        .filter(|(_, call)| matches!(call.by, By::Accessor { .. }))
         .map(|(number, _)| *number)
         .collect();
     numbers.sort_unstable();

@@ -1,6 +1,6 @@
 //! Calls are cancelled: of the host by guests, of guests by the host.
 
-use crate::{each, turns};
+use crate::{each, poll_once, turns};
 use tidegate::{CallCancelled, block_on};
 
 const CANCELLED: u32 = 4;
@@ -41,6 +41,49 @@ fn a_dropped_call_cancels_its_task_and_what_that_waits_for() {
         });
         assert_eq!(block_on(waiting).unwrap(), (100,));
         assert_eq!(guest.waiting(), 0);
+    });
+}
+
+#[test]
+fn a_dropped_call_that_drives_the_store_cancels_its_task() {
+    each(|mut guest| {
+        let func = guest.func("callback");
+        for _ in 0..3 {
+            let mut call = Box::pin(func.call_async(&mut guest.store, (1,)));
+            for _ in 0..5 {
+                assert!(poll_once(call.as_mut()).is_pending());
+            }
+            drop(call);
+            assert_eq!(guest.waiting(), 1);
+            // The guest learns of it when the store is driven.
+            block_on(guest.store.run_concurrent(async |_| turns(5).await)).unwrap();
+            assert_eq!(guest.waiting(), 0);
+        }
+        // Its instance stays usable.
+        assert_eq!(func.call(&mut guest.store, (0,)).unwrap(), (100,));
+    });
+}
+
+#[test]
+fn a_dropped_call_that_waits_to_start_never_does() {
+    each(|mut guest| {
+        let [blocking, callback] = ["blocking", "callback"].map(|name| guest.func(name));
+        let gate = guest.gate.clone();
+        // This one has its instance for itself until it is done.
+        let first = guest.store.run_concurrent(async |accessor| {
+            let call = blocking.call_concurrent(accessor, (1,));
+            turns(5).await;
+            call
+        });
+        let first = block_on(first).unwrap();
+        let mut second = Box::pin(callback.call_async(&mut guest.store, (0,)));
+        assert!(poll_once(second.as_mut()).is_pending());
+        drop(second);
+        gate.open();
+        let result = block_on(guest.store.run_concurrent(async |_| first.await));
+        assert_eq!(result.unwrap().unwrap(), (101,));
+        assert_eq!(*guest.store.data(), ["begin 1", "end 1"]);
+        assert_eq!(callback.call(&mut guest.store, (0,)).unwrap(), (100,));
     });
 }
 
