@@ -8,12 +8,14 @@
 //! the adapter has the host pass the arguments, calls the callee itself, and has the host pass the result. Either way the callee runs right above its
 //! caller, so that all of it is one stack.
 
+mod blocks;
 mod body;
 mod code;
 mod fault;
 mod module;
 mod text;
 mod values;
+mod words;
 
 pub use fault::{Fault, Part, ValueFault};
 pub use module::{AdapterModule, Modules};

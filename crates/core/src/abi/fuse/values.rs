@@ -2,15 +2,12 @@
 //!
 //! Both memories have 32-bit addresses, so that a type has the same layout on both sides.
 
-use super::code::{Code, Length, Place, Range, Result, Unfit};
-use super::fault::{Part, ValueFault};
-use super::text;
+use super::code::{Code, Length, Place, Result, Unfit};
+use super::fault::ValueFault;
 use crate::abi::transfer::node::{Bulk, Kind, Node, Piece};
 use crate::abi::transfer::run::Mode;
-use crate::abi::{
-    CANONICAL_NAN32, CANONICAL_NAN64, MAX_LIST_BYTE_LENGTH, MAX_STRING_BYTE_LENGTH, Program,
-};
-use crate::plan::{CoreDef, StringEncoding};
+use crate::abi::{CANONICAL_NAN32, CANONICAL_NAN64, Program};
+use crate::plan::CoreDef;
 use wasm_encoder::{BlockType, Ieee32, Ieee64, Instruction, ValType};
 
 /// How a block is allocated in the target.
@@ -58,7 +55,7 @@ fn canonical64() -> Instruction<'static> {
 }
 
 impl Flat {
-    fn next(&mut self) -> Result<(u32, ValType)> {
+    pub(super) fn next(&mut self) -> Result<(u32, ValType)> {
         let slot = self.slots.get(self.next).copied().ok_or(Unfit)?;
         self.next += 1;
         Ok(slot)
@@ -66,7 +63,7 @@ impl Flat {
 }
 
 impl At<'_> {
-    fn part(&mut self, offset: usize) -> Result<At<'_>> {
+    pub(super) fn part(&mut self, offset: usize) -> Result<At<'_>> {
         Ok(match self {
             At::Flat(flat) => At::Flat(flat),
             At::Memory(place) => At::Memory(place.at(u32::try_from(offset).map_err(|_| Unfit)?)),
@@ -113,7 +110,13 @@ impl Transfer<'_, '_> {
         self.node(mode, self.program.root(), from, to)
     }
 
-    fn node(&mut self, mode: Mode, index: usize, from: &mut At<'_>, to: &mut At<'_>) -> Result {
+    pub(super) fn node(
+        &mut self,
+        mode: Mode,
+        index: usize,
+        from: &mut At<'_>,
+        to: &mut At<'_>,
+    ) -> Result {
         self.code.check_size()?;
         let program = self.program;
         let node = program.node(index);
@@ -206,135 +209,6 @@ impl Transfer<'_, '_> {
                 &mut to.part(i * size.target)?,
             )?;
         }
-        Ok(())
-    }
-
-    fn string(&mut self, mode: Mode, from: &mut At<'_>, to: &mut At<'_>) -> Result {
-        let (source, target) = (self.program.source_side(), self.program.target_side());
-        if (source.encoding, target.encoding) != (StringEncoding::Utf8, StringEncoding::Utf8) {
-            return Err(Unfit);
-        }
-        let (pointer, length) = self.load_pair(from)?;
-        if mode != Mode::Lower {
-            self.check_length(Part::String, length, 1, MAX_STRING_BYTE_LENGTH)?;
-            let memory = self.source_memory()?;
-            self.code.check_range(Range {
-                pointer,
-                length: Length::Local(length),
-                align: 1,
-                memory,
-                what: Part::String,
-                realloc: false,
-            });
-            self.spend(length)?;
-            let memory = self.source.clone().ok_or(Unfit)?;
-            text::validate(self.code, &memory, pointer, length, self.vectors);
-        }
-        if mode == Mode::Lift {
-            return Ok(());
-        }
-        let start = self.allocate(Part::String, Length::Local(length), 1)?;
-        self.copy_bytes(start, pointer, length)?;
-        self.store_pair(to, start, length)
-    }
-
-    fn list(
-        &mut self,
-        mode: Mode,
-        element: usize,
-        align: u32,
-        from: &mut At<'_>,
-        to: &mut At<'_>,
-    ) -> Result {
-        let size = u32::try_from(self.program.node(element).size.source).map_err(|_| Unfit)?;
-        if size == 0 {
-            return Err(Unfit);
-        }
-        let (pointer, length) = self.load_pair(from)?;
-        if mode != Mode::Lower {
-            self.check_length(Part::List, length, size, MAX_LIST_BYTE_LENGTH)?;
-        }
-        let bytes = if size == 1 {
-            length
-        } else {
-            self.code.emit([
-                Instruction::LocalGet(length),
-                Instruction::I32Const(size as i32),
-                Instruction::I32Mul,
-            ]);
-            self.code.save(ValType::I32)
-        };
-        if mode != Mode::Lower {
-            let memory = self.source_memory()?;
-            self.code.check_range(Range {
-                pointer,
-                length: Length::Local(bytes),
-                align,
-                memory,
-                what: Part::List,
-                realloc: false,
-            });
-            self.spend(bytes)?;
-        }
-        if mode == Mode::Lift {
-            return self.elements(mode, element, size, bytes, (pointer, pointer));
-        }
-        let start = self.allocate(Part::List, Length::Local(bytes), align)?;
-        self.elements(mode, element, size, bytes, (pointer, start))?;
-        self.store_pair(to, start, length)
-    }
-
-    /// Elements that lie in memory one after another, from one address to another.
-    fn elements(
-        &mut self,
-        mode: Mode,
-        element: usize,
-        size: u32,
-        bytes: u32,
-        (from, to): (u32, u32),
-    ) -> Result {
-        let node = self.program.node(element);
-        if mode == Mode::Lift && !node.does.trap {
-            return Ok(());
-        }
-        if node.bulk == Some(Bulk::Integers) {
-            return self.copy_bytes(to, from, bytes);
-        }
-        let (source, target) = (self.source_memory()?, self.target_memory()?);
-        self.code.get(from);
-        let source = Place::new(source, self.code.save(ValType::I32));
-        self.code.get(to);
-        let target = Place::new(target, self.code.save(ValType::I32));
-        self.code.emit([
-            Instruction::LocalGet(from),
-            Instruction::LocalGet(bytes),
-            Instruction::I32Add,
-        ]);
-        let end = self.code.save(ValType::I32);
-        self.code.emit([
-            Instruction::Block(BlockType::Empty),
-            Instruction::Loop(BlockType::Empty),
-            Instruction::LocalGet(source.base),
-            Instruction::LocalGet(end),
-            Instruction::I32Eq,
-            Instruction::BrIf(1),
-        ]);
-        self.node(
-            mode,
-            element,
-            &mut At::Memory(source),
-            &mut At::Memory(target),
-        )?;
-        for place in [source, target] {
-            self.code.emit([
-                Instruction::LocalGet(place.base),
-                Instruction::I32Const(size as i32),
-                Instruction::I32Add,
-                Instruction::LocalSet(place.base),
-            ]);
-        }
-        self.code
-            .emit([Instruction::Br(0), Instruction::End, Instruction::End]);
         Ok(())
     }
 
@@ -501,312 +375,4 @@ impl Transfer<'_, '_> {
         self.code
             .fail_value_if(ValueFault::Char, &[Length::Local(char)]);
     }
-
-    /// Traps if so many elements of a size are more bytes than a string or list may have.
-    fn check_length(&mut self, what: Part, length: u32, size: u32, limit: u64) -> Result {
-        let bytes = [
-            Instruction::LocalGet(length),
-            Instruction::I64ExtendI32U,
-            Instruction::I64Const(size.into()),
-            Instruction::I64Mul,
-        ];
-        // Both factors have 32 bits.
-        self.code.emit(bytes.clone());
-        self.code.emit([
-            Instruction::I64Const(i64::try_from(limit).map_err(|_| Unfit)?),
-            Instruction::I64GtU,
-        ]);
-        let fault = super::Fault::Value(ValueFault::TooLong(what));
-        self.code.fail_if(fault, |code| {
-            code.emit(bytes);
-            1
-        });
-        Ok(())
-    }
-
-    /// Takes bytes from the budget.
-    fn spend(&mut self, bytes: u32) -> Result {
-        let left = self.budget.ok_or(Unfit)?;
-        let limit = self.code.imports.global(super::Import::Budget);
-        self.code.emit([
-            Instruction::LocalGet(left),
-            Instruction::LocalGet(bytes),
-            Instruction::I64ExtendI32U,
-            Instruction::I64LtU,
-        ]);
-        self.code
-            .fail_if(super::Fault::Value(ValueFault::Budget), |code| {
-                code.emit([Instruction::GlobalGet(limit)]);
-                1
-            });
-        self.code.emit([
-            Instruction::LocalGet(left),
-            Instruction::LocalGet(bytes),
-            Instruction::I64ExtendI32U,
-            Instruction::I64Sub,
-            Instruction::LocalSet(left),
-        ]);
-        Ok(())
-    }
-
-    /// Allocates a block in the target; gives the local with its address.
-    pub(super) fn allocate(&mut self, what: Part, length: Length, align: u32) -> Result<u32> {
-        let memory = self.target_memory()?;
-        let Allocator {
-            realloc,
-            may_leave,
-            entered,
-        } = &self.allocator;
-        let realloc = self.code.imports.realloc(realloc.as_ref().ok_or(Unfit)?);
-        let (may_leave, entered) = (*may_leave, *entered);
-        if let Some(entered) = entered {
-            self.code.set_global(entered, 1);
-        }
-        if let Some(may_leave) = may_leave {
-            self.code.set_global(may_leave, 0);
-        }
-        self.code.emit([
-            Instruction::I32Const(0),
-            Instruction::I32Const(0),
-            Instruction::I32Const(align as i32),
-            match length {
-                Length::Bytes(bytes) => Instruction::I32Const(bytes as i32),
-                Length::Local(local) => Instruction::LocalGet(local),
-            },
-            Instruction::Call(realloc),
-        ]);
-        let pointer = self.code.save(ValType::I32);
-        if let Some(may_leave) = may_leave {
-            self.code.set_global(may_leave, 1);
-        }
-        self.code.check_range(Range {
-            pointer,
-            length,
-            align,
-            memory,
-            what,
-            realloc: true,
-        });
-        Ok(pointer)
-    }
-
-    /// Copies bytes between the memories, by what is in locals.
-    fn copy_bytes(&mut self, to: u32, from: u32, bytes: u32) -> Result {
-        let (src_mem, dst_mem) = (self.source_memory()?, self.target_memory()?);
-        self.code.emit([
-            Instruction::LocalGet(to),
-            Instruction::LocalGet(from),
-            Instruction::LocalGet(bytes),
-            Instruction::MemoryCopy { src_mem, dst_mem },
-        ]);
-        Ok(())
-    }
-
-    /// Loads the two words of a string or list; gives the locals with them.
-    fn load_pair(&mut self, from: &mut At<'_>) -> Result<(u32, u32)> {
-        self.load32(&mut from.part(0)?, 4, false)?;
-        let first = self.code.save(ValType::I32);
-        self.load32(&mut from.part(4)?, 4, false)?;
-        Ok((first, self.code.save(ValType::I32)))
-    }
-
-    fn store_pair(&mut self, to: &mut At<'_>, first: u32, second: u32) -> Result {
-        for (offset, word) in [(0, first), (4, second)] {
-            let mut to = to.part(offset)?;
-            self.store_address(&to);
-            self.code.get(word);
-            self.store32(&mut to, 4)?;
-        }
-        Ok(())
-    }
-
-    /// What goes on the stack before a value that is to be stored.
-    fn store_address(&mut self, to: &At<'_>) {
-        if let At::Memory(place) = to {
-            self.code.get(place.base);
-        }
-    }
-
-    /// Loads an integer of up to four bytes, or a flat value, of which all counts unless it is signed.
-    fn load32(&mut self, from: &mut At<'_>, size: u32, signed: bool) -> Result {
-        let flat = match from {
-            At::Memory(place) => {
-                let arg = place.arg();
-                self.code.get(place.base);
-                self.code.emit([match (size, signed) {
-                    (1, false) => Instruction::I32Load8U(arg),
-                    (1, true) => Instruction::I32Load8S(arg),
-                    (2, false) => Instruction::I32Load16U(arg),
-                    (2, true) => Instruction::I32Load16S(arg),
-                    _ => Instruction::I32Load(arg),
-                }]);
-                return Ok(());
-            }
-            At::Flat(flat) => flat,
-        };
-        self.flat32(flat)?;
-        match (size, signed) {
-            (1, true) => self.code.emit([Instruction::I32Extend8S]),
-            (2, true) => self.code.emit([Instruction::I32Extend16S]),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// The low half of a flat value.
-    fn flat32(&mut self, flat: &mut Flat) -> Result {
-        let (local, ty) = flat.next()?;
-        self.code.get(local);
-        match ty {
-            ValType::I32 => {}
-            ValType::I64 => self.code.emit([Instruction::I32WrapI64]),
-            ValType::F32 => self.code.emit([Instruction::I32ReinterpretF32]),
-            _ => return Err(Unfit),
-        }
-        Ok(())
-    }
-
-    fn load64(&mut self, from: &mut At<'_>) -> Result {
-        match from {
-            At::Memory(place) => {
-                let arg = place.arg();
-                self.code.get(place.base);
-                self.code.emit([Instruction::I64Load(arg)]);
-            }
-            At::Flat(flat) => {
-                let (local, ty) = flat.next()?;
-                self.code.get(local);
-                match ty {
-                    ValType::I64 => {}
-                    ValType::F64 => self.code.emit([Instruction::I64ReinterpretF64]),
-                    _ => return Err(Unfit),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn load_f32(&mut self, from: &mut At<'_>) -> Result {
-        match from {
-            At::Memory(place) => {
-                let arg = place.arg();
-                self.code.get(place.base);
-                self.code.emit([Instruction::F32Load(arg)]);
-            }
-            At::Flat(flat) if flat.slots.get(flat.next).is_some_and(is_f32) => {
-                let (local, _) = flat.next()?;
-                self.code.get(local);
-            }
-            At::Flat(flat) => {
-                self.flat32(flat)?;
-                self.code.emit([Instruction::F32ReinterpretI32]);
-            }
-        }
-        Ok(())
-    }
-
-    fn load_f64(&mut self, from: &mut At<'_>) -> Result {
-        match from {
-            At::Memory(place) => {
-                let arg = place.arg();
-                self.code.get(place.base);
-                self.code.emit([Instruction::F64Load(arg)]);
-            }
-            At::Flat(flat) => {
-                let (local, ty) = flat.next()?;
-                self.code.get(local);
-                match ty {
-                    ValType::F64 => {}
-                    ValType::I64 => self.code.emit([Instruction::F64ReinterpretI64]),
-                    _ => return Err(Unfit),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Stores the integer on the stack, which is above an address if it goes to memory.
-    fn store32(&mut self, to: &mut At<'_>, size: u32) -> Result {
-        match to {
-            At::Memory(place) => {
-                let arg = place.arg();
-                self.code.emit([match size {
-                    1 => Instruction::I32Store8(arg),
-                    2 => Instruction::I32Store16(arg),
-                    _ => Instruction::I32Store(arg),
-                }]);
-            }
-            At::Flat(flat) => {
-                let (local, ty) = flat.next()?;
-                match ty {
-                    ValType::I32 => {}
-                    ValType::I64 => self.code.emit([Instruction::I64ExtendI32U]),
-                    ValType::F32 => self.code.emit([Instruction::F32ReinterpretI32]),
-                    _ => return Err(Unfit),
-                }
-                self.code.emit([Instruction::LocalSet(local)]);
-            }
-        }
-        Ok(())
-    }
-
-    fn store64(&mut self, to: &mut At<'_>) -> Result {
-        match to {
-            At::Memory(place) => {
-                let arg = place.arg();
-                self.code.emit([Instruction::I64Store(arg)]);
-            }
-            At::Flat(flat) => {
-                let (local, ty) = flat.next()?;
-                match ty {
-                    ValType::I64 => {}
-                    ValType::F64 => self.code.emit([Instruction::F64ReinterpretI64]),
-                    _ => return Err(Unfit),
-                }
-                self.code.emit([Instruction::LocalSet(local)]);
-            }
-        }
-        Ok(())
-    }
-
-    fn store_f32(&mut self, to: &mut At<'_>) -> Result {
-        match to {
-            At::Memory(place) => {
-                let arg = place.arg();
-                self.code.emit([Instruction::F32Store(arg)]);
-            }
-            At::Flat(flat) if flat.slots.get(flat.next).is_some_and(is_f32) => {
-                let (local, _) = flat.next()?;
-                self.code.emit([Instruction::LocalSet(local)]);
-            }
-            At::Flat(_) => {
-                self.code.emit([Instruction::I32ReinterpretF32]);
-                self.store32(to, 4)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn store_f64(&mut self, to: &mut At<'_>) -> Result {
-        match to {
-            At::Memory(place) => {
-                let arg = place.arg();
-                self.code.emit([Instruction::F64Store(arg)]);
-            }
-            At::Flat(flat) => {
-                let (local, ty) = flat.next()?;
-                match ty {
-                    ValType::F64 => {}
-                    ValType::I64 => self.code.emit([Instruction::I64ReinterpretF64]),
-                    _ => return Err(Unfit),
-                }
-                self.code.emit([Instruction::LocalSet(local)]);
-            }
-        }
-        Ok(())
-    }
-}
-
-fn is_f32((_, ty): &(u32, ValType)) -> bool {
-    *ty == ValType::F32
 }
