@@ -9,6 +9,7 @@ mod connection;
 mod datagrams;
 mod error;
 mod incoming;
+mod keep_alive;
 mod lookup;
 mod options;
 mod policy;

@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
@@ -19,7 +18,7 @@ use crate::io::{Descriptor, Direction, Drains, Readiness, SharedOutput, ready_no
 /// A method that does not fit the state answers `InvalidState`; starting something while something
 /// else is in progress, `ConcurrencyConflict`; finishing what was not started, `NotInProgress`.
 pub struct TcpSocket {
-    fd: Arc<OwnedFd>,
+    pub(super) fd: Arc<OwnedFd>,
     descriptor: Arc<Descriptor>,
     family: Family,
     state: State,
@@ -54,9 +53,6 @@ pub enum ShutdownType {
 }
 
 const DEFAULT_BACKLOG: i32 = 128;
-/// Limits of Linux; others have higher ones.
-const MAX_KEEP_ALIVE_SECONDS: u64 = 32767;
-const MAX_KEEP_ALIVE_COUNT: u32 = 127;
 
 impl TcpSocket {
     /// A new socket, unbound.
@@ -334,83 +330,6 @@ impl TcpSocket {
         }
     }
 
-    /// Whether idle connections are probed.
-    ///
-    /// # Errors
-    /// Whatever the host reports; so for all options below.
-    pub fn keep_alive_enabled(&self) -> Result<bool, ErrorCode> {
-        Ok(sockopt::socket_keepalive(&self.fd)?)
-    }
-
-    /// Has idle connections probed, or not.
-    ///
-    /// # Errors
-    /// Whatever the host reports.
-    pub fn set_keep_alive_enabled(&self, enabled: bool) -> Result<(), ErrorCode> {
-        Ok(sockopt::set_socket_keepalive(&self.fd, enabled)?)
-    }
-
-    /// How long a connection is idle before it is probed, in nanoseconds.
-    ///
-    /// # Errors
-    /// Whatever the host reports.
-    pub fn keep_alive_idle_time(&self) -> Result<u64, ErrorCode> {
-        Ok(nanoseconds(sockopt::tcp_keepidle(&self.fd)?))
-    }
-
-    /// Sets how long a connection is idle before it is probed, in nanoseconds, rounded up to
-    /// seconds.
-    ///
-    /// # Errors
-    /// `InvalidArgument` for 0.
-    pub fn set_keep_alive_idle_time(&self, nanoseconds: u64) -> Result<(), ErrorCode> {
-        Ok(sockopt::set_tcp_keepidle(
-            &self.fd,
-            keep_alive_duration(nanoseconds)?,
-        )?)
-    }
-
-    /// The time between probes, in nanoseconds.
-    ///
-    /// # Errors
-    /// Whatever the host reports.
-    pub fn keep_alive_interval(&self) -> Result<u64, ErrorCode> {
-        Ok(nanoseconds(sockopt::tcp_keepintvl(&self.fd)?))
-    }
-
-    /// Sets the time between probes, in nanoseconds, rounded up to seconds.
-    ///
-    /// # Errors
-    /// `InvalidArgument` for 0.
-    pub fn set_keep_alive_interval(&self, nanoseconds: u64) -> Result<(), ErrorCode> {
-        Ok(sockopt::set_tcp_keepintvl(
-            &self.fd,
-            keep_alive_duration(nanoseconds)?,
-        )?)
-    }
-
-    /// How many probes go unanswered before the connection is given up.
-    ///
-    /// # Errors
-    /// Whatever the host reports.
-    pub fn keep_alive_count(&self) -> Result<u32, ErrorCode> {
-        Ok(sockopt::tcp_keepcnt(&self.fd)?)
-    }
-
-    /// Sets how many probes go unanswered before the connection is given up.
-    ///
-    /// # Errors
-    /// `InvalidArgument` for 0.
-    pub fn set_keep_alive_count(&self, count: u32) -> Result<(), ErrorCode> {
-        if count == 0 {
-            return Err(ErrorCode::InvalidArgument);
-        }
-        Ok(sockopt::set_tcp_keepcnt(
-            &self.fd,
-            count.min(MAX_KEEP_ALIVE_COUNT),
-        )?)
-    }
-
     /// Ends a direction of the connection, after what was written before. Doing it again changes
     /// nothing.
     ///
@@ -474,20 +393,6 @@ fn connect_error(errno: Errno) -> ErrorCode {
         Errno::ADDRNOTAVAIL | Errno::AGAIN => ErrorCode::AddressInUse,
         other => other.into(),
     }
-}
-
-fn keep_alive_duration(nanoseconds: u64) -> Result<Duration, ErrorCode> {
-    if nanoseconds == 0 {
-        return Err(ErrorCode::InvalidArgument);
-    }
-    let seconds = nanoseconds
-        .div_ceil(1_000_000_000)
-        .min(MAX_KEEP_ALIVE_SECONDS);
-    Ok(Duration::from_secs(seconds))
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl From<ErrorCode> for io::Error {
