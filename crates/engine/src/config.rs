@@ -123,6 +123,7 @@ impl Default for Pooling {
 pub struct Engine {
     pub(crate) inner: EngineInner,
     pub(crate) config: Arc<EngineConfig>,
+    pub(crate) stacks: crate::wasmtime::StackDefinitions,
     /// Worked out when it is first asked for, which takes longer than loading a small module.
     pub(crate) compatibility: Arc<OnceLock<u64>>,
 }
@@ -146,6 +147,7 @@ impl Engine {
         Ok(Self {
             inner,
             config: Arc::new(config.clone()),
+            stacks: crate::wasmtime::StackDefinitions::default(),
             compatibility: Arc::default(),
         })
     }

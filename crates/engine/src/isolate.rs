@@ -104,9 +104,15 @@ impl<D: IsolateData> Isolate<D> {
     /// The engine cannot give a store.
     pub fn new(engine: &Engine, data: D, limits: Limits) -> Result<Self, EngineError> {
         let inner = match &engine.inner {
-            EngineInner::Wasmtime(inner) => IsolateInner::Wasmtime(
-                crate::wasmtime::WasmtimeIsolate::new(inner, &engine.config, data, limits)?,
-            ),
+            EngineInner::Wasmtime(inner) => {
+                IsolateInner::Wasmtime(crate::wasmtime::WasmtimeIsolate::new(
+                    inner,
+                    &engine.config,
+                    &engine.stacks,
+                    data,
+                    limits,
+                )?)
+            }
             EngineInner::Wasmi(inner) => IsolateInner::Wasmi(crate::wasmi::WasmiIsolate::new(
                 inner,
                 &engine.config,

@@ -106,7 +106,7 @@ impl<D: IsolateData> WasmtimeCx<'_, D> {
         let data = self.0.data_mut();
         let _native = native_stack::enter(data.native_stack, data.max_wasm_stack)?;
         let may_block = std::mem::replace(&mut data.may_block, false);
-        let result = if data.park.is_none() {
+        let result = if data.stack_funcs.is_none() {
             wasmtime::Instance::new(self.0.as_context_mut(), inner, &imports)
         } else {
             self.instantiate_ready(inner, &imports)

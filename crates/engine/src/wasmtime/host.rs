@@ -1,6 +1,6 @@
 //! Calls into guests and out of them, as words.
 
-use std::{future::poll_fn, mem::MaybeUninit, ptr::NonNull, task::Poll};
+use std::{mem::MaybeUninit, ptr::NonNull};
 
 use wasmtime::{AsContextMut, Caller, Linker, StoreContextMut, ValRaw};
 
@@ -31,7 +31,41 @@ pub(super) unsafe fn call_raw<D: IsolateData>(
     signature: &Signature,
     slots: &mut [u64],
 ) -> wasmtime::Result<()> {
-    let mut values = [const { MaybeUninit::<ValRaw>::uninit() }; Signature::MAX];
+    // SAFETY: passed on to the caller.
+    unsafe {
+        if signature.slots() <= FEW {
+            call_with::<D, FEW>(store, func, signature, slots)
+        } else {
+            call_with_many(store, func, signature, slots)
+        }
+    }
+}
+
+/// A function of its own, so that other calls do without room for this on their stacks.
+///
+/// # Safety
+/// As for [`call_raw`].
+#[inline(never)]
+unsafe fn call_with_many<D: IsolateData>(
+    store: StoreContextMut<'_, StoreData<D>>,
+    func: wasmtime::Func,
+    signature: &Signature,
+    slots: &mut [u64],
+) -> wasmtime::Result<()> {
+    // SAFETY: passed on to the caller.
+    unsafe { call_with::<D, { Signature::MAX }>(store, func, signature, slots) }
+}
+
+/// # Safety
+/// As for [`call_raw`].
+#[inline(always)]
+unsafe fn call_with<D: IsolateData, const MOST: usize>(
+    store: StoreContextMut<'_, StoreData<D>>,
+    func: wasmtime::Func,
+    signature: &Signature,
+    slots: &mut [u64],
+) -> wasmtime::Result<()> {
+    let mut values = [const { MaybeUninit::<ValRaw>::uninit() }; MOST];
     let count = signature.slots();
     for (value, slot) in values[..count].iter_mut().zip(&*slots) {
         // All representations of `ValRaw` are little endian, so an `i32` or `f32` is read from a word's low half.
@@ -64,7 +98,8 @@ fn read(value: &ValRaw, kind: Number) -> u64 {
     }
 }
 
-/// The most words of a host call that gets by with a small array: zeroing a large one would cost as much as the call.
+/// The most words of a call that gets by with a small array: zeroing a large one would cost as much as a call, and stacks of guests that wait should
+/// have a page of memory, if that is enough for them.
 const FEW: usize = 4;
 
 /// Runs a host function with the words of its parameters, and gives those of its results to the engine.
@@ -78,8 +113,19 @@ fn host_call(
     if count <= FEW {
         with_slots(signature, values, &mut [0; FEW][..count], call)
     } else {
-        with_slots(signature, values, &mut [0; Signature::MAX][..count], call)
+        with_many_slots(signature, values, call)
     }
+}
+
+/// A function of its own, so that other calls do without room for this on their stacks.
+#[inline(never)]
+fn with_many_slots(
+    signature: Signature,
+    values: &mut [MaybeUninit<ValRaw>],
+    call: impl FnOnce(&mut [u64]) -> wasmtime::Result<()>,
+) -> wasmtime::Result<()> {
+    let slots = &mut [0; Signature::MAX][..signature.slots()];
+    with_slots(signature, values, slots, call)
 }
 
 #[inline(always)]
@@ -140,7 +186,7 @@ pub(super) fn blocking_host_func<D: IsolateData>(
     func: BlockingHostFn<D>,
 ) -> Result<wasmtime::Func, EngineError> {
     let engine_ty = ty.wasmtime(|ty| convert::engine_func_type(store.engine(), ty))?;
-    make_suspendable(store.as_context_mut());
+    store.data_mut().blocks = true;
     let call = move |mut caller: Caller<'_, StoreData<D>>, values: &mut [MaybeUninit<ValRaw>]| {
         host_call(signature, values, |slots| {
             let flow = func(cx(&mut caller), slots);
@@ -235,9 +281,11 @@ fn park<D: IsolateData>(
     payload: D::Block,
 ) -> wasmtime::Result<Resume<D>> {
     let data = caller.data();
-    let (Some(park), Some(mailbox), true) = (data.park, &data.mailbox, data.may_block) else {
+    let (Some(funcs), Some(mailbox), true) = (&data.stack_funcs, &data.mailbox, data.may_block)
+    else {
         return Err(convert::to_engine(EngineError::CannotBlock.into()));
     };
+    let park = funcs.park;
     mailbox.put_block(payload);
     loop {
         // SAFETY: a function without parameters and results. It suspends the fiber that runs this host call: `may_block` says
@@ -259,26 +307,4 @@ fn park<D: IsolateData>(
         visitor.run(cx(caller));
         caller.data_mut().may_block = true;
     }
-}
-
-/// Makes the asynchronous function that suspends a stack, if the store has none.
-pub(super) fn make_suspendable<D: IsolateData>(mut store: StoreContextMut<'_, StoreData<D>>) {
-    if store.data().park.is_none() {
-        let park = park_func(store.as_context_mut());
-        store.data_mut().park = Some(park);
-    }
-}
-
-/// The asynchronous function that suspends a stack: ready when it is polled again, which is when the stack is resumed.
-fn park_func<D: IsolateData>(mut store: StoreContextMut<'_, StoreData<D>>) -> wasmtime::Func {
-    let ty = wasmtime::FuncType::new(store.engine(), [], []);
-    wasmtime::Func::new_async(&mut store, ty, |_, _, _| {
-        let mut is_resumed = false;
-        Box::new(poll_fn(move |_| {
-            match std::mem::replace(&mut is_resumed, true) {
-                true => Poll::Ready(Ok(())),
-                false => Poll::Pending,
-            }
-        }))
-    })
 }

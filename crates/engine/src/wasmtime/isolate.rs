@@ -7,12 +7,16 @@ use std::{
 
 use wasmtime::{AsContextMut, Store, StoreContextMut, UpdateDeadline};
 
-use super::{convert, cx::WasmtimeCx, stack::Mailbox};
+use super::{
+    convert,
+    cx::WasmtimeCx,
+    stack::{Entry, Mailbox},
+    stack_funcs::{StackDefinitions, StackFuncs},
+};
 use crate::{
     config::EngineConfig,
     cx::{Cx, CxInner},
     error::EngineError,
-    handles::Func,
     interrupt::{Asked, InterruptHandle},
     isolate::IsolateData,
     limits::{Limiter, Limits},
@@ -37,10 +41,12 @@ pub(super) struct StoreData<D: IsolateData> {
     pub(super) may_block: bool,
     /// What the stack being started is to call, and its slots; handed back with the results.
     pub(super) entry: Option<Entry>,
-    /// Set once there is a blocking host function: the asynchronous function that suspends the stack.
-    pub(super) park: Option<wasmtime::Func>,
-    /// Set once there was a stack: the function it is entered by.
-    pub(super) enter: Option<wasmtime::TypedFunc<(), ()>>,
+    /// Whether there is a blocking host function.
+    pub(super) blocks: bool,
+    /// Set once there was a stack: the functions that stacks are entered and suspended by.
+    pub(super) stack_funcs: Option<StackFuncs>,
+    /// What these are made of.
+    pub(super) definitions: StackDefinitions,
     /// Set once there was a stack: what whoever runs a stack and the stack hand to each other.
     pub(super) mailbox: Option<Arc<Mailbox<D>>>,
     /// Shared memories that this store knows.
@@ -56,12 +62,6 @@ pub(super) struct StoreData<D: IsolateData> {
     epochs: bool,
     pub(super) max_wasm_stack: usize,
     pub(super) native_stack: usize,
-}
-
-/// A call about to be made on a stack, or just made.
-pub(super) struct Entry {
-    pub(super) func: Func,
-    pub(super) slots: Vec<u64>,
 }
 
 impl<D: IsolateData> StoreData<D> {
@@ -127,6 +127,7 @@ impl<D: IsolateData> WasmtimeIsolate<D> {
     pub(crate) fn new(
         engine: &wasmtime::Engine,
         config: &EngineConfig,
+        definitions: &StackDefinitions,
         user: D,
         limits: Limits,
     ) -> Result<Self, EngineError> {
@@ -136,8 +137,9 @@ impl<D: IsolateData> WasmtimeIsolate<D> {
             limiter: Limiter::new(limits),
             may_block: false,
             entry: None,
-            park: None,
-            enter: None,
+            blocks: false,
+            stack_funcs: None,
+            definitions: definitions.clone(),
             mailbox: None,
             shared_memories: Vec::new(),
             time_slice: None,
@@ -195,7 +197,7 @@ impl<D: IsolateData> WasmtimeIsolate<D> {
     }
 
     pub(crate) fn is_suspendable(&self) -> bool {
-        self.store.data().park.is_some()
+        self.store.data().blocks
     }
 
     pub(crate) fn set_time_slice(&mut self, ticks: Option<NonZeroU64>) -> Result<(), EngineError> {

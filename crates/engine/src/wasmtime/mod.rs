@@ -17,6 +17,7 @@ mod host;
 mod isolate;
 mod pre;
 mod stack;
+mod stack_funcs;
 
 pub(crate) use cx::WasmtimeCx;
 pub(crate) use engine::{
@@ -25,3 +26,4 @@ pub(crate) use engine::{
 pub(crate) use isolate::WasmtimeIsolate;
 pub(crate) use pre::WasmtimePre;
 pub(crate) use stack::WasmtimeStack;
+pub(crate) use stack_funcs::StackDefinitions;

@@ -74,7 +74,7 @@ impl<D: IsolateData> WasmtimeCx<'_, D> {
         rest: &[Extern],
     ) -> anyhow::Result<Vec<Extern>> {
         if pre.blocks {
-            host::make_suspendable(self.0.as_context_mut());
+            self.0.data_mut().blocks = true;
         }
         let mut rest = rest.iter();
         let mut imports = Vec::with_capacity(pre.shared.len());
@@ -112,13 +112,13 @@ impl<D: IsolateData> WasmtimeCx<'_, D> {
             return Err(OTHER_IMPORTS.into());
         }
         if pre.blocks {
-            host::make_suspendable(self.0.as_context_mut());
+            self.0.data_mut().blocks = true;
         }
         let (info, data) = (&pre.module.info, self.0.data_mut());
         data.limiter.instantiate(info.memories, info.tables)?;
         let _native = native_stack::enter(data.native_stack, data.max_wasm_stack)?;
         let may_block = std::mem::replace(&mut data.may_block, false);
-        let result = if data.park.is_none() {
+        let result = if data.stack_funcs.is_none() {
             complete.instantiate(self.0.as_context_mut())
         } else {
             // As in `instantiate_ready`.

@@ -12,13 +12,13 @@ use wasmtime::{AsContextMut, Store};
 use super::{
     convert,
     cx::WasmtimeCx,
-    host,
-    isolate::{Entry, StoreData, WasmtimeIsolate, begin_slice},
+    isolate::{StoreData, WasmtimeIsolate, begin_slice},
+    stack_funcs,
 };
 use crate::{
     cx::Cx,
     error::EngineError,
-    handles::{Extern, Func, FuncInner, Instance},
+    handles::{Extern, Func, Instance},
     isolate::{Isolate, IsolateData, IsolateInner},
     module::Module,
     native_stack,
@@ -63,6 +63,12 @@ impl<D: IsolateData> Drop for Started<D> {
         let _native = native_stack::switch();
         self.run = None;
     }
+}
+
+/// A call about to be made on a stack, or just made.
+pub(super) struct Entry {
+    pub(super) func: Func,
+    pub(super) slots: Vec<u64>,
 }
 
 /// What a stack ends with; the results of a call are in the store.
@@ -336,50 +342,19 @@ async fn call<D: IsolateData>(
 ) -> (Store<StoreData<D>>, Ended) {
     slots.resize(func.slots(), 0);
     store.data_mut().entry = Some(Entry { func, slots });
-    // Taken and put back: cloning would count references to its type.
-    let enter = match store.data_mut().enter.take() {
-        Some(enter) => enter,
-        None => match enter_func(&mut store) {
-            Ok(enter) => enter,
-            Err(error) => return (store, Err(convert::from_engine(error))),
-        },
+    if let Err(error) = stack_funcs::prepare(store.as_context_mut()) {
+        return (store, Err(convert::from_engine(error)));
+    }
+    let Some(enter) = (store.data_mut().stack_funcs.as_mut()).and_then(|funcs| funcs.enter.take())
+    else {
+        let error = EngineError::Misuse("two stacks are entered in one isolate");
+        return (store, Err(error.into()));
     };
     let result = enter.call_async(&mut store, ()).await;
-    store.data_mut().enter = Some(enter);
+    if let Some(funcs) = &mut store.data_mut().stack_funcs {
+        funcs.enter = Some(enter);
+    }
     (store, result.map(|()| None).map_err(convert::from_engine))
-}
-
-/// The function that a stack is entered by. It is the engine's way to have host code run on a fiber; from there the guest is
-/// called with words like anywhere else.
-fn enter_func<D: IsolateData>(
-    store: &mut Store<StoreData<D>>,
-) -> wasmtime::Result<wasmtime::TypedFunc<(), ()>> {
-    let enter = wasmtime::Func::wrap(
-        &mut *store,
-        |mut caller: wasmtime::Caller<'_, StoreData<D>>| -> wasmtime::Result<()> {
-            let data = caller.data_mut();
-            let _native = native_stack::enter(data.native_stack, data.max_wasm_stack)
-                .map_err(|trap| convert::to_engine(trap.into()))?;
-            let Some(Entry { func, mut slots }) = data.entry.take() else {
-                return Err(wasmtime::Error::msg("a stack entered without a call"));
-            };
-            let FuncInner::Wasmtime(raw) = func.inner else {
-                return Err(wasmtime::Error::msg("a function of another engine"));
-            };
-            data.may_block = true;
-            begin_slice(caller.as_context_mut());
-            // SAFETY: `Stack::call` has checked the signature, and the slots are as many as it needs. The engine panics
-            // if the function belongs to another store.
-            let result = unsafe {
-                host::call_raw(caller.as_context_mut(), raw, &func.signature, &mut slots)
-            };
-            let data = caller.data_mut();
-            data.may_block = false;
-            data.entry = Some(Entry { func, slots });
-            result
-        },
-    );
-    enter.typed(store)
 }
 
 async fn instantiate<D: IsolateData>(
@@ -387,6 +362,9 @@ async fn instantiate<D: IsolateData>(
     module: Module,
     imports: Box<[Extern]>,
 ) -> (Store<StoreData<D>>, Ended) {
+    if let Err(error) = stack_funcs::prepare(store.as_context_mut()) {
+        return (store, Err(convert::from_engine(error)));
+    }
     let prepared = WasmtimeCx(store.as_context_mut()).prepare(&module, &imports);
     let (inner, imports) = match prepared {
         Ok(prepared) => prepared,
