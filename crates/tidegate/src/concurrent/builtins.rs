@@ -178,7 +178,11 @@ fn switching(
             ThreadStep::Switch(resumed) => {
                 let thread = thread.context(bug("a guest runs without a thread"))?;
                 let resumed = Box::new(resumed);
-                let request = Request::Switch { thread, resumed };
+                let request = Request::Switch {
+                    thread,
+                    memory: None,
+                    resumed,
+                };
                 Ok(Flow::Block(Blocked::Request(cx.data_mut().take(), request)))
             }
         }

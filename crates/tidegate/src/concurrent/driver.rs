@@ -2,6 +2,7 @@
 
 use super::accessor_call::asked;
 use super::end::end_entered;
+use super::errand;
 use super::go_on::go_on;
 use super::host::{HostGoal, end_call};
 use super::plain;
@@ -130,6 +131,24 @@ fn advance(
     cx: &mut Context<'_>,
 ) -> Stop {
     loop {
+        while let Some(errand) = work::next_errand(baton) {
+            // The stack may go on where a thread would have its turn after this.
+            let goes_on = *turns + 1 < TURNS && !goal.reached(baton);
+            match errand::run(at, baton, errand, goes_on, cx) {
+                Ok(None) => {}
+                Ok(Some(outcome)) => {
+                    *turns += 1;
+                    if !matches!(outcome, Outcome::Back) {
+                        return Stop::Outcome(outcome);
+                    }
+                    stream::retry(baton);
+                }
+                Err(paused) => {
+                    *turns += 1;
+                    return Stop::Paused(paused);
+                }
+            }
+        }
         if goal.reached(baton) {
             return Stop::Reached;
         }

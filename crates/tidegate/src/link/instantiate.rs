@@ -7,7 +7,7 @@ use super::{Reexport, Resolved};
 use crate::baton::{Baton, HomeGuard, StoreId};
 use crate::call::canon::{Callee, Dtor, KnownDtor, Shared};
 use crate::call::enter::{return_isolate, run_stack, take_isolate};
-use crate::concurrent::start;
+use crate::concurrent::{reachable, start, visit};
 use crate::error::bug;
 use crate::group::GroupsOfInstance;
 use crate::interrupt::Scope;
@@ -404,6 +404,10 @@ impl InstanceData {
             .and_then(OnceLock::get)
             .context(bug("a core instance is used before it is made"))?;
         let export = match at {
+            At::Store(baton) if baton.isolates[isolate].is_none() && reachable(baton, isolate) => {
+                // Its stack is parked.
+                visit(baton, isolate, |cx| Ok(cx.export(instance, name)))?
+            }
             At::Store(baton) => isolate_cx(baton, isolate)?.export(instance, name),
             At::Isolate(cx) => cx.export(instance, name),
         };

@@ -8,6 +8,7 @@ mod forward;
 mod futures;
 mod guest;
 mod nested;
+mod parked;
 mod produce;
 mod producer_contract;
 mod random;
