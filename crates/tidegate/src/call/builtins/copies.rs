@@ -49,24 +49,26 @@ pub(super) fn define(
 struct Ends {
     instance: InstanceId,
     payload: PayloadId,
-    /// By what items are lifted and lowered.
-    options: Arc<CopyOptions>,
 }
 
 impl Ends {
     fn new(cx: &mut Cx<'_, Baton>, options: &CanonOptions, ty: ValType) -> Self {
-        let shared = options.shared.clone();
-        let types = shared.types();
-        let element = match ty.type_idx().map(|ty| types.def(ty)) {
-            Some(TypeDef::Stream(element) | TypeDef::Future(element)) => *element,
-            _ => None,
-        };
-        let runtime = &mut **cx.data_mut();
+        let shared = &options.shared;
+        let (types, element) = (shared.types(), element(options, ty));
+        let state = &mut cx.data_mut().state;
         Self {
             instance: options.instance,
-            payload: runtime.state.payload(types, &shared.resources, element),
-            options: runtime.copies.add(options, element),
+            payload: state.payload(types, &shared.resources, element),
         }
+    }
+}
+
+/// The type of the items of a stream or future.
+fn element(options: &CanonOptions, ty: ValType) -> Option<ValType> {
+    let types = options.shared.types();
+    match ty.type_idx().map(|ty| types.def(ty)) {
+        Some(TypeDef::Stream(element) | TypeDef::Future(element)) => *element,
+        _ => None,
     }
 }
 
@@ -95,6 +97,8 @@ fn drop_end(ends: Ends, f: DropFn) -> HostFn<Baton> {
 /// A `read` or `write`.
 pub(crate) struct CopyBuiltin {
     ends: Ends,
+    /// By what items are lifted and lowered.
+    options: Arc<CopyOptions>,
     async_: bool,
     /// What it is for, unless it is for futures.
     stream: Option<StreamEnds>,
@@ -145,7 +149,7 @@ impl CopyBuiltin {
     /// By what items are lifted and lowered.
     #[inline]
     pub(crate) fn options(&self) -> &CopyOptions {
-        &self.ends.options
+        &self.options
     }
 }
 
@@ -196,8 +200,10 @@ pub(crate) fn copy(
             payload: ends.payload,
             side,
         });
+        let items = element(options, ty);
         CopyBuiltin {
             ends,
+            options: cx.data_mut().copies.add(options, items),
             async_,
             stream,
             f,
