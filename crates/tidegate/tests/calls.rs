@@ -121,6 +121,60 @@ fn a_trap_makes_the_instance_unusable_and_the_store_stays() {
     }
 }
 
+/// Calls the host, and may trap after that.
+const CALLS_OUT: &str = r#"
+(component
+  (import "out" (func $out))
+  (core func $out (canon lower (func $out)))
+  (core module $m
+    (import "" "out" (func $out))
+    (func (export "run") (call $out))
+    (func (export "fail") (call $out) unreachable))
+  (core instance $i (instantiate $m (with "" (instance (export "out" (func $out))))))
+  (func (export "run") (canon lift (core func $i "run")))
+  (func (export "fail") (canon lift (core func $i "fail"))))"#;
+
+/// Such a call has no task, as its guest cannot tell. It is one all the same to everybody else.
+#[test]
+fn a_guest_that_knows_no_tasks_is_entered_once_at_a_time() {
+    type Calls = Vec<tidegate::TypedFunc<(), ()>>;
+    for engine in engines() {
+        let component = Component::new(&engine, CALLS_OUT).unwrap();
+        let mut linker = Linker::<(Calls, Vec<bool>)>::new(&engine);
+        let out = |mut store: tidegate::StoreContextMut<'_, (Calls, Vec<bool>)>, (): ()| {
+            let beside = tidegate::block_on(store.run_concurrent(async |_| ()));
+            assert!(beside.unwrap_err().is::<tidegate::GuestWaits>());
+            for call in std::mem::take(&mut store.data_mut().0) {
+                let done = call.call(&mut store, ()).is_ok();
+                store.data_mut().1.push(done);
+            }
+            Ok(())
+        };
+        linker.root().func_wrap("out", out).unwrap();
+        let mut store = Store::new(&engine, Default::default());
+        let [one, other] = [(); 2].map(|()| {
+            let instance = linker.instantiate(&mut store, &component).unwrap();
+            ["run", "fail"].map(|name| instance.get_typed_func(&mut store, name).unwrap())
+        });
+        // Itself, another, and itself by way of another.
+        store.data_mut().0 = vec![one[0].clone(), other[0].clone(), other[0].clone()];
+        one[0].call(&mut store, ()).unwrap();
+        assert_eq!(std::mem::take(&mut store.data_mut().1), [false, true, true]);
+        // One that traps below another takes nobody with it.
+        store.data_mut().0 = vec![other[1].clone(), other[0].clone()];
+        one[0].call(&mut store, ()).unwrap();
+        assert_eq!(std::mem::take(&mut store.data_mut().1), [false, false]);
+        one[0].call(&mut store, ()).unwrap();
+        assert!(one[1].call(&mut store, ()).is_err());
+        assert!(one[0].call(&mut store, ()).is_err());
+        // Nothing is left of all that in the store.
+        let fresh = linker.instantiate(&mut store, &component).unwrap();
+        let run = fresh.get_typed_func::<(), ()>(&mut store, "run").unwrap();
+        run.call(&mut store, ()).unwrap();
+        tidegate::block_on(store.run_concurrent(async |_| ())).unwrap();
+    }
+}
+
 const GREET: &str = r#"
 (component
   (import "greet" (func $greet (param "name" string) (result string)))

@@ -46,5 +46,15 @@ name! {
     ThreadId
 }
 
+impl TaskId {
+    /// The task of a [quiet call](super::State::begin_quiet_call): there is none.
+    pub const NONE: Self = Self(Name::NONE);
+}
+
+impl ThreadId {
+    /// The thread of a [quiet call](super::State::begin_quiet_call): there is none.
+    pub const NONE: Self = Self(Name::NONE);
+}
+
 /// The host, as far as it holds handles: the first instance of every store. It is never entered, and no instance's parent.
 pub const HOST: InstanceId = InstanceId(0);

@@ -25,6 +25,9 @@ struct Slot<T> {
 pub struct Name(u64);
 
 impl Name {
+    /// The name of nothing, ever.
+    pub(super) const NONE: Self = Self((u32::MAX as u64) << 32);
+
     #[inline]
     fn new(index: u32, generation: u32) -> Self {
         Self(u64::from(index) << 32 | u64::from(generation))

@@ -47,6 +47,45 @@ fn ancestors_can_be_entered_again_after_a_trap_below_them() {
 }
 
 #[test]
+fn a_quiet_call_is_a_call_but_for_its_task() {
+    let mut state = State::new();
+    let parent = state.add_instance(None);
+    let child = state.add_instance(Some(parent));
+    for _ in 0..2 {
+        state.begin_quiet_call(child).unwrap();
+        assert_eq!(state.counts(), Counts::default());
+        // Code runs, and neither that instance nor what contains it can be entered.
+        assert!(state.current_thread().is_some());
+        assert!(state.tick(&mut Fair).is_none());
+        assert_eq!(state.begin_quiet_call(child), Err(Trap::CannotEnter));
+        assert_eq!(state.begin_sync_call(parent, None), Err(Trap::CannotEnter));
+        state.end_quiet_call(child).unwrap();
+        assert_eq!(state.current_thread(), None);
+    }
+    let task = state.begin_sync_call(parent, None).unwrap();
+    state.finish_return(task);
+    state.end_sync_call(task).unwrap();
+}
+
+#[test]
+fn a_quiet_call_that_traps_takes_its_instance_with_it() {
+    let mut state = State::new();
+    let parent = state.add_instance(None);
+    let [child, sibling] = [(); 2].map(|()| state.add_instance(Some(parent)));
+    state.begin_quiet_call(child).unwrap();
+    let _ = state.trapped_call(TaskId::NONE, child);
+    assert_eq!(state.current_thread(), None);
+    assert_eq!(state.begin_quiet_call(child), Err(Trap::Poisoned));
+    assert!(state.begin_quiet_call(sibling).is_ok());
+    // Something that the host does meanwhile is the end of the instance: the call learns of it when it returns.
+    let _ = state.poison(sibling);
+    assert_eq!(state.end_quiet_call(sibling), Err(Trap::Poisoned));
+    let _ = state.trapped_call(TaskId::NONE, sibling);
+    assert_eq!(state.current_thread(), None);
+    assert!(state.begin_quiet_call(parent).is_ok());
+}
+
+#[test]
 fn parents_and_children_call_each_other_only_if_the_rules_say_so() {
     let mut rules = Rules::default();
     let mut state = State::with_limits(Limits::default(), rules.clone());

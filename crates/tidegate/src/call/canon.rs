@@ -95,6 +95,8 @@ pub(crate) struct Callee {
     pub(crate) flat_results: usize,
     /// Whether its result is a number, any of which is one, or there is none: nothing needs to be looked at when it is returned.
     pub(crate) returns_number: bool,
+    /// Whether nobody can tell whether a call by the host has a task: see [`State::begin_quiet_call`].
+    pub(crate) quiet: bool,
     /// Whether it must be entered on a stack of its own.
     pub(crate) suspendable: bool,
     /// Whether its component uses async.

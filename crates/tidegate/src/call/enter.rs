@@ -138,6 +138,51 @@ impl Callee {
         result
     }
 
+    /// Enters the instance, lowers the arguments into `slots`, runs core code, lifts the results and leaves: for [quiet](Callee::quiet) calls by the host.
+    ///
+    /// # Errors
+    /// As [`enter`](Self::enter) and [`run`](Self::run).
+    #[inline]
+    pub(crate) fn run_quietly<R>(
+        &self,
+        cx: &mut Cx<'_, Baton>,
+        slots: &mut [u64],
+        lower: impl FnOnce(&mut Cx<'_, Baton>, &mut [u64]) -> Result<()>,
+        lift: impl FnOnce(&mut Cx<'_, Baton>, &[u64]) -> Result<R>,
+    ) -> Result<R> {
+        let instance = self.options.instance;
+        cx.data_mut().state.begin_quiet_call(instance)?;
+        if let Err(error) = lower(cx, slots) {
+            self.give_up_quietly(cx, &error);
+            return Err(error);
+        }
+        let result = cx.call(self.core, slots).and_then(|()| {
+            if cx.data_mut().state.instance(instance).poisoned {
+                return Err(Trap::Poisoned.into());
+            }
+            let value = lift(cx, &slots[..self.flat_results])?;
+            if let Some(post_return) = self.post_return {
+                self.run_post_return(cx, post_return, slots)?;
+            }
+            cx.data_mut().state.end_quiet_call(instance)?;
+            Ok(value)
+        });
+        if let Err(error) = &result {
+            self.trapped(cx, Entered(TaskId::NONE), error);
+        }
+        result
+    }
+
+    /// As [`give_up`](Self::give_up).
+    #[cold]
+    fn give_up_quietly(&self, cx: &mut Cx<'_, Baton>, error: &Error) {
+        let lied = matches!(error.downcast_ref(), Some(Trap::BadRealloc(_)));
+        let state = &mut cx.data_mut().state;
+        if lied || state.end_quiet_call(self.options.instance).is_err() {
+            self.trapped(cx, Entered(TaskId::NONE), error);
+        }
+    }
+
     /// Runs `post-return` with the flat results, during which the instance may not be left.
     pub(crate) fn run_post_return(
         &self,

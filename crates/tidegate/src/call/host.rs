@@ -81,6 +81,28 @@ impl<'a> HostToGuest<'a> {
     }
 
     #[inline]
+    fn run_quietly<R>(
+        &self,
+        isolate: &mut tidegate_engine::Isolate<Baton>,
+        slots: &mut [u64],
+        lower: impl LowerArgs,
+        lift: impl LiftResults<R>,
+    ) -> Result<R> {
+        let Self { callee, ty, .. } = self;
+        callee.run_quietly(
+            &mut isolate.cx(),
+            slots,
+            |cx, slots| {
+                // It borrows nothing.
+                callee.options.lower(cx, None, &mut Lends::default(), |cx| {
+                    lower(cx, *ty, &mut FlatWriter::new(slots))
+                })
+            },
+            |cx, slots| self.lift(cx, slots, lift),
+        )
+    }
+
+    #[inline]
     fn give_back(&mut self, baton: &mut Baton) {
         baton
             .state
@@ -101,6 +123,9 @@ pub(crate) fn call_plain<R>(
     interrupt::begin_plain(place)?;
     let mut isolate = callee.take_isolate(place)?;
     let result = callee.with_slots(|slots| {
+        if callee.quiet {
+            return call.run_quietly(&mut isolate, slots, lower, lift);
+        }
         let entered = call.enter(&mut isolate, slots, lower)?;
         callee.run(&mut isolate.cx(), entered, slots, |cx, _, slots| {
             call.lift(cx, slots, lift)

@@ -228,6 +228,7 @@ impl InstanceData {
                     flat_params: 1,
                     flat_results: 0,
                     returns_number: true,
+                    quiet: false,
                     suspendable: self.suspendable(instance),
                     concurrent: self.linked.component.is_concurrent(),
                     nested: false,

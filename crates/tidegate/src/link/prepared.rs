@@ -11,7 +11,7 @@ use crate::{EngineKind, Result};
 use anyhow::{Context, bail};
 use std::sync::Arc;
 use tidegate_core::plan::{
-    Canon, CoreDef, CoreFuncType, FuncDef, InstanceIdx, Step, Trampoline, TrampolineIdx,
+    Canon, CoreDef, CoreFuncType, FuncDef, InstanceIdx, Lift, Plan, Step, Trampoline, TrampolineIdx,
 };
 use tidegate_engine::{self as engine, HostType, SharedFunc};
 
@@ -25,6 +25,8 @@ pub(crate) struct Prepared {
     pub(crate) modules: Box<[Option<PreparedModule>]>,
     /// How many do.
     pub(crate) core_instances: usize,
+    /// For each lifted function, whether nobody can tell whether a call by the host has a task.
+    pub(crate) quiet: Box<[bool]>,
     /// Whether any of the functions is shared.
     pub(crate) shares: bool,
 }
@@ -54,12 +56,34 @@ impl Prepared {
             .collect::<Result<_>>()?;
         Ok(Self {
             core_instances: modules.iter().flatten().count(),
+            quiet: quiet_lifts(plan, component.is_concurrent()),
             shares: functions.iter().any(|function| function.shared.is_some()),
             isolates,
             functions,
             modules,
         })
     }
+}
+
+/// The functions whose instances import nothing that reaches tasks or threads, and which borrow nothing.
+fn quiet_lifts(plan: &Plan, is_concurrent: bool) -> Box<[bool]> {
+    let mut quiet = vec![!is_concurrent; plan.instances.len()];
+    for trampoline in &plan.trampolines {
+        // What else reaches them belongs to the async half.
+        if matches!(
+            trampoline.canon,
+            Canon::ContextGet { .. } | Canon::ContextSet { .. } | Canon::ThreadIndex
+        ) {
+            quiet[trampoline.instance.index()] = false;
+        }
+    }
+    let borrows = |lift: &Lift| {
+        let params = &plan.types.func(lift.ty).params;
+        (params.iter()).any(|param| plan.types.contains_borrow(param.ty))
+    };
+    (plan.lifts.iter())
+        .map(|lift| quiet[lift.instance.index()] && !borrows(lift))
+        .collect()
 }
 
 impl PreparedModule {

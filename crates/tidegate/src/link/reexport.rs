@@ -162,6 +162,7 @@ impl Reexport {
             flat_params: core.params(),
             flat_results: core.results(),
             returns_number: false,
+            quiet: false,
             suspendable: true,
             concurrent: self.shared.component.is_concurrent(),
             nested: false,

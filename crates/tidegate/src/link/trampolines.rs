@@ -78,6 +78,7 @@ impl InstanceData {
             .transpose()?;
         Ok(Callee {
             options: self.canon_options(at, lift.instance, lift.options)?,
+            quiet: linked.prepared()?.quiet[index.index()],
             core,
             post_return,
             ty: Some(lift.ty),

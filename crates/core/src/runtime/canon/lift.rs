@@ -66,6 +66,43 @@ impl State {
         Ok(task)
     }
 
+    /// Begins a call by the host of a function whose type is not `async`, of an instance that cannot tell whether it has a task: without one, and without a
+    /// thread. That goes for instances that import nothing that reaches either (`context.get` and `context.set`, `thread.index`, all of the async half), and
+    /// for functions that borrow nothing. Ended by [`end_quiet_call`](Self::end_quiet_call), or by [`trapped_call`](Self::trapped_call) with
+    /// [`TaskId::NONE`].
+    ///
+    /// In all other respects it is a call like any other: the instance is entered, and code runs.
+    ///
+    /// # Errors
+    /// [`Trap::CannotEnter`], [`Trap::Poisoned`]; nothing has changed then.
+    #[inline]
+    pub fn begin_quiet_call(&mut self, callee: InstanceId) -> Result<(), Trap> {
+        self.enter(callee, None)?;
+        self.frames.push(Frame {
+            thread: ThreadId::NONE,
+            instance: callee,
+            base: Base::Entered(None),
+        });
+        self.instance_mut(callee).sync_calls += 1;
+        Ok(())
+    }
+
+    /// The core function of such a call has returned, its results were handed over, and `post-return` has run: the call ends.
+    ///
+    /// # Errors
+    /// [`Trap::Poisoned`] if the call was ended by a trap.
+    #[inline]
+    pub fn end_quiet_call(&mut self, callee: InstanceId) -> Result<(), Trap> {
+        let frame = self.frames.last();
+        let own = |frame: &Frame| frame.thread == ThreadId::NONE && frame.instance == callee;
+        if self.instance(callee).poisoned || !frame.is_some_and(own) {
+            return Err(Trap::Poisoned);
+        }
+        self.instance_mut(callee).sync_calls -= 1;
+        self.pop_frame();
+        Ok(())
+    }
+
     /// Begins a call of `realloc`, which is a call of a function of its own, without entering the instance. Ended by
     /// [`end_realloc`](Self::end_realloc).
     ///
