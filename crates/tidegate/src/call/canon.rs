@@ -152,6 +152,8 @@ pub(crate) struct CallSite {
     pub(crate) ty: FuncTypeIdx,
     /// Whether any parameter holds a `borrow`.
     pub(crate) borrows: bool,
+    /// Whether its type is `async`.
+    pub(crate) async_type: bool,
     /// Whether it was lowered with the `async` option.
     pub(crate) async_: bool,
     /// The host function behind it, as it was imported, if it is one.

@@ -135,8 +135,7 @@ where
         return Ok(Flow::Return);
     }
     *parts.call = Some(std::mem::take(call));
-    let shared = &site.options.shared;
-    if site.func_type().async_ && shared.component.is_concurrent() {
+    if site.async_type && site.options.shared.component.is_concurrent() {
         as_subtask(cx, site, slots, function)
     } else {
         Ok(hold(cx, site, function))

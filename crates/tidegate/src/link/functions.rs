@@ -44,11 +44,8 @@ impl CoreBody {
 pub(super) fn host_body(func: &HostFunc, site: Arc<CallSite>, door: Option<Door>) -> CoreBody {
     match &func.body {
         Body::Sync(define) => CoreBody::Plain(Door::guard(door, define(site))),
-        Body::Waiting(call) | Body::Concurrent(call) => {
-            let call = call.clone();
-            let call: BlockingHostFn<Baton> =
-                Box::new(move |mut cx, slots| call(&mut cx, &site, slots));
-            CoreBody::Blocking(Door::guard_blocking(door, call))
+        Body::Waiting(define) | Body::Concurrent(define) => {
+            CoreBody::Blocking(Door::guard_blocking(door, define(site)))
         }
     }
 }

@@ -15,15 +15,14 @@ use tidegate_core::abi::{
 };
 use tidegate_core::runtime::{Lends, State, SubtaskState, TaskId};
 use tidegate_core::types::{FuncType, FuncTypeIdx};
-use tidegate_engine::{Cx, Flow, HostFn};
+use tidegate_engine::{BlockingHostFn, Cx, Flow, HostFn};
 
 pub(super) type Check =
     Box<dyn Fn(&FuncType, &TypeContext<'_>) -> Result<(), TypeMismatch> + Send + Sync>;
 /// Makes the core function of a call site.
 pub(super) type Define = Box<dyn Fn(Arc<CallSite>) -> HostFn<Baton> + Send + Sync>;
-pub(super) type WaitingCall = Arc<
-    dyn Fn(&mut Cx<'_, Baton>, &Arc<CallSite>, &mut [u64]) -> Result<Flow<Blocked>> + Send + Sync,
->;
+/// Makes that of one that may wait.
+pub(super) type DefineWaiting = Box<dyn Fn(Arc<CallSite>) -> BlockingHostFn<Baton> + Send + Sync>;
 /// What a function that runs beside others returns.
 pub(crate) type PinFuture<'a, R> = Pin<Box<dyn Future<Output = Result<R>> + Send + 'a>>;
 
@@ -85,9 +84,9 @@ pub(crate) enum Body {
     /// It never waits.
     Sync(Define),
     /// It may wait, and so needs a stack that can be parked.
-    Waiting(WaitingCall),
+    Waiting(DefineWaiting),
     /// It may wait while others run.
-    Concurrent(WaitingCall),
+    Concurrent(DefineWaiting),
 }
 
 impl Body {
@@ -102,6 +101,21 @@ impl Body {
             Box::new(move |mut cx, slots| call(&mut cx, &site, slots))
         }))
     }
+}
+
+/// The same for a function that may wait.
+pub(super) fn define_waiting<F>(call: F) -> DefineWaiting
+where
+    F: Fn(&mut Cx<'_, Baton>, &Arc<CallSite>, &mut [u64]) -> Result<Flow<Blocked>>
+        + Send
+        + Sync
+        + 'static,
+{
+    let call = Arc::new(call);
+    Box::new(move |site| {
+        let call = call.clone();
+        Box::new(move |mut cx, slots| call(&mut cx, &site, slots))
+    })
 }
 
 impl HostFunc {
@@ -139,7 +153,7 @@ impl HostFunc {
         R: LowerResult + Send + 'static,
     {
         let (func, function) = (Arc::new(func), FunctionId::next());
-        let call: WaitingCall = Arc::new(move |cx, site, slots| {
+        let define = define_waiting(move |cx, site, slots| {
             let mut call = HostCall::default();
             let params = call.begin(cx, site, slots, lift_typed::<P>)?;
             let begun = Begun {
@@ -155,7 +169,7 @@ impl HostFunc {
         });
         Self {
             check: typecheck::<P, R>(),
-            body: Body::Waiting(call),
+            body: Body::Waiting(define),
         }
     }
 
@@ -168,7 +182,7 @@ impl HostFunc {
         R: LowerResult + Send + 'static,
     {
         let (func, function) = (Arc::new(func), FunctionId::next());
-        let call: WaitingCall = Arc::new(move |cx, site, slots| {
+        let define = define_waiting(move |cx, site, slots| {
             check_sync_lower(cx, site)?;
             let mut call = HostCall::default();
             let params = call.begin(cx, site, slots, lift_typed::<P>)?;
@@ -182,7 +196,7 @@ impl HostFunc {
         });
         Self {
             check: typecheck::<P, R>(),
-            body: Body::Concurrent(call),
+            body: Body::Concurrent(define),
         }
     }
 
@@ -193,7 +207,7 @@ impl HostFunc {
         F: Fn(&Accessor<T>, Vec<Val>) -> PinFuture<'_, Option<Val>> + Send + Sync + 'static,
     {
         let (func, function) = (Arc::new(func), FunctionId::next());
-        let call: WaitingCall = Arc::new(move |cx, site, slots| {
+        let define = define_waiting(move |cx, site, slots| {
             check_sync_lower(cx, site)?;
             let mut call = HostCall::default();
             let params = call.begin(cx, site, slots, lift_param_vals)?;
@@ -210,7 +224,7 @@ impl HostFunc {
         });
         Self {
             check: Box::new(|_, _| Ok(())),
-            body: Body::Concurrent(call),
+            body: Body::Concurrent(define),
         }
     }
 
@@ -253,7 +267,7 @@ impl HostFunc {
             + 'static,
     {
         let (func, function) = (Arc::new(func), FunctionId::next());
-        let call: WaitingCall = Arc::new(move |cx, site, slots| {
+        let define = define_waiting(move |cx, site, slots| {
             let mut call = HostCall::default();
             let params = call.begin(cx, site, slots, lift_param_vals)?;
             let mut results = DynamicResult::new(site.func_type());
@@ -271,7 +285,7 @@ impl HostFunc {
         });
         Self {
             check: Box::new(|_, _| Ok(())),
-            body: Body::Waiting(call),
+            body: Body::Waiting(define),
         }
     }
 }
@@ -320,7 +334,7 @@ where
 
 /// A synchronous call of an `async` function must be one that may block, whether it will or not.
 fn check_sync_lower(cx: &mut Cx<'_, Baton>, site: &CallSite) -> Result<()> {
-    if site.func_type().async_ && !site.async_ {
+    if site.async_type && !site.async_ {
         let (state, instance) = (&mut cx.data_mut().state, site.options.instance);
         state.check_may_leave(instance)?;
         state.check_sync_lower(instance)?;

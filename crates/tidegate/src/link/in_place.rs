@@ -1,6 +1,6 @@
 //! Functions of the host that work on bytes where they lie, in the memory of the guest that calls.
 
-use super::host_func::{Body, HostCall, HostFunc, WaitingCall, lower_typed, typecheck};
+use super::host_func::{Body, HostCall, HostFunc, define_waiting, lower_typed, typecheck};
 use crate::baton::{Baton, Blocked};
 use crate::call::canon::{CallSite, Guest};
 use crate::{Result, StoreContextMut};
@@ -101,14 +101,14 @@ impl HostFunc {
         R: LowerResult + 'static,
     {
         let func = Arc::new(func);
-        let call: WaitingCall = Arc::new(move |cx, site, slots| {
+        let define = define_waiting(move |cx, site, slots| {
             let mut call = HostCall::default();
             let params = call.begin_typed::<P>(cx, site, slots)?;
             attempt(cx, site, slots, call, params, &func)
         });
         Self {
             check: typecheck::<P, R>(),
-            body: Body::Waiting(call),
+            body: Body::Waiting(define),
         }
     }
 }

@@ -262,6 +262,7 @@ impl InstanceData {
         let trampoline = &self.plan().trampolines[index.index()];
         Ok(GuestCall {
             site: self.call_site(&mut At::Store(baton), index, lowered)?,
+            async_type: self.plan().types.func(ty).async_,
             callee: Arc::new(self.callee(baton, lift)?),
             programs: self.shared.component.programs(index, lowered, lift)?,
             parks: self.suspendable(trampoline.instance),
