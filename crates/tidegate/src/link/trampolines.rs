@@ -44,23 +44,17 @@ impl InstanceData {
     ) -> Result<CanonOptions> {
         let linked = self.linked.clone();
         let options: &Options = &linked.component.plan().options[index.index()];
-        let memory = match &options.memory {
-            None => None,
-            Some(def) => Some(self.core_memory(at, def)?),
-        };
-        let realloc = options
-            .realloc
-            .as_ref()
-            .map(|def| self.core_func(at, def))
-            .transpose()?;
-        Ok(CanonOptions {
-            memory,
-            memory64: options.memory64,
-            encoding: options.encoding,
-            realloc,
-            index: Some(index),
-            ..self.plain_options(instance)?
-        })
+        let mut made = self.plain_options(instance)?;
+        if let Some(def) = &options.memory {
+            made.memory = Some(self.core_memory(at, def)?);
+        }
+        if let Some(def) = &options.realloc {
+            made.realloc = Some(self.core_func(at, def)?);
+        }
+        made.memory64 = options.memory64;
+        made.encoding = options.encoding;
+        made.index = Some(index);
+        Ok(made)
     }
 
     /// Resolves a `canon lift`.
@@ -78,13 +72,13 @@ impl InstanceData {
             .transpose()?;
         Ok(Callee {
             options: self.canon_options(at, lift.instance, lift.options)?,
-            quiet: linked.prepared()?.quiet[index.index()],
             core,
             post_return,
             ty: Some(lift.ty),
             flat_params: core.params(),
             flat_results: core.results(),
             returns_number: is_number(plan.types.func(lift.ty).result),
+            quiet: linked.prepared()?.quiet[index.index()],
             suspendable: self.suspendable(lift.instance),
             concurrent: linked.component.is_concurrent(),
             nested: self.nested(lift.instance),
@@ -113,6 +107,7 @@ impl InstanceData {
     }
 
     /// The core function of a `canon` definition in its isolate, made when first asked for: where it is not one that instantiations share.
+    #[inline(never)]
     pub(super) fn trampoline(&self, baton: &mut Baton, index: TrampolineIdx) -> Result<Func> {
         let known = self.trampolines.get_or_init(|| {
             let trampolines = &self.plan().trampolines;
@@ -156,7 +151,9 @@ impl InstanceData {
                 }
             }
             canon => {
-                let (options, definitions) = self.built_in(&mut At::Store(baton), trampoline)?;
+                let at = &mut At::Store(baton);
+                let options = self.built_in_options(at, trampoline)?;
+                let definitions = self.built_in_definitions(at, trampoline)?;
                 let mut made = take_isolate(baton, isolate)?;
                 let body = builtins::body(&mut made.cx(), canon, options, definitions);
                 *baton = return_isolate(made, isolate);
@@ -181,6 +178,8 @@ impl InstanceData {
         }
     }
 
+    // This runs on the guest's stack, deeper than most of what follows, and should not be what makes it take one more page. Hence functions of their
+    // own with small frames.
     #[cold]
     fn make_body(&self, cx: &mut engine::Cx<'_, Baton>, number: usize) -> Result<&CoreBody> {
         let trampoline = self.plan().trampolines.get(number);
@@ -197,26 +196,44 @@ impl InstanceData {
                 let func = self.linked.host_func(*import)?;
                 host_body(func, site, self.door(trampoline.instance))
             }
-            canon => {
-                let (options, definitions) = self.built_in(&mut At::Isolate(cx), trampoline)?;
-                builtins::body(cx, canon, options, definitions)?
-            }
+            _ => self.built_in_body(cx, trampoline)?,
         };
         Ok(place.get_or_init(|| body))
     }
 
+    #[inline(never)]
+    fn built_in_body(
+        &self,
+        cx: &mut engine::Cx<'_, Baton>,
+        trampoline: &Trampoline,
+    ) -> Result<CoreBody> {
+        let at = &mut At::Isolate(cx);
+        let options = self.built_in_options(at, trampoline)?;
+        let definitions = self.built_in_definitions(at, trampoline)?;
+        builtins::body(cx, &trampoline.canon, options, definitions)
+    }
+
     /// What a built-in works with.
-    fn built_in(
+    fn built_in_options(
         &self,
         at: &mut At<'_, '_>,
         trampoline: &Trampoline,
-    ) -> Result<(CanonOptions, builtins::Definitions)> {
+    ) -> Result<CanonOptions> {
+        match builtins::options(&trampoline.canon) {
+            Some(index) => self.canon_options(at, trampoline.instance, index),
+            None => self.plain_options(trampoline.instance),
+        }
+    }
+
+    /// What else it works with.
+    #[inline(never)]
+    fn built_in_definitions(
+        &self,
+        at: &mut At<'_, '_>,
+        trampoline: &Trampoline,
+    ) -> Result<builtins::Definitions> {
         let canon = &trampoline.canon;
-        let options = match builtins::options(canon) {
-            Some(index) => self.canon_options(at, trampoline.instance, index)?,
-            None => self.plain_options(trampoline.instance)?,
-        };
-        let definitions = builtins::Definitions {
+        Ok(builtins::Definitions {
             table: match canon {
                 Canon::ThreadNewIndirect { table, .. } => Some(self.core_table(at, table)?),
                 _ => None,
@@ -229,8 +246,7 @@ impl InstanceData {
             },
             door: self.door(trampoline.instance),
             blocks: self.linked.may_block(trampoline),
-        };
-        Ok((options, definitions))
+        })
     }
 
     /// The place of a lowered function.
@@ -246,6 +262,7 @@ impl InstanceData {
             borrows: function.borrows,
             options: self.canon_options(at, instance, options)?,
             ty,
+            async_type: self.plan().types.func(ty).async_,
             async_: self.plan().options[options.index()].async_,
             name: function.name.clone(),
         }))
@@ -262,7 +279,6 @@ impl InstanceData {
         let trampoline = &self.plan().trampolines[index.index()];
         Ok(GuestCall {
             site: self.call_site(&mut At::Store(baton), index, lowered)?,
-            async_type: self.plan().types.func(ty).async_,
             callee: Arc::new(self.callee(baton, lift)?),
             programs: self.shared.component.programs(index, lowered, lift)?,
             parks: self.suspendable(trampoline.instance),
