@@ -113,13 +113,15 @@ impl Transfer<'_, '_> {
             Instruction::I32Add,
         ]);
         let end = self.code.save(ValType::I32);
-        self.code.emit([
-            Instruction::Block(BlockType::Empty),
-            Instruction::Loop(BlockType::Empty),
+        let more = [
             Instruction::LocalGet(source.base),
             Instruction::LocalGet(end),
-            Instruction::I32Eq,
-            Instruction::BrIf(1),
+            Instruction::I32Ne,
+        ];
+        self.code.emit(more.clone());
+        self.code.emit([
+            Instruction::If(BlockType::Empty),
+            Instruction::Loop(BlockType::Empty),
         ]);
         self.node(
             mode,
@@ -135,8 +137,9 @@ impl Transfer<'_, '_> {
                 Instruction::LocalSet(place.base),
             ]);
         }
+        self.code.emit(more);
         self.code
-            .emit([Instruction::Br(0), Instruction::End, Instruction::End]);
+            .emit([Instruction::BrIf(0), Instruction::End, Instruction::End]);
         Ok(())
     }
 

@@ -1,9 +1,12 @@
 //! Compiling a pair of types into the nodes of a program.
 
-use super::node::{Bulk, Does, Kind, Node, Part, Piece, Sizes};
+use super::node::{Bulk, Column, Content, Does, Kind, Node, Part, Piece, Sizes};
 use super::{Side, TransferError};
 use crate::types::{TypeDef, TypeIdx, Types, ValType};
 use std::collections::HashMap;
+
+/// The most columns that a value is taken apart into.
+const MAX_COLUMNS: usize = 16;
 
 pub(super) struct Compiler<'a> {
     source: &'a Types,
@@ -44,6 +47,7 @@ impl<'a> Compiler<'a> {
         };
         let (kind, does, bulk) = self.kind(source, target, size)?;
         let data = self.is_data(&kind);
+        let columns = self.columns(&kind, bulk, size.source);
         let index = self.nodes.len();
         self.nodes.push(Node {
             kind,
@@ -52,6 +56,7 @@ impl<'a> Compiler<'a> {
             does,
             bulk,
             data,
+            columns: columns.map(Into::into),
         });
         self.known.insert((source, target), index);
         Ok(index)
@@ -72,6 +77,58 @@ impl<'a> Compiler<'a> {
             }
             _ => false,
         }
+    }
+
+    /// The columns of data that cannot trap, if they are not too many.
+    fn columns(&self, kind: &Kind, bulk: Option<Bulk>, size: usize) -> Option<Vec<Column>> {
+        let one = |content| vec![Column { offset: 0, content }];
+        let part = |offset: usize, node: usize| {
+            let columns = self.nodes[node].columns.as_deref()?;
+            Some(columns.iter().map(move |column| Column {
+                offset: offset + column.offset,
+                ..*column
+            }))
+        };
+        let mut columns = Vec::new();
+        match kind {
+            _ if bulk == Some(Bulk::Integers) => columns = one(Content::Bytes(size)),
+            Kind::Bool => columns = one(Content::Bool),
+            Kind::F32 => columns = one(Content::F32),
+            Kind::F64 => columns = one(Content::F64),
+            Kind::Flags { mask } => {
+                let size = size as u32;
+                columns = one(Content::Flags { mask: *mask, size });
+            }
+            Kind::FixedList { element, length } if *length <= MAX_COLUMNS => {
+                for i in 0..*length {
+                    columns.extend(part(i * self.nodes[*element].size.source, *element)?);
+                }
+            }
+            Kind::Record { runs, .. } => {
+                for piece in runs {
+                    match piece {
+                        Piece::Bytes { offset, length } => columns.push(Column {
+                            offset: offset.source,
+                            content: Content::Bytes(*length),
+                        }),
+                        Piece::Field(field) => {
+                            columns.extend(part(field.offset.source, field.node)?);
+                        }
+                    }
+                }
+            }
+            _ => return None,
+        }
+        // Neighbours that are done in one go.
+        columns.dedup_by(|next, last| {
+            let pair = (last.content, next.content) == (Content::F32, Content::F32)
+                && last.offset + 4 == next.offset;
+            if pair {
+                last.content = Content::F32Pair;
+            }
+            pair
+        });
+        (columns.len() <= MAX_COLUMNS).then_some(columns)
     }
 
     fn kind(

@@ -1,9 +1,10 @@
 //! Lists of elements that hold neither pointers nor handles: their layout is the same on both sides, whatever the memories.
 //!
-//! They are converted a block at a time, away from both memories, so that a memory is looked up once for a block and not for every field.
+//! They are converted a block at a time, away from both memories, so that a memory is looked up once for a block and not for every field. What
+//! cannot trap is converted column by column, so that it is asked once for a block what a field is; with what can, the first that is wrong must be told.
 
 use super::Transfer;
-use super::node::{Bulk, Kind, Piece};
+use super::node::{Bulk, Column, Content, Kind, Piece};
 use super::program::Program;
 use super::run::{Mode, Run, misplaced};
 use crate::abi::variant::check_discriminant;
@@ -28,6 +29,7 @@ impl<X: Transfer + ?Sized> Run<'_, '_, X> {
         if !node.data || size == 0 || size > BLOCK {
             return Ok(false);
         }
+        let columns = node.columns.as_deref();
         let (mut input, mut output) = ([0; BLOCK], [0; BLOCK]);
         let most = BLOCK / size;
         let mut done = 0;
@@ -41,8 +43,13 @@ impl<X: Transfer + ?Sized> Run<'_, '_, X> {
                 // Padding stays as it is.
                 output.copy_from_slice(memory::bytes(self.x.parts().0, dst, length)?);
             }
-            for i in 0..now {
-                program.convert(element, input, output, i * size)?;
+            match columns {
+                Some(columns) => columns
+                    .iter()
+                    .for_each(|column| column.convert(size, input, output)),
+                None => {
+                    (0..now).try_for_each(|i| program.convert(element, input, output, i * size))?
+                }
             }
             if mode != Mode::Lift {
                 memory::bytes_mut(self.x.parts().0, dst, length)?.copy_from_slice(output);
@@ -50,6 +57,70 @@ impl<X: Transfer + ?Sized> Run<'_, '_, X> {
             done += now;
         }
         Ok(true)
+    }
+}
+
+impl Column {
+    /// Converts it for values of a size that lie one after another.
+    fn convert(self, size: usize, src: &[u8], dst: &mut [u8]) {
+        let at = self.offset;
+        match self.content {
+            Content::Bytes(1) => each(size, at, src, dst, |byte: [u8; 1]| byte),
+            Content::Bytes(2) => each(size, at, src, dst, |bytes: [u8; 2]| bytes),
+            Content::Bytes(4) => each(size, at, src, dst, |bytes: [u8; 4]| bytes),
+            Content::Bytes(8) => each(size, at, src, dst, |bytes: [u8; 8]| bytes),
+            Content::Bytes(16) => each(size, at, src, dst, |bytes: [u8; 16]| bytes),
+            Content::Bytes(length) => {
+                for (src, dst) in src.chunks_exact(size).zip(dst.chunks_exact_mut(size)) {
+                    if let (Some(src), Some(dst)) =
+                        (src.get(at..at + length), dst.get_mut(at..at + length))
+                    {
+                        dst.copy_from_slice(src);
+                    }
+                }
+            }
+            Content::Bool => each(size, at, src, dst, |[byte]| [u8::from(byte != 0)]),
+            Content::F32 => each(size, at, src, dst, |bytes| {
+                canonicalize_nan32(u32::from_le_bytes(bytes)).to_le_bytes()
+            }),
+            Content::F32Pair => each(size, at, src, dst, |[a, b, c, d, e, f, g, h]: [u8; 8]| {
+                let canonical = |bytes| canonicalize_nan32(u32::from_le_bytes(bytes));
+                let (first, second) = (canonical([a, b, c, d]), canonical([e, f, g, h]));
+                (u64::from(second) << 32 | u64::from(first)).to_le_bytes()
+            }),
+            Content::F64 => each(size, at, src, dst, |bytes| {
+                canonicalize_nan64(u64::from_le_bytes(bytes)).to_le_bytes()
+            }),
+            // A mask of so many bytes.
+            Content::Flags { mask, size: 1 } => {
+                each(size, at, src, dst, |[byte]| [byte & mask as u8]);
+            }
+            Content::Flags { mask, size: 2 } => each(size, at, src, dst, |bytes| {
+                (u16::from_le_bytes(bytes) & mask as u16).to_le_bytes()
+            }),
+            Content::Flags { mask, .. } => each(size, at, src, dst, |bytes| {
+                (u32::from_le_bytes(bytes) & mask).to_le_bytes()
+            }),
+        }
+    }
+}
+
+/// Converts what lies at an offset of each value.
+#[inline]
+fn each<const N: usize>(
+    size: usize,
+    at: usize,
+    src: &[u8],
+    dst: &mut [u8],
+    convert: impl Fn([u8; N]) -> [u8; N],
+) {
+    for (src, dst) in src.chunks_exact(size).zip(dst.chunks_exact_mut(size)) {
+        // Values are as long as their fields demand.
+        if let (Some(src), Some(dst)) = (src.get(at..at + N), dst.get_mut(at..at + N))
+            && let (Ok(src), Ok(dst)) = (<[u8; N]>::try_from(src), <&mut [u8; N]>::try_from(dst))
+        {
+            *dst = convert(src);
+        }
     }
 }
 

@@ -16,6 +16,32 @@ pub(in crate::abi) struct Node {
     pub bulk: Option<Bulk>,
     /// Whether it holds neither pointers nor handles. Then its layout is the same on both sides.
     pub data: bool,
+    /// For such data, if it cannot trap: what it is made of, to be converted for many values one column after another.
+    pub columns: Option<Box<[Column]>>,
+}
+
+/// What lies at the same offset of many values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::abi) struct Column {
+    pub offset: usize,
+    pub content: Content,
+}
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::abi) enum Content {
+    /// Integers, of so many bytes.
+    Bytes(usize),
+    Bool,
+    F32,
+    /// Two of them.
+    F32Pair,
+    F64,
+    /// Flags of so many bytes.
+    Flags {
+        mask: u32,
+        size: u32,
+    },
 }
 
 /// A number for the source and one for the target.
