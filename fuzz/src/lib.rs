@@ -35,10 +35,31 @@ pub fn decode(data: &[u8]) {
         let again = Plan::of_validated(data, &PlanLimits::default())
             .expect("what is valid can be planned without validation");
         assert_eq!(plan.steps.len(), again.steps.len());
+        if let Some(bytes) = plan.to_bytes() {
+            let read = Plan::from_bytes(&bytes, data.len());
+            let read = read.expect("what was stored can be read");
+            assert_eq!(read.to_bytes(), Some(bytes));
+        }
         for func in plan.types.funcs() {
             for param in &func.params {
                 assert!(plan.types.display(param.ty).to_string().len() < 1 << 20);
             }
+        }
+    }
+}
+
+/// Reads a plan that was stored: a plan, which can be stored and read again, or an error.
+pub fn stored(data: &[u8]) {
+    let Ok(plan) = Plan::from_bytes(data, MEMORY) else {
+        return;
+    };
+    let bytes = plan.to_bytes().expect("what was read can be stored");
+    let again = Plan::from_bytes(&bytes, MEMORY).expect("what was stored can be read");
+    assert_eq!(again.to_bytes(), Some(bytes));
+    for func in plan.types.funcs() {
+        for param in &func.params {
+            plan.types.flat_count(param.ty);
+            plan.types.layout(param.ty, true);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Runs the fuzz targets on random bytes for a number of rounds, or for as long as `FUZZ_SECONDS` says.
 
 use std::time::{Duration, Instant};
+use tidegate_core::plan::Plan;
 use tidegate_fuzz::Random;
 
 fn rounds(default: u64, mut round: impl FnMut(u64)) {
@@ -66,10 +67,14 @@ const COMPONENTS: [&str; 3] = [
             (canon lift (core func $i "f") (memory (core memory $i "mem")) (realloc (core func $i "realloc")))))"#,
     r#"(component
         (import "a:b/c@1.2.3" (instance $i
-            (type $t (record (field "x" u8) (field "y" (variant (case "a" string) (case "b")))))
+            (type $v (variant (case "a" string) (case "b")))
+            (export "v" (type $v' (eq $v)))
+            (type $w (flags "a" "b"))
+            (export "w" (type $w' (eq $w)))
+            (type $t (record (field "x" u8) (field "y" $v')))
             (export "t" (type $u (eq $t)))
             (export "r" (type (sub resource)))
-            (export "f" (func (param "p" $u) (result (result u8 (error (flags "a" "b"))))))))
+            (export "f" (func (param "p" $u) (result (result u8 (error $w')))))))
         (alias export $i "f" (func $f))
         (core module $libc (memory (export "mem") 1)
             (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 0))
@@ -91,8 +96,22 @@ const COMPONENTS: [&str; 3] = [
 #[test]
 fn decode() {
     let seeds = COMPONENTS.map(|text| wat::parse_str(text).unwrap());
+    change(&seeds, 4_000, tidegate_fuzz::decode);
+}
+
+#[test]
+fn stored() {
+    let plans = COMPONENTS.map(|text| {
+        let plan = Plan::new(&wat::parse_str(text).unwrap()).unwrap();
+        plan.to_bytes().unwrap()
+    });
+    change(&plans, 20_000, tidegate_fuzz::stored);
+}
+
+/// Runs a target on bytes that mean something to it, and on such that are a little different.
+fn change(seeds: &[Vec<u8>], default: u64, target: impl Fn(&[u8])) {
     for (i, seed) in seeds.iter().enumerate() {
-        tidegate_fuzz::decode(seed);
+        target(seed);
         // For a fuzzer to begin with.
         if let Some(corpus) = std::env::var_os("FUZZ_CORPUS") {
             std::fs::write(
@@ -102,18 +121,18 @@ fn decode() {
             .unwrap();
         }
     }
-    rounds(4_000, |round| {
+    rounds(default, |round| {
         let mut random = Random::new(round);
-        let mut binary = seeds[random.below(seeds.len())].clone();
+        let mut changed = seeds[random.below(seeds.len())].clone();
         for _ in 0..1 + random.below(4) {
-            let at = random.below(binary.len());
+            let at = random.below(changed.len());
             match random.below(4) {
-                0 => binary.truncate(at.max(1)),
-                1 => binary[at] = random.word() as u8,
-                2 => binary[at] = binary[at].wrapping_add(1),
-                _ => binary.insert(at, random.word() as u8),
+                0 => changed.truncate(at.max(1)),
+                1 => changed[at] = random.word() as u8,
+                2 => changed[at] = changed[at].wrapping_add(1),
+                _ => changed.insert(at, random.word() as u8),
             }
         }
-        tidegate_fuzz::decode(&binary);
+        target(&changed);
     });
 }

@@ -1,4 +1,4 @@
-//! Decodes every component of a directory of `.wast` files: valid ones must give a plan, invalid and malformed ones an error.
+//! Decodes every component of a directory of `.wast` files: valid ones must give a plan, which is the same after it was stored, invalid and malformed ones an error.
 //!
 //! Run as `cargo run -p tidegate-core --example decode_wast -- DIR [OUT]`. Prints what does not behave so, and fails if there is any. Writes the
 //! binaries to the folder `OUT`, for a fuzzer to begin with.
@@ -96,6 +96,10 @@ fn check_file(
                 let bytes = module.encode()?;
                 seeds.keep(&place, &bytes)?;
                 match Plan::new(&bytes) {
+                    Ok(plan) if !is_same_when_stored(&plan, bytes.len()) => {
+                        println!("{place}: another plan after it was stored");
+                        count.failed += 1;
+                    }
                     Ok(_) | Err(PlanError::CoreModule) => count.decoded += 1,
                     Err(error) => {
                         println!("{place}: valid, but: {error}");
@@ -139,4 +143,12 @@ fn check_file(
         }
     }
     Ok(())
+}
+
+/// Whether a plan can be read from what it is stored as, if it can be stored.
+fn is_same_when_stored(plan: &Plan, length: usize) -> bool {
+    plan.to_bytes().is_none_or(|bytes| {
+        let read = Plan::from_bytes(&bytes, length);
+        read.is_ok_and(|read| read.to_bytes().as_ref() == Some(&bytes))
+    })
 }

@@ -1,17 +1,19 @@
-//! The serialised form of components: each embedded module as the engine compiled it, then the adapters of its groups, and the binary.
+//! The serialised form of components: each embedded module as the engine compiled it, then the adapters of its groups, the plan, and the binary.
 //!
 //! ```text
 //! 0      the artifact of the largest module, which is mapped when it is loaded from a file
 //!        the artifacts of the other modules, in order
+//!        the plan; nothing if it has no stored form, or is to be made of the binary again
 //!        the binary
 //!        for each module: length of its artifact (8 bytes)
 //! n      8   length of the largest artifact
 //! n + 8  8   length of the binary
-//! n + 16 4   number of modules
-//! n + 20 4   which of them is the largest
-//! n + 24 4   format version
-//! n + 28 4   checksum (CRC-32) of all that is not an artifact, and therefore has no checksum of its own
-//! n + 32 8   magic "TIDECOMP"
+//! n + 16 8   length of the plan
+//! n + 24 4   number of modules
+//! n + 28 4   which of them is the largest
+//! n + 32 4   format version
+//! n + 36 4   checksum (CRC-32) of all that is not an artifact, and therefore has no checksum of its own
+//! n + 40 8   magic "TIDECOMP"
 //! ```
 //!
 //! Numbers are little-endian.
@@ -25,9 +27,9 @@ use tidegate_core::plan::{ModuleIdx, Plan, PlanLimits};
 use tidegate_engine as engine;
 
 const MAGIC: &[u8; 8] = b"TIDECOMP";
-const VERSION: u32 = 3;
-const TRAILER: usize = 40;
-const SUM: std::ops::Range<usize> = 28..32;
+const VERSION: u32 = 4;
+const TRAILER: usize = 48;
+const SUM: std::ops::Range<usize> = 36..40;
 
 impl Component {
     /// Whether these bytes are what [`serialize`](Self::serialize) gave, or its end: the last eight bytes tell.
@@ -51,20 +53,22 @@ impl Component {
         let lengths = artifacts.iter().map(|artifact| artifact.len() as u64);
         let largest = largest(lengths.clone());
         let binary = self.bytes();
+        let plan = self.plan().to_bytes().unwrap_or_default();
         let mut meta: Vec<u8> = lengths.flat_map(u64::to_le_bytes).collect();
         let mut trailer = [0; TRAILER];
         let first = artifacts.get(largest).map_or(0, Vec::len) as u64;
         trailer[..8].copy_from_slice(&first.to_le_bytes());
         trailer[8..16].copy_from_slice(&(binary.len() as u64).to_le_bytes());
-        trailer[16..20].copy_from_slice(&u32::try_from(artifacts.len())?.to_le_bytes());
-        trailer[20..24].copy_from_slice(&u32::try_from(largest)?.to_le_bytes());
-        trailer[24..28].copy_from_slice(&VERSION.to_le_bytes());
-        trailer[32..].copy_from_slice(MAGIC);
-        let sum = checksum(binary, &meta, &trailer);
+        trailer[16..24].copy_from_slice(&(plan.len() as u64).to_le_bytes());
+        trailer[24..28].copy_from_slice(&u32::try_from(artifacts.len())?.to_le_bytes());
+        trailer[28..32].copy_from_slice(&u32::try_from(largest)?.to_le_bytes());
+        trailer[32..36].copy_from_slice(&VERSION.to_le_bytes());
+        trailer[40..].copy_from_slice(MAGIC);
+        let sum = checksum(&plan, binary, &meta, &trailer);
         trailer[SUM].copy_from_slice(&sum.to_le_bytes());
         meta.extend_from_slice(&trailer);
         let mut out = Vec::with_capacity(
-            artifacts.iter().map(Vec::len).sum::<usize>() + binary.len() + meta.len(),
+            artifacts.iter().map(Vec::len).sum::<usize>() + plan.len() + binary.len() + meta.len(),
         );
         if let Some(artifact) = artifacts.get(largest) {
             out.extend_from_slice(artifact);
@@ -74,6 +78,7 @@ impl Component {
                 out.extend_from_slice(artifact);
             }
         }
+        out.extend_from_slice(&plan);
         out.extend_from_slice(binary);
         out.extend_from_slice(&meta);
         Ok(out)
@@ -131,23 +136,28 @@ fn load(
         .split_last_chunk::<TRAILER>()
         .context("the precompiled component is truncated")?;
     ensure!(
-        &trailer[32..] == MAGIC,
+        &trailer[40..] == MAGIC,
         "it is not a precompiled component, or not all of it"
     );
     ensure!(
-        half(trailer, 24) == VERSION,
+        half(trailer, 32) == VERSION,
         "the precompiled component was made by another version of the format"
     );
-    let (count, largest) = (half(trailer, 16) as usize, half(trailer, 20) as usize);
+    let (count, largest) = (half(trailer, 24) as usize, half(trailer, 28) as usize);
     let mut rest = rest;
     let lengths = take_last(&mut rest, count as u64 * 8)?;
     let binary = take_last(&mut rest, word(trailer, 8))?;
-    if half(trailer, SUM.start) != checksum(binary, lengths, trailer) {
+    let plan = take_last(&mut rest, word(trailer, 16))?;
+    if half(trailer, SUM.start) != checksum(plan, binary, lengths, trailer) {
         bail!("the precompiled component is damaged");
     }
     let kind = engine.kind();
     let core = engine.core(kind)?;
-    let plan = Plan::of_validated(binary, &PlanLimits::default())?;
+    // One that another release stored, or that has no stored form, is made again.
+    let plan = match Plan::from_bytes(plan, binary.len()) {
+        Ok(plan) => plan,
+        Err(_) => Plan::of_validated(binary, &PlanLimits::default())?,
+    };
     let component = Component::planned(engine, binary.into(), plan);
     let own = component.plan().modules.len();
     ensure!(
@@ -215,9 +225,15 @@ fn half(trailer: &[u8; TRAILER], at: usize) -> u32 {
 }
 
 /// It finds accidents, not forgeries.
-fn checksum(binary: &[u8], lengths: &[u8], trailer: &[u8; TRAILER]) -> u32 {
+fn checksum(plan: &[u8], binary: &[u8], lengths: &[u8], trailer: &[u8; TRAILER]) -> u32 {
     let mut hasher = Hasher::new();
-    for part in [binary, lengths, &trailer[..SUM.start], &trailer[SUM.end..]] {
+    for part in [
+        plan,
+        binary,
+        lengths,
+        &trailer[..SUM.start],
+        &trailer[SUM.end..],
+    ] {
         hasher.update(part);
     }
     hasher.finalize()
@@ -271,6 +287,22 @@ mod tests {
                 assert_eq!(f.call(&mut store, ()).unwrap(), (42,));
             }
         }
+    }
+
+    #[test]
+    fn a_component_without_a_stored_plan_is_planned_again() {
+        let text = r#"(component
+            (import "m" (core module (import "" "n" (memory 1)) (export "g" (global v128))))
+            (core module $m (func (export "f") (result i32) (i32.const 42)))
+            (core instance $i (instantiate $m))
+            (func (export "f") (result u32) (canon lift (core func $i "f"))))"#;
+        let engine = trusting(EngineKind::Wasmtime);
+        let component = Component::new(&engine, text).unwrap();
+        assert!(component.plan().to_bytes().is_none());
+        let artifact = component.serialize().unwrap();
+        let loaded = Component::deserialize(&engine, &artifact).unwrap();
+        assert_eq!(loaded.plan().imports.len(), 1);
+        assert_eq!(loaded.plan().exports.len(), 1);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod limits;
 pub mod names;
 mod planner;
 mod step;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod valid;

@@ -14,7 +14,9 @@ pub const MAX_TYPES: usize = 200_000;
 pub const MAX_FLAGS: usize = 32;
 
 /// The size up to which a tuple that only the Canonical ABI makes up is laid out: the entry of a map, a function's spilled parameters.
-const MAX_INTERNAL_SIZE: u64 = u32::MAX as u64;
+pub(super) const MAX_INTERNAL_SIZE: u64 = u32::MAX as u64;
+/// How deep such a tuple may nest.
+pub(super) const MAX_INTERNAL_DEPTH: u32 = MAX_TYPE_DEPTH + 1;
 
 /// Why a type is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -113,6 +115,7 @@ impl Types {
     /// # Errors
     /// There are too many types, or the parameters are too large to be laid out.
     pub fn intern_func(&mut self, ty: FuncType) -> Result<FuncTypeIdx, TypeError> {
+        self.restore_index();
         if let Some(&index) = self.func_index.get(&ty) {
             return Ok(index);
         }
@@ -122,7 +125,7 @@ impl Types {
         let params = self.intern_within(
             TypeDef::Tuple(ty.params.iter().map(|param| param.ty).collect()),
             MAX_INTERNAL_SIZE,
-            MAX_TYPE_DEPTH + 1,
+            MAX_INTERNAL_DEPTH,
         )?;
         let info = FuncInfo {
             params,
@@ -142,6 +145,7 @@ impl Types {
         max_size: u64,
         max_depth: u32,
     ) -> Result<ValType, TypeError> {
+        self.restore_index();
         let kind = kind_of(&def);
         if let Some(&index) = self.def_index.get(&def) {
             let info = &self.infos[index.index()];
@@ -157,14 +161,37 @@ impl Types {
         if self.defs.len() >= MAX_TYPES {
             return Err(TypeError::TooMany { limit: MAX_TYPES });
         }
+        let mut info = self.derive(&def, max_size, max_depth)?;
+        info.entry = match def {
+            TypeDef::Map { key, value } => Some(self.intern_within(
+                TypeDef::Tuple([key, value].into()),
+                MAX_INTERNAL_SIZE,
+                MAX_INTERNAL_DEPTH,
+            )?),
+            _ => None,
+        };
+        let index = TypeIdx(self.defs.len() as u32);
+        self.def_index.insert(def.clone(), index);
+        self.defs.push(def);
+        self.infos.push(info);
+        Ok(kind(index))
+    }
+
+    /// What follows from a definition whose parts are here, a map's entry apart.
+    pub(super) fn derive(
+        &self,
+        def: &TypeDef,
+        max_size: u64,
+        max_depth: u32,
+    ) -> Result<TypeInfo, TypeError> {
         let lay_out = |memory64| {
-            self.lay_out(&def, memory64, max_size)
+            self.lay_out(def, memory64, max_size)
                 .map_err(|size| too_large(size, max_size))
         };
         let composites = [lay_out(false)?, lay_out(true)?];
         let mut depth = 0;
         let mut traits = Traits::default();
-        for part in parts(&def) {
+        for part in parts(def) {
             depth = depth.max(self.depth(part));
             let part = self.traits(part);
             traits.own |= part.own;
@@ -179,29 +206,28 @@ impl Types {
         traits.pointer |= matches!(def, TypeDef::List(_) | TypeDef::Map { .. });
         traits.stream_or_future |= matches!(def, TypeDef::Stream(_) | TypeDef::Future(_));
         traits.plain_numeric = match def {
-            TypeDef::FixedList { element, .. } => self.is_plain_numeric(element),
+            TypeDef::FixedList { element, .. } => self.is_plain_numeric(*element),
             _ => false,
         };
-        let flattened = self.flatten(&def);
-        let entry = match def {
-            TypeDef::Map { key, value } => Some(self.intern_within(
-                TypeDef::Tuple([key, value].into()),
-                MAX_INTERNAL_SIZE,
-                MAX_TYPE_DEPTH + 1,
-            )?),
-            _ => None,
-        };
-        let index = TypeIdx(self.defs.len() as u32);
-        self.def_index.insert(def.clone(), index);
-        self.defs.push(def);
-        self.infos.push(TypeInfo {
+        Ok(TypeInfo {
             composites,
-            flattened,
+            flattened: self.flatten(def),
             traits,
             depth,
-            entry,
-        });
-        Ok(kind(index))
+            entry: None,
+        })
+    }
+
+    /// Indexes what was read rather than interned.
+    fn restore_index(&mut self) {
+        if self.def_index.len() < self.defs.len() {
+            let defs = self.defs.iter().cloned();
+            self.def_index = defs.zip((0..).map(TypeIdx)).collect();
+        }
+        if self.func_index.len() < self.funcs.len() {
+            let funcs = self.funcs.iter().cloned();
+            self.func_index = funcs.zip((0..).map(FuncTypeIdx)).collect();
+        }
     }
 
     pub(super) fn traits(&self, ty: ValType) -> Traits {
@@ -229,7 +255,7 @@ fn too_large(size: u64, limit: u64) -> TypeError {
 }
 
 /// How the index of a definition becomes a value type.
-fn kind_of(def: &TypeDef) -> fn(TypeIdx) -> ValType {
+pub(super) fn kind_of(def: &TypeDef) -> fn(TypeIdx) -> ValType {
     match def {
         TypeDef::List(_) => ValType::List,
         TypeDef::FixedList { .. } => ValType::FixedList,
@@ -263,7 +289,7 @@ fn parts(def: &TypeDef) -> Vec<ValType> {
 }
 
 /// Refuses what the specification calls malformed: types without parts, or with more than can be numbered.
-fn check_parts(def: &TypeDef) -> Result<(), TypeError> {
+pub(super) fn check_parts(def: &TypeDef) -> Result<(), TypeError> {
     let (what, count, limit) = match def {
         TypeDef::Record(fields) => ("record", fields.len(), u32::MAX as usize),
         TypeDef::Tuple(fields) => ("tuple", fields.len(), u32::MAX as usize),

@@ -10,6 +10,7 @@ mod display;
 pub mod flat;
 mod intern;
 mod layout;
+mod stored;
 #[cfg(test)]
 mod tests;
 
@@ -179,6 +180,7 @@ pub struct Types {
     infos: Vec<TypeInfo>,
     funcs: Vec<FuncType>,
     func_infos: Vec<FuncInfo>,
+    /// Empty after the types were read: see [`stored`](crate::stored).
     def_index: HashMap<TypeDef, TypeIdx>,
     func_index: HashMap<FuncType, FuncTypeIdx>,
     resource_names: Vec<Option<Arc<str>>>,

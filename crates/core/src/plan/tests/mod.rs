@@ -1,6 +1,7 @@
 //! Plans of small components.
 
 mod hostile;
+mod stored;
 
 use super::*;
 use crate::types::{ResourceIdx, TypeDef, ValType};
@@ -8,7 +9,10 @@ use std::sync::Arc;
 
 fn plan(text: &str) -> Plan {
     match try_plan(text) {
-        Ok(plan) => plan,
+        Ok(plan) => {
+            stored::check(&plan, text);
+            plan
+        }
         Err(error) => panic!("{error}\n{text}"),
     }
 }
