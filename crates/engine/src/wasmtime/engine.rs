@@ -38,6 +38,8 @@ pub(crate) fn engine(config: &EngineConfig) -> Result<wasmtime::Engine, EngineEr
         .wasm_threads(true)
         .shared_memory(config.threads)
         .wasm_gc(false)
+        // Only the system's own unwinder would want it, which never passes a guest's frames: they would take longer to compile and to load.
+        .native_unwind_info(cfg!(windows))
         .wasm_function_references(false);
     if let Some(bytes) = config.memory_reservation {
         out.memory_reservation(bytes);
