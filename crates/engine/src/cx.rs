@@ -8,6 +8,7 @@ use crate::{
     instance_pre::{InstancePre, PreInner},
     isolate::IsolateData,
     module::Module,
+    module_export::{ExportInner, ModuleExport},
     shared_memory::SharedMemory,
     stack::{BlockingHostFn, HostFn},
     trap::Frame,
@@ -118,6 +119,17 @@ impl<D: IsolateData> Cx<'_, D> {
     /// An export of an instance.
     pub fn export(&mut self, instance: Instance, name: &str) -> Option<Extern> {
         adapter!(&mut self.inner, cx => cx.export(instance, name))
+    }
+
+    /// An export of an instance of the module that it was found in; `None` if the instance is another module's.
+    pub fn export_of(&mut self, instance: Instance, export: &ModuleExport) -> Option<Extern> {
+        match (&mut self.inner, &export.inner) {
+            (CxInner::Wasmtime(cx), ExportInner::Wasmtime(index)) => {
+                cx.export_of(instance, index, export.signature)
+            }
+            (CxInner::Wasmi(cx), ExportInner::Wasmi(name)) => cx.export(instance, name),
+            _ => None,
+        }
     }
 
     /// A host function that never blocks. It lives as long as the isolate.

@@ -20,6 +20,7 @@ use crate::{
     module::{Module, ModuleInner},
     native_stack,
     shared_memory::SharedMemory,
+    signature::Signature,
     stack::{BlockingHostFn, HostFn},
     trap::{Frame, Trap, TrapCode},
     types::{FuncType, GlobalType, MemoryType, TableType, ValType},
@@ -188,8 +189,31 @@ impl<D: IsolateData> WasmtimeCx<'_, D> {
 
     pub(crate) fn export(&mut self, instance: Instance, name: &str) -> Option<Extern> {
         let instance = own!(InstanceInner, instance.0);
-        Some(match instance.get_export(&mut self.0, name)? {
-            wasmtime::Extern::Func(func) => Extern::Func(self.func(func)),
+        let export = instance.get_export(&mut self.0, name)?;
+        Some(self.exported(export, None))
+    }
+
+    pub(crate) fn export_of(
+        &mut self,
+        instance: Instance,
+        index: &wasmtime::ModuleExport,
+        signature: Option<Signature>,
+    ) -> Option<Extern> {
+        let instance = own!(InstanceInner, instance.0);
+        let export = instance.get_module_export(&mut self.0, index)?;
+        Some(self.exported(export, signature))
+    }
+
+    /// What an instance exports; the signature of a function is looked up if it is not given.
+    fn exported(&mut self, export: wasmtime::Extern, signature: Option<Signature>) -> Extern {
+        match export {
+            wasmtime::Extern::Func(func) => Extern::Func(match signature {
+                Some(signature) => Func {
+                    inner: FuncInner::Wasmtime(func),
+                    signature,
+                },
+                None => self.func(func),
+            }),
             wasmtime::Extern::Memory(memory) => {
                 Extern::Memory(Memory(MemoryInner::Wasmtime(memory)))
             }
@@ -201,7 +225,7 @@ impl<D: IsolateData> WasmtimeCx<'_, D> {
             wasmtime::Extern::SharedMemory(inner) => {
                 Extern::SharedMemory(self.add_shared_memory(&SharedMemory { inner }))
             }
-        })
+        }
     }
 
     fn func(&self, func: wasmtime::Func) -> Func {

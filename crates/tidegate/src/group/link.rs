@@ -13,8 +13,8 @@ use tidegate_core::plan::InstanceIdx;
 use tidegate_core::runtime::{InstanceId, State};
 use tidegate_core::trap::Trap;
 use tidegate_engine::{
-    self as engine, BlockingHostFn, Cx, Extern, Flow, Func, FuncType, Global, HostFn, Memory,
-    ValType,
+    self as engine, BlockingHostFn, Cx, Extern, Flow, Func, FuncType, Global, HostFn, HostType,
+    Memory, ValType,
 };
 
 /// The groups of one instantiation.
@@ -24,6 +24,8 @@ pub(crate) struct GroupsOfInstance {
     globals: Box<[Option<Globals>]>,
     /// For each adapter module, its instance once it was made.
     pub(crate) adapters: Box<[OnceLock<engine::Instance>]>,
+    /// For each isolate, the function that its adapters trap by.
+    fails: Box<[OnceLock<Func>]>,
 }
 
 #[derive(Clone, Copy)]
@@ -42,6 +44,7 @@ impl GroupsOfInstance {
         Self {
             globals: vec![None; instances].into(),
             adapters: groups.modules.iter().map(|_| OnceLock::new()).collect(),
+            fails: groups.of_isolate.iter().map(|_| OnceLock::new()).collect(),
         }
     }
 
@@ -74,6 +77,25 @@ impl GroupsOfInstance {
         })
     }
 
+    /// The function that the adapters of an isolate (one of the plan's) trap by, made by the first: see [`fail`].
+    pub(crate) fn fail(
+        &self,
+        cx: &mut Cx<'_, Baton>,
+        isolate: usize,
+        ty: &HostType,
+        ends: impl Fn(u64) -> Option<(InstanceId, InstanceId)> + Send + Sync + 'static,
+    ) -> Result<Func> {
+        let place = self.fails.get(isolate);
+        let place = place.context(bug("an isolate is in no group"))?;
+        match place.get() {
+            Some(func) => Ok(*func),
+            None => {
+                let func = fail(cx, ty, ends)?;
+                Ok(*place.get_or_init(|| func))
+            }
+        }
+    }
+
     /// Those of an instance, if it is in a group.
     fn find(&self, instance: InstanceIdx) -> Option<&Globals> {
         self.globals.get(instance.index())?.as_ref()
@@ -98,14 +120,19 @@ impl GroupsOfInstance {
     }
 }
 
+/// The type of the function that adapters trap by.
+pub(crate) fn fail_type() -> HostType {
+    FuncType::new([ValType::I32, ValType::I64, ValType::I64, ValType::I64], []).into()
+}
+
 /// The function that adapters trap by. `ends` gives caller and callee of a trampoline.
-pub(crate) fn fail(
+fn fail(
     cx: &mut Cx<'_, Baton>,
+    ty: &HostType,
     ends: impl Fn(u64) -> Option<(InstanceId, InstanceId)> + Send + Sync + 'static,
 ) -> Result<Func> {
-    let ty = FuncType::new([ValType::I32, ValType::I64, ValType::I64, ValType::I64], []);
     cx.host_func(
-        ty,
+        ty.clone(),
         Box::new(move |mut cx, slots| {
             let words = [slots[1], slots[2], slots[3]];
             let fault = u32::try_from(slots[0]).ok().and_then(Fault::from_code);
@@ -136,11 +163,15 @@ fn cannot_enter(state: &mut State, caller: InstanceId, callee: InstanceId) -> Tr
     }
 }
 
+/// The type of the function that validates strings.
+pub(crate) fn validate_type() -> HostType {
+    FuncType::new([ValType::I32, ValType::I32], []).into()
+}
+
 /// The function that validates strings in a memory.
-pub(crate) fn validate(cx: &mut Cx<'_, Baton>, memory: Memory) -> Result<Func> {
-    let ty = FuncType::new([ValType::I32, ValType::I32], []);
+pub(crate) fn validate(cx: &mut Cx<'_, Baton>, ty: &HostType, memory: Memory) -> Result<Func> {
     cx.host_func(
-        ty,
+        ty.clone(),
         Box::new(move |cx, slots| {
             tidegate_core::abi::validate_utf8(cx.memory(memory), slots[0], slots[1])
         }),

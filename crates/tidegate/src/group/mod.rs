@@ -12,6 +12,8 @@ mod unwind;
 
 pub(crate) use call::AccompaniedCall;
 pub(crate) use family::families;
-pub(crate) use link::{Door, GroupsOfInstance, begin_func, end_func, fail, validate};
+pub(crate) use link::{
+    Door, GroupsOfInstance, begin_func, end_func, fail_type, validate, validate_type,
+};
 pub(crate) use plan::Groups;
 pub(crate) use unwind::{Flags, settle, unwind};

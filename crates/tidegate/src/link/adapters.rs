@@ -31,21 +31,30 @@ impl InstanceData {
     ) -> Result<Func> {
         let instance = self.plan().trampolines[index.index()].instance;
         let isolate = self.isolate(instance)?;
+        let compiled = self
+            .linked
+            .component
+            .adapters(module, self.kind(instance)?)?;
         let made = match self.groups.adapters[module].get() {
             Some(made) => *made,
             None => {
                 let linked = self.linked.clone();
                 let plan = linked.component.adapter_module(module)?;
+                let args = linked.prepared()?.adapter_args(module, &plan.imports);
                 let mut imports = Vec::with_capacity(plan.imports.len());
-                for import in &plan.imports {
-                    imports.push(self.adapter_import(baton, instance, import)?);
+                for (import, arg) in plan.imports.iter().zip(args) {
+                    imports.push(match arg {
+                        Some(arg) => self.arg(baton, arg)?,
+                        None => self.adapter_import(baton, instance, import)?,
+                    });
                 }
-                let compiled = linked.component.adapters(module, self.kind(instance)?)?;
                 let made = isolate_cx(baton, isolate)?.instantiate(compiled, &imports)?;
                 *self.groups.adapters[module].get_or_init(|| made)
             }
         };
-        match isolate_cx(baton, isolate)?.export(made, &index.0.to_string()) {
+        let export = self.linked.prepared()?.adapter_export(index, compiled);
+        let export = export.context(bug("an adapter is missing"))?;
+        match isolate_cx(baton, isolate)?.export_of(made, export) {
             Some(Extern::Func(func)) => Ok(func),
             _ => bail!(bug("an adapter is missing")),
         }
@@ -85,11 +94,15 @@ impl InstanceData {
                     let id = |instance: InstanceIdx| nth(first, instance.index());
                     Some((id(trampoline.instance), id(callee)))
                 };
-                group::fail(&mut isolate_cx(baton, isolate)?, ends)?
+                let ty = &self.linked.prepared()?.fail;
+                let mut cx = isolate_cx(baton, isolate)?;
+                let index = isolate - self.first_isolate;
+                self.groups.fail(&mut cx, index, ty, ends)?
             }
             Import::Validate(memory) => {
                 let memory = self.core_memory(&mut At::Store(baton), memory)?;
-                group::validate(&mut isolate_cx(baton, isolate)?, memory)?
+                let ty = &self.linked.prepared()?.validate;
+                group::validate(&mut isolate_cx(baton, isolate)?, ty, memory)?
             }
             Import::Begin(index) | Import::End(index) => {
                 let trampoline = &self.plan().trampolines[index.index()];

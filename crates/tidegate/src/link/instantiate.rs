@@ -2,7 +2,7 @@
 
 use super::functions::{At, CoreBody};
 use super::pre::Linked;
-use super::prepared::Prepared;
+use super::prepared::{Arg, Prepared};
 use super::{Reexport, Resolved};
 use crate::baton::{Baton, HomeGuard, StoreId};
 use crate::call::canon::{Callee, Dtor, KnownDtor, Shared};
@@ -258,8 +258,8 @@ impl InstanceData {
             .as_ref()
             .context(bug("a step without a module instantiates one"))?;
         let mut rest = Vec::with_capacity(module.rest.len());
-        for def in &module.rest {
-            rest.push(self.core_def(&mut At::Store(place), def)?);
+        for arg in &module.rest {
+            rest.push(self.arg(place, arg)?);
         }
         let (id, index) = (
             nth(self.first_instance, instance.index()),
@@ -285,6 +285,18 @@ impl InstanceData {
         *place = return_isolate(isolate, index);
         self.started(place, task, index, made, instance)?;
         Ok(None)
+    }
+
+    /// What a core module is given.
+    pub(super) fn arg(&self, baton: &mut Baton, arg: &Arg) -> Result<Extern> {
+        match arg {
+            Arg::Export(made, export) => {
+                let (isolate, instance) = self.core_instance(*made)?;
+                let found = isolate_cx(baton, isolate)?.export_of(instance, export);
+                found.context(bug("a core instance is another module's"))
+            }
+            Arg::Def(def) => self.core_def(&mut At::Store(baton), def),
+        }
     }
 
     /// Keeps a core instance.
@@ -400,10 +412,15 @@ impl InstanceData {
         }
     }
 
+    /// A core instance that was made before, and its isolate.
+    fn core_instance(&self, index: usize) -> Result<(usize, engine::Instance)> {
+        let made = self.core_instances.get(index).and_then(OnceLock::get);
+        made.copied()
+            .context(bug("a core instance is used before it is made"))
+    }
+
     fn core_export(&self, at: &mut At<'_, '_>, instance: usize, name: &str) -> Result<Extern> {
-        let &(isolate, instance) = (self.core_instances.get(instance))
-            .and_then(OnceLock::get)
-            .context(bug("a core instance is used before it is made"))?;
+        let (isolate, instance) = self.core_instance(instance)?;
         let export = match at {
             At::Store(baton) if baton.isolates[isolate].is_none() && reachable(baton, isolate) => {
                 // Its stack is parked.

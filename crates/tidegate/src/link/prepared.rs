@@ -6,10 +6,12 @@ use super::{Body, Resolved};
 use crate::baton::Baton;
 use crate::call::builtins;
 use crate::error::bug;
+use crate::group;
 use crate::isolation::IsolatePlan;
 use crate::{EngineKind, Result};
 use anyhow::{Context, bail};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use tidegate_core::abi::fuse::Import;
 use tidegate_core::plan::{
     Canon, CoreDef, CoreFuncType, FuncDef, InstanceIdx, Lift, Plan, Step, Trampoline, TrampolineIdx,
 };
@@ -27,6 +29,14 @@ pub(crate) struct Prepared {
     pub(crate) core_instances: usize,
     /// For each lifted function, whether nobody can tell whether a call by the host has a task.
     pub(crate) quiet: Box<[bool]>,
+    /// Their modules.
+    core_modules: Box<[engine::Module]>,
+    /// For each adapter module, what it imports of core instances, and for each trampoline, the adapter that stands for it, once they were looked up.
+    adapter_args: Box<[OnceLock<Box<[Option<Arg>]>>]>,
+    adapter_exports: Box<[OnceLock<engine::ModuleExport>]>,
+    /// The types of the functions that adapters trap and validate strings by.
+    pub(crate) fail: HostType,
+    pub(crate) validate: HostType,
     /// Whether any of the functions is shared.
     pub(crate) shares: bool,
 }
@@ -36,7 +46,28 @@ pub(crate) struct PreparedModule {
     /// With the functions that instantiations share.
     pub(crate) pre: engine::InstancePre<Baton>,
     /// What else it imports, in order.
-    pub(crate) rest: Box<[CoreDef]>,
+    pub(crate) rest: Box<[Arg]>,
+}
+
+/// An import that instantiations do not share.
+pub(crate) enum Arg {
+    /// An export of a core instance, found in its module.
+    Export(usize, engine::ModuleExport),
+    /// What the host makes for each of them.
+    Def(CoreDef),
+}
+
+impl Arg {
+    /// `made` are the modules of the core instances so far.
+    fn new(def: &CoreDef, made: &[engine::Module]) -> Self {
+        let found = match def {
+            CoreDef::Export { instance, name } => (made.get(instance.index()))
+                .and_then(|module| module.export(name))
+                .map(|export| Self::Export(instance.index(), export)),
+            CoreDef::Trampoline(_) => None,
+        };
+        found.unwrap_or_else(|| Self::Def(def.clone()))
+    }
 }
 
 impl Prepared {
@@ -51,17 +82,50 @@ impl Prepared {
         let functions: Box<[Function]> = functions
             .map(|(index, trampoline)| Function::new(linked, index, trampoline))
             .collect::<Result<_>>()?;
+        let mut made = Vec::new();
         let modules: Box<[Option<PreparedModule>]> = (plan.steps.iter())
-            .map(|step| PreparedModule::of_step(linked, step, &isolates, &functions))
+            .map(|step| PreparedModule::of_step(linked, step, &isolates, &functions, &mut made))
             .collect::<Result<_>>()?;
         Ok(Self {
-            core_instances: modules.iter().flatten().count(),
             quiet: quiet_lifts(plan, component.is_concurrent()),
+            core_instances: made.len(),
+            core_modules: made.into(),
+            adapter_args: (0..component.adapter_count())
+                .map(|_| OnceLock::new())
+                .collect(),
+            adapter_exports: plan.trampolines.iter().map(|_| OnceLock::new()).collect(),
+            fail: group::fail_type(),
+            validate: group::validate_type(),
             shares: functions.iter().any(|function| function.shared.is_some()),
             isolates,
             functions,
             modules,
         })
+    }
+
+    /// For each import of an adapter module, what it is if it is one of a core instance.
+    pub(super) fn adapter_args(&self, module: usize, imports: &[Import]) -> &[Option<Arg>] {
+        let arg = |import: &Import| match import {
+            Import::Core(def) => Some(Arg::new(def, &self.core_modules)),
+            _ => None,
+        };
+        self.adapter_args[module].get_or_init(|| imports.iter().map(arg).collect())
+    }
+
+    /// The adapter in a module that stands for a trampoline.
+    pub(super) fn adapter_export(
+        &self,
+        index: TrampolineIdx,
+        module: &engine::Module,
+    ) -> Option<&engine::ModuleExport> {
+        let known = &self.adapter_exports[index.index()];
+        match known.get() {
+            Some(export) => Some(export),
+            None => {
+                let export = module.export(&index.0.to_string())?;
+                Some(known.get_or_init(|| export))
+            }
+        }
     }
 }
 
@@ -92,6 +156,7 @@ impl PreparedModule {
         step: &Step,
         isolates: &[Make],
         functions: &[Function],
+        made: &mut Vec<engine::Module>,
     ) -> Result<Option<Self>> {
         let Step::Instantiate {
             instance,
@@ -121,10 +186,11 @@ impl PreparedModule {
                 CoreDef::Export { .. } => None,
             };
             if shared.is_none() {
-                rest.push(def.clone());
+                rest.push(Arg::new(def, made));
             }
             funcs.push(shared);
         }
+        made.push(module.clone());
         Ok(Some(Self {
             pre: engine::InstancePre::new(module, funcs)?,
             rest: rest.into(),
