@@ -7,6 +7,7 @@ use crate::group::Groups;
 use crate::isolation::{IsolatePlan, Isolation};
 use crate::{Engine, Result, Strategy};
 use anyhow::Context;
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use std::sync::{Arc, OnceLock};
 use tidegate_core::abi::fuse::AdapterModule;
 use tidegate_core::plan::{LiftIdx, ModuleIdx, OptionsIdx, Plan, PlanLimits, TrampolineIdx};
@@ -60,13 +61,25 @@ impl Component {
         // The engine validates the bodies as it compiles them, below.
         let plan = Plan::without_bodies(&bytes, &PlanLimits::default())?;
         let component = Self::planned(engine, bytes, plan);
-        for index in 0..component.0.modules.len() {
-            component.module(ModuleIdx(index as u32), engine.kind())?;
-        }
-        for index in 0..component.0.adapters.len() {
-            component.adapters(index, engine.kind())?;
-        }
+        component.compile(engine.kind())?;
         Ok(component)
+    }
+
+    /// Compiles the embedded modules and the adapters: several at a time, if functions are compiled so as well. Many are too small to keep the processors
+    /// busy one by one.
+    fn compile(&self, kind: EngineKind) -> Result<()> {
+        let own = self.0.modules.len();
+        let one = |index: usize| match index.checked_sub(own) {
+            None => self.module(ModuleIdx(index as u32), kind).map(drop),
+            Some(adapters) => self.adapters(adapters, kind).map(drop),
+        };
+        let all = 0..own + self.adapter_count();
+        if all.len() < 2 || !self.engine().compiles_in_parallel() {
+            return all.into_iter().try_for_each(one);
+        }
+        let results: Vec<Result<()>> = all.into_par_iter().map(one).collect();
+        // Whichever failed first, what is told is the error of the first.
+        results.into_iter().collect()
     }
 
     /// Decodes a component as [`new`](Self::new) does, and leaves its modules to be compiled when they are needed.

@@ -171,6 +171,11 @@ impl Engine {
         self.0.config.groups
     }
 
+    /// Whether several functions, and several modules, are compiled at a time.
+    pub(crate) fn compiles_in_parallel(&self) -> bool {
+        self.0.config.core.parallel_compilation && self.kind() == EngineKind::Wasmtime
+    }
+
     /// The core engine that an isolate gets unless it needs another.
     pub fn kind(&self) -> EngineKind {
         match self.0.config.strategy {
