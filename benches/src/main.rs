@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 mod instructions;
+mod large;
 mod limits;
 mod measure;
 mod ours;
@@ -9,6 +10,7 @@ mod peer;
 mod report;
 mod rows;
 mod wasi;
+mod ways;
 
 use anyhow::{Context, Result, ensure};
 use measure::{Effort, Timing, measure};

@@ -7,9 +7,21 @@ mod rt {
         StreamReader, StreamResult, VecBuffer,
     };
     pub use tidegate::{
-        Accessor, Component, ComponentType, Engine, Instance, InstancePre, Lift, Linker, Lower,
-        Resource, ResourceType, Result, Store, StoreContextMut, TypedFunc,
+        Accessor, Component, ComponentType, Engine, Instance, InstancePre, Lift, Linker,
+        LinkerInstance, Lower, Resource, ResourceType, Result, Store, StoreContextMut, TypedFunc,
     };
+
+    /// What a function can be called with.
+    pub trait Params: tidegate::LowerParams + Send + Sync + 'static {}
+    impl<T: tidegate::LowerParams + Send + Sync + 'static> Params for T {}
+
+    /// What a host function can be given.
+    pub trait Args: tidegate::LiftParams + Send + 'static {}
+    impl<T: tidegate::LiftParams + Send + 'static> Args for T {}
+
+    /// What a function can give.
+    pub trait Results: tidegate::LiftResult + Send + 'static {}
+    impl<T: tidegate::LiftResult + Send + 'static> Results for T {}
 
     /// A subject whose work gives this runtime's errors.
     pub fn subject(run: impl FnMut(u64) -> Result<u64> + 'static) -> crate::measure::Subject {

@@ -3,10 +3,24 @@
 mod rt {
     pub use wasmtime::component::{
         Accessor, Component, ComponentType, Destination, FutureConsumer, FutureReader, Instance,
-        InstancePre, Lift, Linker, Lower, Resource, ResourceType, Source, StreamConsumer,
-        StreamProducer, StreamReader, StreamResult, TypedFunc, VecBuffer,
+        InstancePre, Lift, Linker, LinkerInstance, Lower, Resource, ResourceType, Source,
+        StreamConsumer, StreamProducer, StreamReader, StreamResult, TypedFunc, VecBuffer,
     };
     pub use wasmtime::{Engine, Result, Store, StoreContextMut};
+
+    use wasmtime::component::ComponentNamedList;
+
+    /// What a function can be called with.
+    pub trait Params: ComponentNamedList + Lower + Send + Sync + 'static {}
+    impl<T: ComponentNamedList + Lower + Send + Sync + 'static> Params for T {}
+
+    /// What a host function can be given.
+    pub trait Args: ComponentNamedList + Lift + Send + 'static {}
+    impl<T: ComponentNamedList + Lift + Send + 'static> Args for T {}
+
+    /// What a function can give.
+    pub trait Results: ComponentNamedList + Lift + Send + Sync + 'static {}
+    impl<T: ComponentNamedList + Lift + Send + Sync + 'static> Results for T {}
 
     /// A subject whose work gives this runtime's errors.
     pub fn subject(run: impl FnMut(u64) -> Result<u64> + 'static) -> crate::measure::Subject {

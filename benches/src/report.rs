@@ -17,8 +17,47 @@ pub struct Line {
     pub peer: Timing,
     /// What no runtime could do better.
     pub limit: Option<Timing>,
-    /// The most that it may cost, in nanoseconds.
-    pub budget: Option<f64>,
+    /// The most that it may cost.
+    pub budget: Option<Budget>,
+}
+
+/// What a row may cost, as set beside what Wasmtime's cost was then. Machines differ, so that one kept in proportion is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// Nanoseconds, or bytes.
+    most: f64,
+    /// What Wasmtime's was.
+    peer: f64,
+}
+
+impl Budget {
+    /// At most this, where Wasmtime took that.
+    pub const fn new(most: f64, peer: f64) -> Self {
+        Self { most, peer }
+    }
+
+    /// The most in proportion to Wasmtime's.
+    fn ratio(self) -> f64 {
+        self.most / self.peer
+    }
+}
+
+/// Whether a budget is met.
+enum Verdict {
+    Met,
+    /// The figure is above it, in proportion to Wasmtime's it is not.
+    MetByRatio,
+    Missed,
+}
+
+impl Verdict {
+    fn mark(&self) -> &'static str {
+        match self {
+            Self::Met => "✓",
+            Self::MetByRatio => "✓ by ratio",
+            Self::Missed => "✗",
+        }
+    }
 }
 
 impl Line {
@@ -27,24 +66,36 @@ impl Line {
         self.ours.median / self.peer.median
     }
 
+    /// What is to be said of its budget, if it has one. A ratio is compared as it is shown, with two decimals.
+    fn verdict(&self) -> Option<(Budget, Verdict)> {
+        let budget = self.budget?;
+        let hundredths = |ratio: f64| (ratio * 100.0).round();
+        let verdict = if self.ours.median <= budget.most {
+            Verdict::Met
+        } else if hundredths(self.ratio()) <= hundredths(budget.ratio()) {
+            Verdict::MetByRatio
+        } else {
+            Verdict::Missed
+        };
+        Some((budget, verdict))
+    }
+
     /// For a terminal.
     pub fn text(&self) -> String {
-        let budget = match self.budget {
-            Some(budget) if self.ours.median > budget => {
-                format!("  over its budget of {}", shown(self.group, budget))
-            }
-            Some(budget) => format!("  within {}", shown(self.group, budget)),
-            None => String::new(),
-        };
+        let budget = self.verdict().map(|(budget, verdict)| {
+            let most = shown(self.group, budget.most);
+            format!("  budget {most}, {:.2} {}", budget.ratio(), verdict.mark())
+        });
         format!(
-            "{:14} {:44} {:>10} {:>10}  {:>5.2}  (min {:>10} {:>10}){budget}",
+            "{:14} {:44} {:>10} {:>10}  {:>5.2}  (min {:>10} {:>10}){}",
             self.group,
             self.name,
             shown(self.group, self.ours.median),
             shown(self.group, self.peer.median),
             self.ratio(),
             shown(self.group, self.ours.min),
-            shown(self.group, self.peer.min)
+            shown(self.group, self.peer.min),
+            budget.unwrap_or_default()
         )
     }
 
@@ -52,9 +103,9 @@ impl Line {
     fn markdown(&self) -> String {
         let shown = |figure| shown(self.group, figure);
         let limit = self.limit.map(|limit| shown(limit.median));
-        let budget = self.budget.map(|budget| {
-            let met = self.ours.median <= budget;
-            format!("{} {}", shown(budget), if met { "✓" } else { "✗" })
+        let budget = self.verdict().map(|(budget, verdict)| {
+            let most = shown(budget.most);
+            format!("{most}, {:.2} {}", budget.ratio(), verdict.mark())
         });
         format!(
             "| {} | {} | {} | {:.2} | {} | {} |\n",
@@ -65,6 +116,24 @@ impl Line {
             limit.unwrap_or_default(),
             budget.unwrap_or_default()
         )
+    }
+
+    /// For the table of budgets.
+    fn judged(&self) -> Option<String> {
+        let shown = |figure| shown(self.group, figure);
+        let (budget, verdict) = self.verdict()?;
+        Some(format!(
+            "| {}: {} | {} of {} | {:.2} | {} of {} | {:.2} | {} |\n",
+            self.group,
+            self.name,
+            shown(budget.most),
+            shown(budget.peer),
+            budget.ratio(),
+            shown(self.ours.median),
+            shown(self.peer.median),
+            self.ratio(),
+            verdict.mark()
+        ))
     }
 }
 
@@ -98,25 +167,38 @@ pub fn write(path: &Path, lines: &[Line], effort: Effort) -> Result<()> {
          [Whole commands](commands.md) and [interrupts](interrupt-latency.md) have pages of their own.\n"
     )?;
     writeln!(out, "![Ratios]({})\n", plot_name(path))?;
-    // One table a heading, in the order of their first rows: rows are measured in another.
-    let mut groups: Vec<&str> = Vec::new();
-    for line in lines {
-        if !groups.contains(&line.group) {
-            groups.push(line.group);
-        }
-    }
-    for group in groups {
+    for (group, lines) in by_group(lines, |line| line.group) {
         writeln!(
             out,
             "\n## {group}\n\n| work | Tidegate | Wasmtime | ratio | limit | budget |\n| --- | ---: | ---: | ---: | ---: | ---: |"
         )?;
-        for line in lines.iter().filter(|line| line.group == group) {
-            out.push_str(&line.markdown());
-        }
+        lines.iter().for_each(|line| out.push_str(&line.markdown()));
     }
+    writeln!(
+        out,
+        "\n## Budgets\n\nEach was set beside Wasmtime's figure on a machine that was faster. It is met if the figure is within it, or the ratio to Wasmtime's figure \
+         of this run is (by ratio). Those that are not met are explained in [decisions/budgets.md](decisions/budgets.md).\n\n\
+         | work | budget | ratio | this run | ratio | |\n| --- | ---: | ---: | ---: | ---: | --- |"
+    )?;
+    lines
+        .iter()
+        .filter_map(Line::judged)
+        .for_each(|row| out.push_str(&row));
     std::fs::write(path, out)?;
     std::fs::write(path.with_file_name(plot_name(path)), plot(lines)?)?;
     Ok(())
+}
+
+/// Rows under their headings, in the order of the first row of each: rows are measured in another.
+pub fn by_group<T>(rows: &[T], group: impl Fn(&T) -> &'static str) -> Vec<(&'static str, Vec<&T>)> {
+    let mut groups: Vec<(&'static str, Vec<&T>)> = Vec::new();
+    for row in rows {
+        match groups.iter_mut().find(|(name, _)| *name == group(row)) {
+            Some((_, rows)) => rows.push(row),
+            None => groups.push((group(row), vec![row])),
+        }
+    }
+    groups
 }
 
 fn plot_name(path: &Path) -> String {
@@ -127,16 +209,19 @@ fn plot_name(path: &Path) -> String {
 /// Bars of the ratios on a logarithmic scale, with a line at 1.
 fn plot(lines: &[Line]) -> Result<String> {
     const ROW: usize = 18;
-    const LABELS: f64 = 400.0;
+    const LABELS: f64 = 520.0;
     const DECADE: f64 = 160.0;
     let height = lines.len() * ROW + 40;
     let at = |ratio: f64| LABELS + 2.0 * DECADE + ratio.log10().clamp(-2.0, 1.0) * DECADE;
     let mut out = String::new();
     writeln!(
         out,
-        r#"<svg xmlns="http://www.w3.org/2000/svg" width="920" height="{height}" font-family="sans-serif" font-size="12">"#
+        r#"<svg xmlns="http://www.w3.org/2000/svg" width="1040" height="{height}" font-family="sans-serif" font-size="12">"#
     )?;
-    writeln!(out, r#"<rect width="920" height="{height}" fill="white"/>"#)?;
+    writeln!(
+        out,
+        r#"<rect width="1040" height="{height}" fill="white"/>"#
+    )?;
     for ratio in [0.01, 0.1, 1.0, 10.0] {
         let x = at(ratio);
         let colour = if ratio == 1.0 { "black" } else { "lightgray" };

@@ -1,9 +1,11 @@
 ;; Calls functions of the host in loops.
 (component
+  (type $entry (tuple u64 f32 f32 bool))
   (import "empty" (func $empty))
   (import "scalars" (func $scalars (param "a" u32) (param "b" u64) (result u64)))
   (import "string" (func $string (param "a" string) (result u32)))
   (import "bytes" (func $bytes (param "a" (list u8)) (result u32)))
+  (import "records" (func $records (param "a" (list $entry)) (result u32)))
   (import "thing" (type $thing (sub resource)))
   (import "[constructor]thing" (func $new (result (own $thing))))
   (import "[method]thing.get" (func $get (param "self" (borrow $thing)) (result u32)))
@@ -13,6 +15,7 @@
   (core func $scalars' (canon lower (func $scalars)))
   (core func $string' (canon lower (func $string) (memory $mem "memory")))
   (core func $bytes' (canon lower (func $bytes) (memory $mem "memory")))
+  (core func $records' (canon lower (func $records) (memory $mem "memory")))
   (core func $new' (canon lower (func $new)))
   (core func $get' (canon lower (func $get)))
   (core func $drop' (canon resource.drop $thing))
@@ -21,6 +24,7 @@
     (import "" "scalars" (func $scalars (param i32 i64) (result i64)))
     (import "" "string" (func $string (param i32 i32) (result i32)))
     (import "" "bytes" (func $bytes (param i32 i32) (result i32)))
+    (import "" "records" (func $records (param i32 i32) (result i32)))
     (import "" "new" (func $new (result i32)))
     (import "" "get" (func $get (param i32) (result i32)))
     (import "" "drop" (func $drop (param i32)))
@@ -51,6 +55,13 @@
         (local.set $n (i64.sub (local.get $n) (i64.const 1)))
         (br_if $l (i64.ne (local.get $n) (i64.const 0))))
       (local.get $sum))
+    (func (export "records") (param $n i64) (param $length i32) (result i64)
+      (local $sum i64)
+      (loop $l
+        (local.set $sum (i64.add (local.get $sum) (i64.extend_i32_u (call $records (i32.const 65536) (local.get $length)))))
+        (local.set $n (i64.sub (local.get $n) (i64.const 1)))
+        (br_if $l (i64.ne (local.get $n) (i64.const 0))))
+      (local.get $sum))
     (func (export "resource") (param $n i64) (result i64)
       (local $thing i32) (local $sum i64)
       (loop $l
@@ -62,9 +73,10 @@
       (local.get $sum)))
   (core instance $i (instantiate $m (with "" (instance
     (export "empty" (func $empty')) (export "scalars" (func $scalars')) (export "string" (func $string'))
-    (export "bytes" (func $bytes')) (export "new" (func $new')) (export "get" (func $get')) (export "drop" (func $drop'))))))
+    (export "bytes" (func $bytes')) (export "records" (func $records')) (export "new" (func $new')) (export "get" (func $get')) (export "drop" (func $drop'))))))
   (func (export "run-empty") (param "n" u64) (result u64) (canon lift (core func $i "empty")))
   (func (export "run-scalars") (param "n" u64) (result u64) (canon lift (core func $i "scalars")))
   (func (export "run-string") (param "n" u64) (param "length" u32) (result u64) (canon lift (core func $i "string")))
   (func (export "run-bytes") (param "n" u64) (param "length" u32) (result u64) (canon lift (core func $i "bytes")))
+  (func (export "run-records") (param "n" u64) (param "length" u32) (result u64) (canon lift (core func $i "records")))
   (func (export "run-resource") (param "n" u64) (result u64) (canon lift (core func $i "resource"))))

@@ -1,6 +1,6 @@
 //! The guests.
 
-use crate::{BYTES, Generation, Run, Source, Work, runtime};
+use crate::{Generation, Run, Source, Work, bytes as input, runtime};
 use std::io;
 use std::path::Path;
 use std::pin::Pin;
@@ -75,11 +75,11 @@ impl StdinStream for Stdin {
 impl InputStream for Stdin {
     fn read(&mut self, size: usize) -> std::result::Result<bytes::Bytes, StreamError> {
         let count = if self.take() {
-            size.min(BYTES.len())
+            size.min(input().len())
         } else {
             0
         };
-        Ok(bytes::Bytes::from_static(&BYTES[..count]))
+        Ok(bytes::Bytes::from_static(&input()[..count]))
     }
 }
 
@@ -103,7 +103,7 @@ impl AsyncRead for Reader {
         std::task::ready!(stdin.poll(cx, begun));
         *begun = false;
         stdin.take();
-        buf.put_slice(&BYTES[..buf.remaining().min(BYTES.len())]);
+        buf.put_slice(&input()[..buf.remaining().min(input().len())]);
         Poll::Ready(Ok(()))
     }
 }
@@ -167,6 +167,36 @@ impl AsyncWrite for Stdout {
     }
 }
 
+/// Pooling, and everything else at its default.
+fn engine() -> Result<Engine> {
+    let mut config = Config::new();
+    config.wasm_component_model_async(true);
+    config.wasm_component_model_async_stackful(true);
+    config.allocation_strategy(InstanceAllocationStrategy::pooling());
+    Engine::new(&config)
+}
+
+pub fn instantiate(bytes: &[u8]) -> Result<Run> {
+    let engine = engine()?;
+    let component = Component::new(&engine, bytes)?;
+    let mut linker = Linker::new(&engine);
+    p2::add_to_linker_async(&mut linker)?;
+    let pre = linker.instantiate_pre(&component)?;
+    Ok(Box::new(move |n| {
+        runtime().block_on(async {
+            for _ in 0..n {
+                let state = State {
+                    ctx: WasiCtxBuilder::new().build(),
+                    table: ResourceTable::new(),
+                };
+                let mut store = Store::new(&engine, state);
+                pre.instantiate_async(&mut store).await?;
+            }
+            Ok(n)
+        })
+    }))
+}
+
 pub fn guest(bytes: &[u8], path: &Path, work: Work) -> Result<Run> {
     let written = Arc::new(AtomicU64::new(0));
     let mut builder = WasiCtxBuilder::new();
@@ -180,11 +210,7 @@ pub fn guest(bytes: &[u8], path: &Path, work: Work) -> Result<Run> {
         .preopened_dir(path, "/", FsPerms::ReadWrite)?
         .allow_tcp(true)
         .inherit_network();
-    let mut config = Config::new();
-    config.wasm_component_model_async(true);
-    config.wasm_component_model_async_stackful(true);
-    config.allocation_strategy(InstanceAllocationStrategy::pooling());
-    let engine = Engine::new(&config)?;
+    let engine = engine()?;
     let total = move |sum| sum + written.swap(0, Ordering::Relaxed);
     if work.generation == Generation::P1 {
         let module = Module::new(&engine, bytes)?;

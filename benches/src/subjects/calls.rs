@@ -1,7 +1,10 @@
 //! The host calls guests.
 
-use super::rt::{Component, Engine, Entry, Linker, Result, Store, TypedFunc, engine, subject};
+use super::rt::{
+    Component, Engine, Entry, Linker, Params, Result, Results, Store, TypedFunc, engine, subject,
+};
 use crate::measure::Subject;
+use crate::ways::Lifted;
 use futures::executor::block_on;
 
 /// An instance, and the store it lives in.
@@ -20,100 +23,75 @@ impl Guest {
     }
 }
 
-macro_rules! func {
-    ($guest:ident, $name:literal, $params:ty, $results:ty) => {{
-        let func: TypedFunc<$params, $results> =
-            $guest.instance.get_typed_func(&mut $guest.store, $name)?;
-        func
-    }};
+/// Calls of a function, each with what `params` gives for its number; `sum` makes a number of a result.
+fn calls<P: Params, R: Results>(
+    bytes: &[u8],
+    lifted: Lifted,
+    name: &str,
+    params: impl Fn(u64) -> P + 'static,
+    sum: impl Fn(R) -> u64 + 'static,
+) -> Result<Subject> {
+    let Guest {
+        mut store,
+        instance,
+    } = Guest::new(bytes)?;
+    let func: TypedFunc<P, R> = instance.get_typed_func(&mut store, &*lifted.name(name))?;
+    if lifted == Lifted::Sync {
+        return Ok(subject(move |n| {
+            let mut total = 0u64;
+            for i in 0..n {
+                total = total.wrapping_add(sum(func.call(&mut store, params(i))?));
+            }
+            Ok(total)
+        }));
+    }
+    Ok(subject(move |n| {
+        block_on(async {
+            let mut total = 0u64;
+            for i in 0..n {
+                let result = func.call_async(&mut store, params(i)).await?;
+                total = total.wrapping_add(sum(result));
+            }
+            Ok(total)
+        })
+    }))
 }
 
 /// No parameters, no results.
-pub fn empty(bytes: &[u8]) -> Result<Subject> {
-    let mut guest = Guest::new(bytes)?;
-    let func = func!(guest, "empty", (), ());
-    Ok(subject(move |n| {
-        for _ in 0..n {
-            func.call(&mut guest.store, ())?;
-        }
-        Ok(n)
-    }))
-}
-
-/// The same by `call_async`.
-pub fn empty_async(bytes: &[u8]) -> Result<Subject> {
-    let mut guest = Guest::new(bytes)?;
-    let func = func!(guest, "empty", (), ());
-    Ok(subject(move |n| {
-        block_on(async {
-            for _ in 0..n {
-                func.call_async(&mut guest.store, ()).await?;
-            }
-            Ok(n)
-        })
-    }))
-}
-
-/// An async function, by name, with `call_async`.
-pub fn empty_async_lift(bytes: &[u8], name: &str) -> Result<Subject> {
-    let mut guest = Guest::new(bytes)?;
-    let func: TypedFunc<(), ()> = guest.instance.get_typed_func(&mut guest.store, name)?;
-    Ok(subject(move |n| {
-        block_on(async {
-            for _ in 0..n {
-                func.call_async(&mut guest.store, ()).await?;
-            }
-            Ok(n)
-        })
-    }))
+pub fn empty(bytes: &[u8], lifted: Lifted) -> Result<Subject> {
+    calls(bytes, lifted, "empty", |_| (), |()| 1)
 }
 
 /// Four numbers in, one out.
-pub fn scalars(bytes: &[u8]) -> Result<Subject> {
-    let mut guest = Guest::new(bytes)?;
-    let func = func!(guest, "scalars", (u32, u64, f32, f64), (u64,));
-    Ok(subject(move |n| {
-        let mut sum = 0u64;
-        for i in 0..n {
-            sum = sum.wrapping_add(func.call(&mut guest.store, (7, i, 0.5, 0.25))?.0);
-        }
-        Ok(sum)
-    }))
+pub fn scalars(bytes: &[u8], lifted: Lifted) -> Result<Subject> {
+    let params = |i| (7u32, i, 0.5f32, 0.25f64);
+    calls(bytes, lifted, "scalars", params, |(sum,): (u64,)| sum)
+}
+
+/// A value in, of which the guest gives a number.
+fn take<V: Clone>(bytes: &[u8], lifted: Lifted, name: &str, value: V) -> Result<Subject>
+where
+    (V,): Params,
+{
+    let params = move |_| (value.clone(),);
+    calls(bytes, lifted, name, params, |(sum,): (u32,)| sum.into())
 }
 
 /// A string in.
-pub fn take_string(bytes: &[u8], length: usize) -> Result<Subject> {
-    let mut guest = Guest::new(bytes)?;
-    let func = func!(guest, "take-string", (&'static str,), (u32,));
-    // The function's type names one lifetime for all calls.
+pub fn take_string(bytes: &[u8], lifted: Lifted, length: usize) -> Result<Subject> {
+    // The function's type names one lifetime for all calls; so with the others.
     let text: &'static str = "x".repeat(length).leak();
-    Ok(subject(move |n| {
-        let mut sum = 0;
-        for _ in 0..n {
-            sum += u64::from(func.call(&mut guest.store, (text,))?.0);
-        }
-        Ok(sum)
-    }))
+    take(bytes, lifted, "take-string", text)
 }
 
 /// Bytes in.
-pub fn take_bytes(bytes: &[u8], length: usize) -> Result<Subject> {
-    let mut guest = Guest::new(bytes)?;
-    let func = func!(guest, "take-bytes", (&'static [u8],), (u32,));
+pub fn take_bytes(bytes: &[u8], lifted: Lifted, length: usize) -> Result<Subject> {
     let list: &'static [u8] = vec![3; length].leak();
-    Ok(subject(move |n| {
-        let mut sum = 0;
-        for _ in 0..n {
-            sum += u64::from(func.call(&mut guest.store, (list,))?.0);
-        }
-        Ok(sum)
-    }))
+    take(bytes, lifted, "take-bytes", list)
 }
 
 /// Records in.
-pub fn take_records(bytes: &[u8], length: usize) -> Result<Subject> {
-    let mut guest = Guest::new(bytes)?;
-    let func = func!(guest, "take-records", (&'static [Entry],), (u32,));
+pub fn take_records(bytes: &[u8], lifted: Lifted, length: usize) -> Result<Subject> {
     let entry = |id| Entry {
         id,
         x: 1.0,
@@ -121,58 +99,26 @@ pub fn take_records(bytes: &[u8], length: usize) -> Result<Subject> {
         on: true,
     };
     let list: &'static [Entry] = (0..length as u64).map(entry).collect::<Vec<_>>().leak();
-    Ok(subject(move |n| {
-        let mut sum = 0;
-        for _ in 0..n {
-            sum += u64::from(func.call(&mut guest.store, (list,))?.0);
-        }
-        Ok(sum)
-    }))
+    take(bytes, lifted, "take-records", list)
 }
 
 /// A string out.
-pub fn give_string(bytes: &[u8], length: u32) -> Result<Subject> {
-    let mut guest = Guest::new(bytes)?;
-    let func = func!(guest, "give-string", (u32,), (String,));
-    Ok(subject(move |n| {
-        let mut sum = 0;
-        for _ in 0..n {
-            sum += func.call(&mut guest.store, (length,))?.0.len() as u64;
-        }
-        Ok(sum)
-    }))
+pub fn give_string(bytes: &[u8], lifted: Lifted, length: u32) -> Result<Subject> {
+    let sum = |(text,): (String,)| text.len() as u64;
+    calls(bytes, lifted, "give-string", move |_| (length,), sum)
 }
 
 /// Bytes out.
-pub fn give_bytes(bytes: &[u8], length: u32) -> Result<Subject> {
-    let mut guest = Guest::new(bytes)?;
-    let func = func!(guest, "give-bytes", (u32,), (Vec<u8>,));
-    Ok(subject(move |n| {
-        let mut sum = 0;
-        for _ in 0..n {
-            sum += func.call(&mut guest.store, (length,))?.0.len() as u64;
-        }
-        Ok(sum)
-    }))
+pub fn give_bytes(bytes: &[u8], lifted: Lifted, length: u32) -> Result<Subject> {
+    let sum = |(list,): (Vec<u8>,)| list.len() as u64;
+    calls(bytes, lifted, "give-bytes", move |_| (length,), sum)
 }
 
 /// Records out.
-pub fn give_records(bytes: &[u8], length: u32) -> Result<Subject> {
-    let mut guest = Guest::new(bytes)?;
-    let func = func!(guest, "give-records", (u32,), (Vec<Entry>,));
-    Ok(subject(move |n| {
-        let mut sum = 0;
-        for _ in 0..n {
-            sum += func
-                .call(&mut guest.store, (length,))?
-                .0
-                .iter()
-                .map(|entry| entry.id + u64::from(entry.on))
-                .sum::<u64>()
-                + 1;
-        }
-        Ok(sum)
-    }))
+pub fn give_records(bytes: &[u8], lifted: Lifted, length: u32) -> Result<Subject> {
+    let number = |entry: &Entry| entry.id + u64::from(entry.on);
+    let sum = move |(list,): (Vec<Entry>,)| list.iter().map(number).sum::<u64>() + 1;
+    calls(bytes, lifted, "give-records", move |_| (length,), sum)
 }
 
 /// An exported loop of calls from guest to guest, by name, with an argument's length where it has one.

@@ -1,25 +1,15 @@
 //! Guests call the host.
 
 use super::rt::{
-    Component, Engine, Linker, Resource, ResourceType, Result, Store, StoreContextMut, TypedFunc,
-    engine, subject,
+    Args, Component, Engine, Linker, LinkerInstance, Resource, ResourceType, Result, Store,
+    StoreContextMut, TypedFunc, engine, subject,
 };
 use crate::measure::Subject;
+use crate::ways::Host;
 use futures::executor::block_on;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-
-/// How the host's functions are defined.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Host {
-    /// As functions that never wait.
-    Sync,
-    /// As futures that are ready at once.
-    Ready,
-    /// As futures that wait once.
-    Waits,
-}
 
 /// What stands behind the resource.
 struct Thing;
@@ -37,6 +27,33 @@ impl Future for Once {
         cx.waker().wake_by_ref();
         Poll::Pending
     }
+}
+
+/// The record, as a tuple, which needs no name.
+type Entry = (u64, f32, f32, bool);
+
+/// Defines a function that gives a number.
+fn define<A: Args>(
+    root: &mut LinkerInstance<'_, ()>,
+    host: Host,
+    name: &str,
+    number: impl Fn(A) -> u32 + Copy + Send + Sync + 'static,
+) -> Result<()> {
+    match host {
+        Host::Sync => root.func_wrap(name, move |_: StoreContextMut<'_, ()>, args: A| {
+            Ok((number(args),))
+        })?,
+        Host::Ready => root.func_wrap_async(name, move |_: StoreContextMut<'_, ()>, args: A| {
+            Box::new(async move { Ok((number(args),)) })
+        })?,
+        Host::Waits => root.func_wrap_async(name, move |_: StoreContextMut<'_, ()>, args: A| {
+            Box::new(async move {
+                Once(false).await;
+                Ok((number(args),))
+            })
+        })?,
+    }
+    Ok(())
 }
 
 fn linker(engine: &Engine, host: Host) -> Result<Linker<()>> {
@@ -58,14 +75,15 @@ fn linker(engine: &Engine, host: Host) -> Result<Linker<()>> {
         "scalars",
         |_: StoreContextMut<'_, ()>, (a, b): (u32, u64)| Ok((u64::from(a).wrapping_add(b),)),
     )?;
-    root.func_wrap(
-        "string",
-        |_: StoreContextMut<'_, ()>, (text,): (String,)| Ok((text.len() as u32,)),
-    )?;
-    root.func_wrap(
-        "bytes",
-        |_: StoreContextMut<'_, ()>, (list,): (Vec<u8>,)| Ok((list.len() as u32,)),
-    )?;
+    define(&mut root, host, "string", |(text,): (String,)| {
+        text.len() as u32
+    })?;
+    define(&mut root, host, "bytes", |(list,): (Vec<u8>,)| {
+        list.len() as u32
+    })?;
+    define(&mut root, host, "records", |(list,): (Vec<Entry>,)| {
+        list.len() as u32
+    })?;
     root.resource("thing", ResourceType::host::<Thing>(), |_, _| Ok(()))?;
     root.func_wrap(
         "[constructor]thing",
@@ -110,7 +128,11 @@ pub fn guest_loop(bytes: &[u8], host: Host, name: &str, length: Option<u32>) -> 
         }
         Some(length) => {
             let func: TypedFunc<(u64, u32), (u64,)> = instance.get_typed_func(&mut store, name)?;
-            subject(move |n| Ok(func.call(&mut store, (n, length))?.0))
+            if host == Host::Sync {
+                subject(move |n| Ok(func.call(&mut store, (n, length))?.0))
+            } else {
+                subject(move |n| Ok(block_on(func.call_async(&mut store, (n, length)))?.0))
+            }
         }
     })
 }

@@ -6,5 +6,5 @@ pub mod ours;
 pub mod rows;
 mod world;
 
-pub use peer_wasi::{BYTES, Generation, Source, Work, runtime};
+pub use peer_wasi::{Generation, Source, Work, bytes, runtime};
 pub use world::World;

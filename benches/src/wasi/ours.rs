@@ -1,6 +1,6 @@
 //! The guests on Tidegate.
 
-use super::{BYTES, Generation, Source, Work, World, runtime};
+use super::{Generation, Source, Work, World, bytes as input, runtime};
 use crate::measure::Subject;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -39,14 +39,15 @@ impl Input for Stdin {
         if self.source == Source::Waits && !self.woken.swap(false, Ordering::Relaxed) {
             return Read::WouldBlock;
         }
-        let count = buf.len().min(BYTES.len());
-        buf[..count].copy_from_slice(&BYTES[..count]);
+        let bytes = input();
+        let count = buf.len().min(bytes.len());
+        buf[..count].copy_from_slice(&bytes[..count]);
         Read::Bytes(count)
     }
 
     fn available(&mut self, _: u64) -> Option<u64> {
         let there = self.source == Source::Ready || self.woken.load(Ordering::Relaxed);
-        there.then_some(BYTES.len() as u64)
+        there.then_some(input().len() as u64)
     }
 
     fn ready(&mut self) -> Readiness {
@@ -86,6 +87,35 @@ impl Output for Stdout {
     }
 }
 
+/// The peer's engine settings.
+fn engine() -> Result<Engine> {
+    let mut config = Config::new();
+    config.core().pooling.get_or_insert_default().keep_resident = 0;
+    Engine::new(&config)
+}
+
+/// Instantiation in a store and a context of its own, and its end.
+pub fn instantiate(bytes: &[u8]) -> Result<Subject> {
+    let engine = engine()?;
+    let component = Component::new(&engine, bytes)?;
+    let mut linker = Linker::new(&engine);
+    p2::add_to_linker(&mut linker)?;
+    let pre = linker.instantiate_pre(&component)?;
+    Ok(Subject::new(move |n| -> Result<u64> {
+        runtime().block_on(async {
+            for _ in 0..n {
+                let state = State {
+                    ctx: WasiCtx::builder().build(),
+                    table: ResourceTable::new(),
+                };
+                let mut store = Store::new(&engine, state);
+                pre.instantiate_async(&mut store).await?;
+            }
+            Ok(n)
+        })
+    }))
+}
+
 /// A guest that does `work`.
 pub fn subject(bytes: &[u8], world: &World, work: Work) -> Result<Subject> {
     let written = Arc::new(AtomicU64::new(0));
@@ -99,9 +129,7 @@ pub fn subject(bytes: &[u8], world: &World, work: Work) -> Result<Subject> {
         .preopened_dir(world.path(), "/", Access::ReadWrite)?
         .inherit_network()
         .build();
-    let mut config = Config::new();
-    config.core().pooling.get_or_insert_default().keep_resident = 0;
-    let engine = Engine::new(&config)?;
+    let engine = engine()?;
     let total = move |sum| sum + written.swap(0, Ordering::Relaxed);
     if work.generation == Generation::P1 {
         let module = Module::new(&engine, bytes)?;

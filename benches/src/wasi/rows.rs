@@ -45,6 +45,25 @@ pub fn all() -> Vec<Plan> {
     rows.plans
 }
 
+/// Instantiation of a program of WASI 0.2 with a context of its own, and its end.
+pub fn instantiate(program: &'static [u8]) -> Plan {
+    let make = move |only: Option<Which>| {
+        Ok(Parts {
+            ours: match only {
+                Some(Which::Peer) => None,
+                _ => Some(ours::instantiate(program).map_err(told)?),
+            },
+            peer: match only {
+                Some(Which::Ours) => None,
+                _ => Some(Subject::new(peer_wasi::instantiate(program).map_err(told)?)),
+            },
+            limit: None,
+        })
+    };
+    let name = "instantiate and drop, a WASI 0.2 program of 120 KB";
+    Plan::new("instances", name.into(), make)
+}
+
 impl Rows {
     fn add(&mut self, group: &'static str, name: impl Into<String>, limit: Limit, work: Work) {
         let world = Rc::clone(&self.world);
