@@ -38,7 +38,8 @@ pub(crate) fn engine(config: &EngineConfig) -> Result<wasmtime::Engine, EngineEr
         .wasm_threads(true)
         .shared_memory(config.threads)
         .wasm_gc(false)
-        // Only the system's own unwinder would want it, which never passes a guest's frames: they would take longer to compile and to load.
+        // Only backtraces of the host's would use it, taken in a function that a guest calls: they end at the guest instead, and code takes
+        // less time to compile and to load. What is told of a guest's trap does not come from it.
         .native_unwind_info(cfg!(windows))
         .wasm_function_references(false);
     if let Some(bytes) = config.memory_reservation {

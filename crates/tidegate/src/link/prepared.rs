@@ -32,7 +32,7 @@ pub(crate) struct Prepared {
     /// Their modules.
     core_modules: Box<[engine::Module]>,
     /// For each adapter module, what it imports of core instances, and for each trampoline, the adapter that stands for it, once they were looked up.
-    adapter_args: Box<[OnceLock<Box<[Option<Arg>]>>]>,
+    adapter_args: Box<[OnceLock<AdapterArgs>]>,
     adapter_exports: Box<[OnceLock<engine::ModuleExport>]>,
     /// The types of the functions that adapters trap and validate strings by.
     pub(crate) fail: HostType,
@@ -40,6 +40,9 @@ pub(crate) struct Prepared {
     /// Whether any of the functions is shared.
     pub(crate) shares: bool,
 }
+
+/// For each import of an adapter module, what it is if it is one of a core instance.
+type AdapterArgs = Box<[Option<Arg>]>;
 
 /// A module to instantiate.
 pub(crate) struct PreparedModule {

@@ -119,15 +119,6 @@ impl<'a> Compiler<'a> {
             }
             _ => return None,
         }
-        // Neighbours that are done in one go.
-        columns.dedup_by(|next, last| {
-            let pair = (last.content, next.content) == (Content::F32, Content::F32)
-                && last.offset + 4 == next.offset;
-            if pair {
-                last.content = Content::F32Pair;
-            }
-            pair
-        });
         (columns.len() <= MAX_COLUMNS).then_some(columns)
     }
 

@@ -29,7 +29,6 @@ impl<X: Transfer + ?Sized> Run<'_, '_, X> {
         if !node.data || size == 0 || size > BLOCK {
             return Ok(false);
         }
-        let columns = node.columns.as_deref();
         let (mut input, mut output) = ([0; BLOCK], [0; BLOCK]);
         let most = BLOCK / size;
         let mut done = 0;
@@ -37,22 +36,26 @@ impl<X: Transfer + ?Sized> Run<'_, '_, X> {
             let now = most.min(count - done);
             let length = now * size;
             let (src, dst) = (src + done * size, dst + done * size);
-            let (input, output) = (&mut input[..length], &mut output[..length]);
+            let input = &mut input[..length];
             input.copy_from_slice(memory::bytes(self.x.source(), src, length)?);
-            if mode != Mode::Lift {
-                // Padding stays as it is.
-                output.copy_from_slice(memory::bytes(self.x.parts().0, dst, length)?);
-            }
-            match columns {
-                Some(columns) => columns
-                    .iter()
-                    .for_each(|column| column.convert(size, input, output)),
-                None => {
-                    (0..now).try_for_each(|i| program.convert(element, input, output, i * size))?
+            if let Some(columns) = &node.columns {
+                // It is never run only to lift.
+                let output = memory::bytes_mut(self.x.parts().0, dst, length)?;
+                for column in columns {
+                    column.convert(size, input, output);
                 }
-            }
-            if mode != Mode::Lift {
-                memory::bytes_mut(self.x.parts().0, dst, length)?.copy_from_slice(output);
+            } else {
+                let output = &mut output[..length];
+                if mode != Mode::Lift {
+                    // Padding stays as it is.
+                    output.copy_from_slice(memory::bytes(self.x.parts().0, dst, length)?);
+                }
+                for i in 0..now {
+                    program.convert(element, input, output, i * size)?;
+                }
+                if mode != Mode::Lift {
+                    memory::bytes_mut(self.x.parts().0, dst, length)?.copy_from_slice(output);
+                }
             }
             done += now;
         }
@@ -82,11 +85,6 @@ impl Column {
             Content::Bool => each(size, at, src, dst, |[byte]| [u8::from(byte != 0)]),
             Content::F32 => each(size, at, src, dst, |bytes| {
                 canonicalize_nan32(u32::from_le_bytes(bytes)).to_le_bytes()
-            }),
-            Content::F32Pair => each(size, at, src, dst, |[a, b, c, d, e, f, g, h]: [u8; 8]| {
-                let canonical = |bytes| canonicalize_nan32(u32::from_le_bytes(bytes));
-                let (first, second) = (canonical([a, b, c, d]), canonical([e, f, g, h]));
-                (u64::from(second) << 32 | u64::from(first)).to_le_bytes()
             }),
             Content::F64 => each(size, at, src, dst, |bytes| {
                 canonicalize_nan64(u64::from_le_bytes(bytes)).to_le_bytes()

@@ -34,8 +34,6 @@ pub(in crate::abi) enum Content {
     Bytes(usize),
     Bool,
     F32,
-    /// Two of them.
-    F32Pair,
     F64,
     /// Flags of so many bytes.
     Flags {
