@@ -55,16 +55,23 @@ pub struct Table<T> {
     slots: Vec<Option<T>>,
     free: Vec<u32>,
     limit: u32,
-    what: &'static str,
-    option: &'static str,
+    names: &'static Names,
 }
+
+/// What the items of a table are called in messages, and the option that raises their limit.
+pub type Names = (&'static str, &'static str);
 
 /// The handles of a component instance.
 pub type HandleTable = Table<Handle>;
 
+impl HandleTable {
+    /// What handles are called.
+    pub const NAMES: &'static Names = &("handles", "max-handles");
+}
+
 impl Default for HandleTable {
     fn default() -> Self {
-        Self::new(Self::MAX_INDEX, "handles", "max-handles")
+        Self::new(Self::MAX_INDEX, Self::NAMES)
     }
 }
 
@@ -72,14 +79,13 @@ impl<T> Table<T> {
     /// The largest index that the Canonical ABI allows.
     pub const MAX_INDEX: u32 = (1 << 28) - 1;
 
-    /// A table for at most `limit` items, called `what` in messages; `option` is what raises the limit.
-    pub fn new(limit: u32, what: &'static str, option: &'static str) -> Self {
+    /// A table for at most `limit` items.
+    pub fn new(limit: u32, names: &'static Names) -> Self {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
             limit: limit.min(Self::MAX_INDEX),
-            what,
-            option,
+            names,
         }
     }
 
@@ -100,14 +106,17 @@ impl<T> Table<T> {
     #[cold]
     fn add_new(&mut self, item: T) -> Result<u32, Trap> {
         if self.slots.is_empty() {
+            // Most instances have one thread at a time.
+            self.slots.reserve_exact(2);
             self.slots.push(None);
         }
         let index = self.slots.len() as u32;
         if index > self.limit {
+            let (what, option) = *self.names;
             return Err(Trap::Limit {
-                what: self.what,
+                what,
                 limit: self.limit.into(),
-                option: self.option,
+                option,
             });
         }
         self.slots.push(Some(item));
@@ -204,7 +213,7 @@ mod tests {
     use super::*;
 
     fn table() -> Table<char> {
-        Table::new(3, "letters", "max-letters")
+        Table::new(3, &("letters", "max-letters"))
     }
 
     #[test]

@@ -25,8 +25,8 @@ pub struct Instance {
     pub(super) exclusive_thread: Option<ThreadId>,
     /// Calls of functions whose types are not `async` that are under way. More than one only by donut wrapping.
     pub(super) sync_calls: u32,
-    /// Threads whose task waits to start: those that need exclusivity, and the others.
-    pub(super) entering: [VecDeque<ThreadId>; 2],
+    /// Threads whose task waits to start: those that need exclusivity, and the others. `None` until there are some: in most instances there never are.
+    pub(super) entering: Option<Box<[VecDeque<ThreadId>; 2]>>,
     /// Threads that were found to be ready but for exclusivity. May name some that are not any more.
     pub(super) gated: Vec<ThreadId>,
 }
@@ -35,27 +35,29 @@ impl Instance {
     pub(super) fn new(parent: Option<InstanceId>, limits: &Limits) -> Self {
         Self {
             parent,
-            handles: HandleTable::new(limits.handles, "handles", "max-handles"),
+            handles: HandleTable::new(limits.handles, HandleTable::NAMES),
             may_enter: true,
             may_leave: true,
             poisoned: false,
-            threads: Table::new(limits.threads, "threads", "max-threads"),
+            threads: Table::new(limits.threads, &("threads", "max-threads")),
             backpressure: 0,
             exclusive_thread: None,
             sync_calls: 0,
-            entering: Default::default(),
+            entering: None,
             gated: Vec::new(),
         }
     }
 
     /// The queue of threads that wait for their task to start, for tasks lifted like this one.
     pub(super) fn entering(&mut self, lift: Lift) -> &mut VecDeque<ThreadId> {
-        &mut self.entering[usize::from(!lift.needs_exclusive())]
+        let queues = self.entering.get_or_insert_default();
+        &mut queues[usize::from(!lift.needs_exclusive())]
     }
 
     /// The same, to look at.
-    pub(super) fn queue(&self, lift: Lift) -> &VecDeque<ThreadId> {
-        &self.entering[usize::from(!lift.needs_exclusive())]
+    pub(super) fn queue(&self, lift: Lift) -> Option<&VecDeque<ThreadId>> {
+        let queues = self.entering.as_ref()?;
+        Some(&queues[usize::from(!lift.needs_exclusive())])
     }
 
     /// Its threads, by the indices that its code knows them by.
@@ -65,7 +67,8 @@ impl Instance {
 
     /// How many tasks wait to start: the specification's `num_waiting_to_enter`.
     pub fn num_waiting_to_enter(&self) -> usize {
-        self.entering.iter().map(VecDeque::len).sum()
+        let queues = self.entering.iter().flat_map(|queues| queues.iter());
+        queues.map(VecDeque::len).sum()
     }
 }
 

@@ -141,8 +141,8 @@ impl State {
 
     /// The same, with other limits and rules.
     pub fn with_limits(limits: Limits, rules: Rules) -> Self {
-        // Room for the host and a small component.
-        let mut instances = Vec::with_capacity(4);
+        // Room for the host and a component that is one instance, as most are.
+        let mut instances = Vec::with_capacity(2);
         instances.push(Instance::new(None, &limits));
         Self {
             instances,

@@ -65,7 +65,7 @@ impl State {
         instance.may_leave = false;
         instance.exclusive_thread = None;
         instance.sync_calls = 0;
-        instance.entering = Default::default();
+        instance.entering = None;
         instance.gated = Vec::new();
         let _ = instance.threads.take_all();
         let handles: Vec<Handle> = instance.handles.take_all().collect();

@@ -130,7 +130,7 @@ impl State {
                 .collect();
             // A queue of tasks that wait to start is only noted by its head.
             for instance in &self.instances {
-                for queue in &instance.entering {
+                for queue in instance.entering.iter().flat_map(|queues| queues.iter()) {
                     ready.extend(queue.iter().filter(|&&id| self.is_ready(id)));
                 }
             }
@@ -167,7 +167,12 @@ impl State {
         let thread = state
             .exclusive_thread
             .into_iter()
-            .chain(state.entering.iter().filter_map(first))
+            .chain(
+                state
+                    .entering
+                    .iter()
+                    .flat_map(|queues| queues.iter().filter_map(first)),
+            )
             .find(|&thread| {
                 let yielded = self.threads[thread.0].run == Run::Waiting(Until::Now);
                 self.is_ready(thread) && !yielded
@@ -267,8 +272,11 @@ impl State {
     /// Hints at the first of each queue of tasks that wait to start.
     #[inline]
     pub(super) fn hint_entering(&mut self, instance: InstanceId) {
-        for queue in 0..2 {
-            if let Some(&first) = self.instance(instance).entering[queue].front() {
+        let Some(queues) = &self.instance(instance).entering else {
+            return;
+        };
+        for first in [queues[0].front().copied(), queues[1].front().copied()] {
+            if let Some(first) = first {
                 self.hint(first);
             }
         }

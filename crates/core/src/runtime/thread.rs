@@ -250,7 +250,8 @@ impl State {
 
     fn others_wait_to_enter(&self, id: ThreadId) -> bool {
         let task = &self.tasks[self.threads[id.0].task.0];
-        !self.instance(task.instance).queue(task.lift).is_empty()
+        let queue = self.instance(task.instance).queue(task.lift);
+        queue.is_some_and(|queue| !queue.is_empty())
     }
 
     /// Notes whom to ask when the condition may have come true, and asks at once.
