@@ -130,7 +130,7 @@ pub struct Engine {
 
 #[derive(Clone)]
 pub(crate) enum EngineInner {
-    Wasmtime(::wasmtime::Engine),
+    Wasmtime(crate::wasmtime::WasmtimeEngine),
     Wasmi(crate::wasmi::WasmiEngine),
 }
 
@@ -141,7 +141,9 @@ impl Engine {
     /// The configuration cannot be had on this machine, with the engine's reason.
     pub fn new(config: &EngineConfig) -> Result<Self, EngineError> {
         let inner = match config.kind {
-            EngineKind::Wasmtime => EngineInner::Wasmtime(crate::wasmtime::engine(config)?),
+            EngineKind::Wasmtime => {
+                EngineInner::Wasmtime(crate::wasmtime::WasmtimeEngine::new(config)?)
+            }
             EngineKind::Wasmi => EngineInner::Wasmi(crate::wasmi::WasmiEngine::new(config)),
         };
         Ok(Self {
@@ -162,11 +164,11 @@ impl Engine {
         &self.config
     }
 
-    /// Moves the clock of time slices on by one tick. May be called from any thread and from a signal handler; costs one
-    /// atomic addition.
+    /// Moves the clock of time slices on by one tick. May be called from any thread and from a signal handler; costs an atomic operation or two for
+    /// each guest with a time slice that runs, and a look at a bit of memory for each 512 isolates.
     pub fn increment_epoch(&self) {
         match &self.inner {
-            EngineInner::Wasmtime(engine) => engine.increment_epoch(),
+            EngineInner::Wasmtime(engine) => engine.tick(),
             EngineInner::Wasmi(engine) => engine.increment_epoch(),
         }
     }

@@ -34,6 +34,8 @@ pub(crate) struct ModuleInfo {
     pub(crate) tables: u32,
     /// Whether it needs an isolate prepared for exceptions.
     pub(crate) uses_exceptions: bool,
+    /// Whether it was compiled with checks of the wasmtime adapter.
+    pub(crate) is_checked: bool,
 }
 
 impl Module {
@@ -96,7 +98,7 @@ impl Module {
                     .map_err(|error| EngineError::Config(error.to_string()))?;
                 Ok(artifact::seal(
                     EngineKind::Wasmtime,
-                    crate::wasmtime::compatibility(module.engine()),
+                    crate::wasmtime::compatibility(module.engine(), self.info.is_checked),
                     code,
                 ))
             }
@@ -180,7 +182,7 @@ impl Engine {
     /// of a cache key.
     pub fn compatibility(&self) -> u64 {
         *self.compatibility.get_or_init(|| match &self.inner {
-            EngineInner::Wasmtime(engine) => crate::wasmtime::compatibility(engine),
+            EngineInner::Wasmtime(engine) => engine.compatibility(),
             EngineInner::Wasmi(engine) => engine.compatibility(),
         })
     }

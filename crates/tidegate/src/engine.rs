@@ -133,7 +133,7 @@ impl Inner {
         }
     }
 
-    /// Moves the clock on that guests look at.
+    /// Moves the clock of time slices on.
     fn tick(&self) {
         for engine in [&self.wasmtime, &self.wasmi] {
             if let Some(engine) = engine.get() {
@@ -236,18 +236,13 @@ impl Engine {
         self.0.config.time_slice.and(NonZeroU64::new(TICKS.into()))
     }
 
-    /// Moves the clock on that guests look at.
-    pub(crate) fn tick(&self) {
-        self.0.tick();
-    }
-
-    /// The clock of time slices, going.
-    pub(crate) fn ticker(&self) -> &Ticker {
-        let slice = self.0.config.time_slice.filter(|_| self.has_slices());
+    /// The clock of time slices, going, if there are any.
+    pub(crate) fn ticker(&self) -> Option<&Ticker> {
+        let slice = self.time_slice().filter(|_| self.has_slices())?;
         self.0
             .ticker
             .start(|| Arc::downgrade(&self.0), slice, TICKS);
-        &self.0.ticker
+        Some(&self.0.ticker)
     }
 
     /// A hash of everything that precompiled code depends on, apart from its source: versions and settings. A part of a cache's key.

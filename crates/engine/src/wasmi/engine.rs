@@ -265,6 +265,7 @@ fn info(
         memories: 0,
         tables: 0,
         uses_exceptions: translated.is_some(),
+        is_checked: false,
     })
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use wasmtime::{HeapType, ThrownException, WasmBacktrace};
 
+use super::checks;
 use crate::{
     error::EngineError,
     signature::Signature,
@@ -124,12 +125,16 @@ pub(super) fn to_engine(error: anyhow::Error) -> wasmtime::Error {
     wasmtime::Error::new(HostError(error))
 }
 
-/// What came out of the engine: a trap, a host function's error as it was, or else the engine's own words.
-/// The guest's frames of a backtrace.
+/// The guest's frames of a backtrace, without those that checks have added.
 pub(super) fn frames(trace: &WasmBacktrace) -> Vec<Frame> {
-    trace.frames().iter().map(frame).collect()
+    let frames = trace.frames().iter();
+    frames
+        .filter(|info| info.func_name() != Some(checks::MODULE))
+        .map(frame)
+        .collect()
 }
 
+/// What came out of the engine: a trap, a host function's error as it was, or else the engine's own words.
 #[cold]
 pub(super) fn from_engine(error: wasmtime::Error) -> anyhow::Error {
     let frames: Vec<Frame> = error
@@ -180,17 +185,30 @@ pub(super) fn invalid_module(error: &wasmtime::Error) -> EngineError {
 }
 
 fn frame(info: &wasmtime::FrameInfo) -> Frame {
+    let added = added_before(info);
     Frame {
         module: info.module().name().map(Into::into),
-        func_index: info.func_index(),
+        func_index: info.func_index() - added.unwrap_or(0),
         func_name: info
             .symbols()
             .first()
             .and_then(|symbol| symbol.name())
             .or(info.func_name())
             .map(Into::into),
-        offset: info.module_offset(),
+        // Checks have moved what the module was given with.
+        offset: info.module_offset().filter(|_| added.is_none()),
     }
+}
+
+/// How many functions have been added to a module with checks that come before a function.
+fn added_before(info: &wasmtime::FrameInfo) -> Option<u32> {
+    let imports = || info.module().imports();
+    let added = imports().last()?;
+    if (added.module(), added.name()) != (checks::MODULE, checks::CHECK) {
+        return None;
+    }
+    let functions = imports().filter(|import| matches!(import.ty(), wasmtime::ExternType::Func(_)));
+    Some(u32::from(info.func_index() as usize >= functions.count()))
 }
 
 fn trap_code(trap: wasmtime::Trap) -> TrapCode {

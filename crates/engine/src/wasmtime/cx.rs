@@ -7,7 +7,7 @@ use std::{
 
 use wasmtime::{AsContext, AsContextMut, StoreContextMut, Val};
 
-use super::{convert, host, isolate::StoreData};
+use super::{checks, convert, host, isolate::StoreData};
 use crate::{
     cx::{Cx, CxInner},
     error::EngineError,
@@ -90,11 +90,15 @@ impl<D: IsolateData> WasmtimeCx<'_, D> {
         let data = self.0.data_mut();
         let _native = native_stack::enter(data.native_stack, data.max_wasm_stack)?;
         let may_block = std::mem::replace(&mut data.may_block, false);
+        if let Err(trap) = checks::begin_plain(data) {
+            data.may_block = may_block;
+            return Err(trap);
+        }
         // SAFETY: a function's signature was made from its type, and `check` has compared it with the slots. The engine
         // panics if the function belongs to another store.
         let result =
             unsafe { host::call_raw(self.0.as_context_mut(), raw, &func.signature, slots) };
-        self.0.data_mut().may_block = may_block;
+        self.leave(may_block);
         result.map_err(convert::from_engine)
     }
 
@@ -112,8 +116,16 @@ impl<D: IsolateData> WasmtimeCx<'_, D> {
         } else {
             self.instantiate_ready(inner, &imports)
         };
-        self.0.data_mut().may_block = may_block;
+        self.leave(may_block);
         self.finish(result)
+    }
+
+    /// A plain entry is over.
+    #[inline]
+    pub(super) fn leave(&mut self, may_block: bool) {
+        let data = self.0.data_mut();
+        data.may_block = may_block;
+        checks::remind(data);
     }
 
     /// In a store that has an asynchronous function the engine instantiates asynchronously only. As nothing may block here,
@@ -148,7 +160,7 @@ impl<D: IsolateData> WasmtimeCx<'_, D> {
             .data_mut()
             .limiter
             .instantiate(module.info.memories, module.info.tables)?;
-        let imports = imports
+        let mut imports: Vec<wasmtime::Extern> = imports
             .iter()
             .map(|import| match *import {
                 Extern::Func(Func {
@@ -163,7 +175,24 @@ impl<D: IsolateData> WasmtimeCx<'_, D> {
                 _ => Err(FOREIGN),
             })
             .collect::<Result<_, _>>()?;
+        if let Some(requests) = &self.0.data().requests {
+            imports.push(requests.memory().clone().into());
+            imports.push(self.check_func().into());
+        }
         Ok((inner, imports))
+    }
+
+    /// The function that modules with checks import.
+    fn check_func(&mut self) -> wasmtime::Func {
+        let requests = self.0.data().requests.as_ref();
+        if let Some(func) = requests.and_then(|requests| requests.func) {
+            return func;
+        }
+        let func = wasmtime::Func::wrap(&mut self.0, checks::check::<D>);
+        if let Some(requests) = &mut self.0.data_mut().requests {
+            requests.func = Some(func);
+        }
+        func
     }
 
     /// Says why an instantiation failed.

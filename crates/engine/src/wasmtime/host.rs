@@ -308,3 +308,20 @@ fn park<D: IsolateData>(
         caller.data_mut().may_block = true;
     }
 }
+
+/// Suspends the stack that this runs on until it is run on. There must be one: see [`StoreData::may_block`].
+///
+/// # Errors
+/// It is being dropped: then everything on it must return without delay.
+#[cold]
+pub(super) fn suspend<D: IsolateData>(
+    store: StoreContextMut<'_, StoreData<D>>,
+) -> wasmtime::Result<()> {
+    let data = store.data();
+    let (Some(funcs), true) = (&data.stack_funcs, data.may_block) else {
+        return Err(convert::to_engine(EngineError::CannotBlock.into()));
+    };
+    let park = funcs.park;
+    // SAFETY: as in `park`.
+    unsafe { park.call_unchecked(store, &mut []) }
+}

@@ -10,6 +10,7 @@
 //! no host frame but the adapter's own is ever on a parked stack, and an isolate with blocking host functions can still be
 //! entered by plain calls: whether there is a fiber to suspend is known from [`isolate::StoreData::may_block`].
 
+mod checks;
 mod convert;
 mod cx;
 mod engine;
@@ -19,9 +20,10 @@ mod pre;
 mod stack;
 mod stack_funcs;
 
+pub(crate) use checks::Word;
 pub(crate) use cx::WasmtimeCx;
 pub(crate) use engine::{
-    compatibility, deserialize, deserialize_file, engine, module, shared_memory,
+    WasmtimeEngine, compatibility, deserialize, deserialize_file, module, shared_memory,
 };
 pub(crate) use isolate::WasmtimeIsolate;
 pub(crate) use pre::WasmtimePre;

@@ -2,12 +2,13 @@
 
 use std::{
     pin::pin,
+    sync::OnceLock,
     task::{Context, Poll, Waker},
 };
 
-use wasmtime::{AsContextMut, InstancePre, Linker};
+use wasmtime::{AsContextMut, InstancePre, Linker, StoreContextMut};
 
-use super::{convert, cx::WasmtimeCx, host, isolate::StoreData};
+use super::{checks, convert, cx::WasmtimeCx, host, isolate::StoreData};
 use crate::{
     error::EngineError,
     handles::{Extern, Func, FuncInner, Instance},
@@ -27,8 +28,12 @@ pub(crate) struct WasmtimePre<D: IsolateData> {
     /// Whether any of them may block.
     blocks: bool,
     /// If the module imports nothing else.
-    complete: Option<InstancePre<StoreData<D>>>,
+    complete: Option<Complete<D>>,
 }
+
+/// A module with all that it imports. A memory can be defined with a store at hand only: where there are checks, this is there from the first
+/// instantiation on.
+type Complete<D> = OnceLock<InstancePre<StoreData<D>>>;
 
 impl<D: IsolateData> WasmtimePre<D> {
     pub(crate) fn new(module: &Module, funcs: &[Option<SharedFunc>]) -> Result<Self, EngineError> {
@@ -45,11 +50,20 @@ impl<D: IsolateData> WasmtimePre<D> {
                 None => None,
             });
         }
-        let complete = match shared.iter().all(Option::is_some) {
-            false => None,
-            true => {
-                let pre = linker.instantiate_pre(inner);
-                Some(pre.map_err(|error| EngineError::Link(format!("{error:#}")))?)
+        if module.info.is_checked {
+            linker
+                .func_wrap(checks::MODULE, checks::CHECK, checks::check::<D>)
+                .map_err(link)?;
+        }
+        let is_complete = shared.iter().all(Option::is_some);
+        let complete = match (is_complete, module.info.is_checked) {
+            (false, _) => None,
+            (true, false) => Some(linker.instantiate_pre(inner).map_err(link)?.into()),
+            (true, true) => {
+                for (import, func) in inner.imports().zip(funcs.iter().flatten()) {
+                    fits(inner.engine(), &import, func)?;
+                }
+                Some(OnceLock::new())
             }
         };
         Ok(Self {
@@ -63,6 +77,49 @@ impl<D: IsolateData> WasmtimePre<D> {
 
     pub(crate) fn module(&self) -> &Module {
         &self.module
+    }
+
+    /// The module with all that it imports, if that is shared host functions.
+    fn complete(
+        &self,
+        store: StoreContextMut<'_, StoreData<D>>,
+    ) -> Result<Option<&InstancePre<StoreData<D>>>, EngineError> {
+        let Some(complete) = &self.complete else {
+            return Ok(None);
+        };
+        if complete.get().is_none()
+            && let (ModuleInner::Wasmtime(module), Some(requests)) =
+                (&self.module.inner, &store.data().requests)
+        {
+            let (mut linker, memory) = (self.linker.clone(), requests.memory().clone());
+            let defined = linker.define(&store, checks::MODULE, checks::WORDS, memory);
+            let pre = defined.and_then(|linker| linker.instantiate_pre(module));
+            let _ = complete.set(pre.map_err(link)?);
+        }
+        Ok(complete.get())
+    }
+}
+
+fn link(error: wasmtime::Error) -> EngineError {
+    EngineError::Link(format!("{error:#}"))
+}
+
+/// Checks that a function has the type that an import asks for.
+fn fits(
+    engine: &wasmtime::Engine,
+    import: &wasmtime::ImportType<'_>,
+    func: &SharedFunc,
+) -> Result<(), EngineError> {
+    let given = func
+        .ty
+        .wasmtime(|ty| convert::engine_func_type(engine, ty))?;
+    match import.ty() {
+        wasmtime::ExternType::Func(wanted) if wasmtime::FuncType::eq(&wanted, &given) => Ok(()),
+        wanted => Err(EngineError::Link(format!(
+            "`{}::{}` is to be {wanted:?}, and {given} is given",
+            import.module(),
+            import.name()
+        ))),
     }
 }
 
@@ -104,7 +161,7 @@ impl<D: IsolateData> WasmtimeCx<'_, D> {
         pre: &WasmtimePre<D>,
         rest: &[Extern],
     ) -> anyhow::Result<Instance> {
-        let Some(complete) = &pre.complete else {
+        let Some(complete) = pre.complete(self.0.as_context_mut())? else {
             let imports = self.imports(pre, rest)?;
             return self.instantiate(&pre.module, &imports);
         };
@@ -129,7 +186,7 @@ impl<D: IsolateData> WasmtimeCx<'_, D> {
                 Poll::Pending => Err(convert::to_engine(EngineError::CannotBlock.into())),
             }
         };
-        self.0.data_mut().may_block = may_block;
+        self.leave(may_block);
         self.finish(result)
     }
 }

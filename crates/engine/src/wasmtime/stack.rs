@@ -10,6 +10,7 @@ use std::{
 use wasmtime::{AsContextMut, Store};
 
 use super::{
+    checks::{Requests, Word},
     convert,
     cx::WasmtimeCx,
     isolate::{StoreData, WasmtimeIsolate, begin_slice},
@@ -52,6 +53,8 @@ struct Started<D: IsolateData> {
     /// Taken only when this is dropped.
     run: Option<Run<D>>,
     mailbox: Arc<Mailbox<D>>,
+    /// The word of its isolate, if that has time slices.
+    word: Option<Arc<Word>>,
     blocked: bool,
 }
 
@@ -252,16 +255,21 @@ impl<D: IsolateData> WasmtimeStack<D> {
         let Some(run) = &mut started.run else {
             return misuse("the stack has finished");
         };
-        let native = native_stack::switch();
-        let polled = run.as_mut().poll(context);
-        drop(native);
+        let polled = {
+            let _native = native_stack::switch();
+            let _running = started.word.as_ref().map(|word| word.run());
+            run.as_mut().poll(context)
+        };
         match polled {
             Poll::Pending => match started.mailbox.take_block() {
                 Some(block) => {
                     started.blocked = true;
                     Step::Blocked(block)
                 }
-                None => Step::Yielded,
+                None => {
+                    context.waker().wake_by_ref();
+                    Step::Yielded
+                }
             },
             Poll::Ready((store, ended)) => self.finish(isolate, store, ended),
         }
@@ -272,6 +280,7 @@ impl<D: IsolateData> WasmtimeStack<D> {
             run: Some(run),
             mailbox,
             blocked: true,
+            ..
         }) = &mut self.state
         else {
             return Err(EngineError::Misuse("the stack is not blocked"));
@@ -294,6 +303,8 @@ impl<D: IsolateData> WasmtimeStack<D> {
 
     fn start(&mut self, mut store: Store<StoreData<D>>) {
         let mailbox = store.data_mut().mailbox.get_or_insert_default().clone();
+        let requests = store.data().requests.as_ref();
+        let word = requests.and_then(Requests::sliced).cloned();
         let run: Run<D> = match std::mem::replace(&mut self.state, State::Failed) {
             State::Call { func, args } => Box::pin(call(store, func, args)),
             State::Instantiate { module, imports } => Box::pin(instantiate(store, module, imports)),
@@ -305,6 +316,7 @@ impl<D: IsolateData> WasmtimeStack<D> {
         self.state = State::Started(Started {
             run: Some(run),
             mailbox,
+            word,
             blocked: false,
         });
     }

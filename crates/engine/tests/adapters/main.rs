@@ -1,6 +1,7 @@
 //! One test set that both adapters pass: every test runs on each engine.
 
 mod calls;
+mod checks;
 mod exceptions;
 mod limits;
 mod memories;

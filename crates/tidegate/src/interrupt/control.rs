@@ -232,32 +232,22 @@ impl Control {
     }
 
     /// Terminates the calls of several stores of one engine. Nobody is woken before all that compute have been told: whoever is woken may get the processor of the one
-    /// who asks, and leave others computing meanwhile. The clock moves on once, after everything was asked: a guest that looks because of one tick could miss a second.
+    /// who asks, and leave others computing meanwhile.
     pub(crate) fn terminate_all<'a>(
         controls: impl Iterator<Item = &'a Arc<Self>>,
         why: &Terminated,
     ) {
-        let mut all = Vec::new();
+        let mut wakers = Vec::new();
         for control in controls {
             let mut state = control.lock();
             if state.is_terminated() {
                 continue;
             }
             state.terminate = Some((why.clone(), For::Any));
-            let asked = control.ask(state, engine::InterruptHandle::interrupt);
-            all.push((control, asked));
+            control.flag.interrupt();
+            wakers.extend(state.waker.take());
         }
-        let Some((first, _)) = all.first() else {
-            return;
-        };
-        let engine = &first.engine;
-        engine.tick();
-        let mut unmet = Vec::new();
-        for (control, asked) in all {
-            unmet.extend(asked.is_news.then(|| control.flag.clone()));
-            asked.wake();
-        }
-        engine.ticker().nudge(unmet);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     pub(crate) fn run_in_store(&self, callback: Callback) {
@@ -268,28 +258,13 @@ impl Control {
         }
     }
 
-    /// Lets the call under way know: by its waker if it waits, at its next check if it runs.
-    fn tell(&self, state: MutexGuard<'_, State>, ask: fn(&engine::InterruptHandle)) {
-        let asked = self.ask(state, ask);
-        if asked.is_under_way {
-            self.engine.tick();
-        }
-        let is_news = asked.is_news;
-        asked.wake();
-        if is_news {
-            self.engine.ticker().nudge([self.flag.clone()]);
-        }
-    }
-
-    /// Leaves a request where code that computes finds it at the next tick.
-    fn ask(&self, mut state: MutexGuard<'_, State>, ask: fn(&engine::InterruptHandle)) -> Asked {
-        let was_asked = self.flag.is_pending();
+    /// Lets the call under way know: at its next check if it runs, by its waker if it waits.
+    fn tell(&self, mut state: MutexGuard<'_, State>, ask: fn(&engine::InterruptHandle)) {
         ask(&self.flag);
-        let is_under_way = state.depth > 0;
-        Asked {
-            waker: state.waker.take(),
-            is_under_way,
-            is_news: is_under_way && !was_asked,
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 
@@ -397,10 +372,10 @@ impl Control {
     /// Counts the time of a run of a guest, and has the clock of time slices tick meanwhile.
     pub(crate) fn running(&self) -> Account<'_> {
         let since = Moment::now();
-        let running = self.engine.has_slices().then(|| {
+        let running = self.engine.ticker().map(|ticker| {
             let begun = self.engine.nanoseconds(since.at);
             self.slice_begun.store(begun, Ordering::Relaxed);
-            self.engine.ticker().running()
+            ticker.running()
         });
         Account {
             control: self,
@@ -423,13 +398,6 @@ impl Control {
 
     pub(crate) fn processor_time(&self) -> Duration {
         Duration::from_nanos(self.processor_time.load(Ordering::Relaxed))
-    }
-
-    /// Moves the clock on that compiled code looks at, if anything is asked of it.
-    pub(crate) fn tick_if_pending(&self) {
-        if self.flag.is_pending() {
-            self.engine.tick();
-        }
     }
 }
 
@@ -473,23 +441,6 @@ impl State {
             .is_some_and(|deadline| deadline <= Instant::now());
         if passed && !self.is_terminated() {
             self.terminate = Some((Terminated::Deadline, For::Any));
-        }
-    }
-}
-
-/// A request that was left for a call, which has not been told.
-#[must_use]
-struct Asked {
-    waker: Option<Waker>,
-    is_under_way: bool,
-    /// A guest may just have been setting its next check: it is to be ticked until it has looked.
-    is_news: bool,
-}
-
-impl Asked {
-    fn wake(self) {
-        if let Some(waker) = self.waker {
-            waker.wake();
         }
     }
 }

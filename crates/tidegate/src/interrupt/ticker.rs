@@ -6,10 +6,6 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tidegate_engine::InterruptHandle;
-
-/// How long a guest that was asked for something and has not looked is left alone.
-const NUDGE: Duration = Duration::from_micros(500);
 
 /// Moves on the clock that guests look at.
 #[derive(Default)]
@@ -34,12 +30,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     ended: bool,
-    /// Guests that were asked for something: ticked until they have looked.
-    nudged: Vec<(InterruptHandle, u32)>,
 }
-
-/// Ticks that a guest is nudged for at most: one that computes looks at the first, and others look without.
-const NUDGES: u32 = 200;
 
 /// A guest with a time slice runs.
 pub(crate) struct Running<'a>(&'a Shared);
@@ -57,13 +48,8 @@ pub(crate) trait Tick: Clone + Send + Sync + 'static {
 }
 
 impl Ticker {
-    /// Starts the threads, unless they have been. With a slice there are `ticks` of them, which is how often they tick in each.
-    pub(crate) fn start<T: Tick>(
-        &self,
-        engine: impl FnOnce() -> T,
-        slice: Option<Duration>,
-        ticks: u32,
-    ) {
+    /// Starts the threads, unless they have been. There are `ticks` of them, which is how often they tick in each slice.
+    pub(crate) fn start<T: Tick>(&self, engine: impl FnOnce() -> T, slice: Duration, ticks: u32) {
         if self.started.load(Ordering::Relaxed) {
             return;
         }
@@ -73,13 +59,12 @@ impl Ticker {
         }
         let engine = engine();
         let (shared, first) = (self.shared.clone(), engine.clone());
-        let rhythm = slice.map(|slice| Rhythm::new(slice, Duration::ZERO));
-        // Without the thread guests are interrupted all the same, but for a race that the thread closes; only slices have no end.
+        let rhythm = Rhythm::new(slice, Duration::ZERO);
+        // Without the thread slices have no end; guests are interrupted all the same.
         let thread = std::thread::Builder::new()
             .name("tidegate-ticker".to_owned())
             .spawn(move || shared.serve(&first, rhythm));
         self.started.store(thread.is_ok(), Ordering::Relaxed);
-        let Some(slice) = slice else { return };
         for number in 1..ticks {
             let (shared, engine) = (self.shared.clone(), engine.clone());
             let rhythm = Rhythm::new(slice, slice / ticks * number);
@@ -98,15 +83,6 @@ impl Ticker {
             self.shared.wake();
         }
         Running(&self.shared)
-    }
-
-    /// Ticks until these guests have looked at what they are asked.
-    pub(crate) fn nudge(&self, guests: impl IntoIterator<Item = InterruptHandle>) {
-        let mut guests = guests.into_iter().map(|guest| (guest, NUDGES)).peekable();
-        if guests.peek().is_some() {
-            self.shared.lock().nudged.extend(guests);
-            self.shared.wake();
-        }
     }
 }
 
@@ -130,17 +106,13 @@ impl Shared {
     }
 
     /// What the first thread does.
-    fn serve(&self, engine: &impl Tick, rhythm: Option<Rhythm>) {
+    fn serve(&self, engine: &impl Tick, rhythm: Rhythm) {
         tidegate_engine::wake_promptly();
         let mut next = None;
         let mut state = self.lock();
         while !state.ended {
-            state
-                .nudged
-                .retain(|(guest, left)| *left > 0 && guest.is_pending());
             self.idle.store(true, Ordering::SeqCst);
-            let ticks = rhythm.filter(|_| self.running.load(Ordering::SeqCst) > 0);
-            if ticks.is_none() && state.nudged.is_empty() {
+            if self.running.load(Ordering::SeqCst) == 0 {
                 next = None;
                 state = self
                     .woken
@@ -152,14 +124,10 @@ impl Shared {
             self.idle.store(false, Ordering::SeqCst);
             let now = Instant::now();
             // What was set before counts, however often this is woken.
-            let nudge = (!state.nudged.is_empty()).then(|| now + NUDGE);
-            let tick = ticks.map(|rhythm| now + rhythm.until_next(now));
-            let at = [next, nudge, tick].into_iter().flatten().min();
-            next = at;
-            if let Some(rest) = at.and_then(|at| at.checked_duration_since(now))
+            let at = *next.get_or_insert_with(|| now + rhythm.until_next(now));
+            if let Some(rest) = at.checked_duration_since(now)
                 && !rest.is_zero()
             {
-                // Woken before, it finds new guests to nudge.
                 let waited = self.woken.wait_timeout(state, rest);
                 state = waited.unwrap_or_else(PoisonError::into_inner).0;
                 continue;
@@ -169,9 +137,6 @@ impl Shared {
             drop(state);
             engine.tick();
             state = self.lock();
-            for (_, left) in &mut state.nudged {
-                *left = left.saturating_sub(1);
-            }
             // A guest that has run until now may have its slice to the end. Most runs are shorter, and not worth waking anybody.
             if self.running.load(Ordering::Relaxed) > 0 && self.rest.swap(false, Ordering::Relaxed)
             {
@@ -245,21 +210,16 @@ mod tests {
     }
 
     #[test]
-    fn guests_that_are_asked_are_ticked_soon_however_long_slices_are() {
+    fn the_clock_moves_on_while_a_guest_runs() {
         let ticks = Count::default();
         let ticker = Ticker::default();
-        ticker.start(|| ticks.clone(), Some(Duration::from_secs(3600)), 1);
-        let _running = ticker.running();
-        // From the second on the thread waits for the end of a slice.
+        ticker.start(|| ticks.clone(), Duration::from_millis(1), 2);
         for _ in 0..3 {
-            let guest = InterruptHandle::default();
-            guest.ask_yield();
+            let _running = ticker.running();
             let before = ticks.0.load(Ordering::SeqCst);
-            ticker.nudge([guest.clone()]);
-            while ticks.0.load(Ordering::SeqCst) == before {
+            while ticks.0.load(Ordering::SeqCst) < before + 3 {
                 std::thread::yield_now();
             }
-            guest.cancel();
         }
     }
 

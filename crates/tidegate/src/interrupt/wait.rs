@@ -20,7 +20,6 @@ pub(crate) fn run(
     let Some(control) = control else {
         return stack.run(place, cx, resume);
     };
-    control.tick_if_pending();
     let _account = control.running();
     stack.run(place, cx, resume)
 }

@@ -1,0 +1,216 @@
+//! Rewriting the code of a function.
+
+use wasm_encoder::{
+    BlockType, BranchHint, Function, Instruction as Encoded, MemArg, ValType, reencode::Reencode,
+};
+use wasmparser::{FunctionBody, Operator};
+
+use super::{
+    loops::{Checked, Instruction, Loop},
+    rewrite::{Error, Rewriter},
+};
+
+/// The most locals that go through the function that looks, which has registers for about as many.
+const MAX_PASSED: usize = 8;
+
+/// A function that is to be rewritten.
+pub(super) struct Source<'a> {
+    pub(super) body: &'a FunctionBody<'a>,
+    pub(super) code: &'a [Instruction<'a>],
+    pub(super) loops: &'a [Loop],
+    pub(super) params: &'a [wasmparser::ValType],
+    /// Whether it is checked at its beginning.
+    pub(super) is_checked: bool,
+}
+
+/// The code with checks, and which branches are not likely.
+pub(super) fn rewrite(
+    rewriter: &mut Rewriter<'_>,
+    source: &Source<'_>,
+) -> Result<(Function, Vec<BranchHint>), Error> {
+    let mut locals = Vec::new();
+    let mut added = u32::try_from(source.params.len()).unwrap_or(u32::MAX);
+    for group in source.body.get_locals_reader()? {
+        let (count, ty) = group?;
+        locals.push((count, rewriter.val_type(ty)?));
+        added += count;
+    }
+    let counts = |found: &Loop| matches!(found.checked, Checked::Every(_));
+    if source.loops.iter().any(counts) {
+        locals.push((1, ValType::I32));
+    }
+    let mut writer = Writer {
+        rewriter,
+        params: source.params,
+        function: Function::new(locals.iter().copied()),
+        locals,
+        turns: added,
+        hints: Vec::new(),
+    };
+    if source.is_checked {
+        writer.check(&[]);
+    }
+    writer.code(source)?;
+    Ok((writer.function, writer.hints))
+}
+
+struct Writer<'a, 'm> {
+    rewriter: &'a mut Rewriter<'m>,
+    params: &'a [wasmparser::ValType],
+    locals: Vec<(u32, ValType)>,
+    function: Function,
+    /// The local that is added to count turns, if there is need for one: innermost loops can share it.
+    turns: u32,
+    hints: Vec<BranchHint>,
+}
+
+impl Writer<'_, '_> {
+    fn code(&mut self, source: &Source<'_>) -> Result<(), Error> {
+        let mut loops = source.loops.iter();
+        for (operator, _) in source.code {
+            match operator {
+                Operator::Loop { .. } => {
+                    let found = loops.next();
+                    if let Some(Loop {
+                        checked: Checked::Every(turns),
+                        ..
+                    }) = found
+                    {
+                        self.count(*turns);
+                    }
+                    self.copy(operator)?;
+                    if let Some(found) = found {
+                        self.turn(found);
+                    }
+                }
+                Operator::CallIndirect { type_index, .. }
+                | Operator::ReturnCallIndirect { type_index, .. }
+                    if self.rewriter.facts.checked_types[*type_index as usize] =>
+                {
+                    self.check(&[]);
+                    self.copy(operator)?;
+                }
+                _ => self.copy(operator)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn copy(&mut self, operator: &Operator<'_>) -> Result<(), Error> {
+        let instruction = self.rewriter.instruction(operator.clone())?;
+        self.write(&instruction);
+        Ok(())
+    }
+
+    /// What a turn of a loop begins with.
+    fn turn(&mut self, found: &Loop) {
+        match found.checked {
+            Checked::Always => return self.check(&found.sets),
+            Checked::When {
+                local,
+                is_wide: false,
+                bits,
+            } => {
+                self.write(&Encoded::LocalGet(local));
+                // Of 32 bits.
+                self.write(&Encoded::I32Const((bits as u32).cast_signed()));
+                self.write(&Encoded::I32And);
+                self.write(&Encoded::I32Eqz);
+            }
+            Checked::When { local, bits, .. } => {
+                self.write(&Encoded::LocalGet(local));
+                self.write(&Encoded::I64Const(bits.cast_signed()));
+                self.write(&Encoded::I64And);
+                self.write(&Encoded::I64Eqz);
+            }
+            Checked::Every(_) => {
+                self.write(&Encoded::LocalGet(self.turns));
+                self.write(&Encoded::I32Const(1));
+                self.write(&Encoded::I32Sub);
+                self.write(&Encoded::LocalTee(self.turns));
+                self.write(&Encoded::I32Eqz);
+            }
+        }
+        self.begin_unlikely();
+        if let Checked::Every(turns) = found.checked {
+            self.count(turns);
+        }
+        self.check(&found.sets);
+        self.write(&Encoded::End);
+    }
+
+    /// Begins to count turns.
+    fn count(&mut self, turns: u32) {
+        self.write(&Encoded::I32Const(turns.cast_signed()));
+        self.write(&Encoded::LocalSet(self.turns));
+    }
+
+    /// A check. Locals that are passed go through the function that looks. What the loop goes on with is then not what was there before the call, so that it can be
+    /// in registers that a call changes.
+    fn check(&mut self, passed: &[u32]) {
+        self.write(&Encoded::GlobalGet(self.rewriter.address()));
+        self.write(&Encoded::I32Load(MemArg {
+            offset: 0,
+            align: 2,
+            memory_index: self.rewriter.words(),
+        }));
+        self.begin_unlikely();
+        let passed: Vec<_> = passed
+            .iter()
+            .filter_map(|local| Some((*local, self.number(*local)?)))
+            .take(MAX_PASSED)
+            .collect();
+        for (local, _) in &passed {
+            self.write(&Encoded::LocalGet(*local));
+        }
+        let types = passed.iter().map(|(_, ty)| *ty).collect();
+        let look = self.rewriter.look(types);
+        self.write(&Encoded::Call(look));
+        for (local, _) in passed.iter().rev() {
+            self.write(&Encoded::LocalSet(*local));
+        }
+        self.write(&Encoded::End);
+    }
+
+    fn begin_unlikely(&mut self) {
+        self.hints.push(BranchHint {
+            branch_func_offset: u32::try_from(self.function.byte_len()).unwrap_or(u32::MAX),
+            branch_hint_value: 0,
+        });
+        self.write(&Encoded::If(BlockType::Empty));
+    }
+
+    /// The type of a local that holds a number.
+    fn number(&self, local: u32) -> Option<ValType> {
+        let ty = match self.params.get(local as usize) {
+            Some(wasmparser::ValType::I32) => ValType::I32,
+            Some(wasmparser::ValType::I64) => ValType::I64,
+            Some(wasmparser::ValType::F32) => ValType::F32,
+            Some(wasmparser::ValType::F64) => ValType::F64,
+            Some(_) => return None,
+            None => {
+                let mut left = local - u32::try_from(self.params.len()).ok()?;
+                let group = self
+                    .locals
+                    .iter()
+                    .find(|(count, _)| match left.checked_sub(*count) {
+                        Some(rest) => {
+                            left = rest;
+                            false
+                        }
+                        None => true,
+                    });
+                group?.1
+            }
+        };
+        matches!(
+            ty,
+            ValType::I32 | ValType::I64 | ValType::F32 | ValType::F64
+        )
+        .then_some(ty)
+    }
+
+    fn write(&mut self, instruction: &Encoded<'_>) {
+        self.function.instruction(instruction);
+    }
+}
