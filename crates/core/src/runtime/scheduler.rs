@@ -275,10 +275,9 @@ impl State {
         let Some(queues) = &self.instance(instance).entering else {
             return;
         };
-        for first in [queues[0].front().copied(), queues[1].front().copied()] {
-            if let Some(first) = first {
-                self.hint(first);
-            }
+        let first = [queues[0].front().copied(), queues[1].front().copied()];
+        for first in first.into_iter().flatten() {
+            self.hint(first);
         }
     }
 
