@@ -21,11 +21,8 @@ pub(crate) struct Errand {
     pub(crate) side: Side,
 }
 
-/// The thread whose stack is parked in an isolate that is in the stack, if it has blocked: then nobody minds when it goes on.
+/// The thread whose stack is parked in an isolate, if it has blocked: then nobody minds when it goes on.
 pub(crate) fn waiting_stack(runtime: &Runtime, isolate: usize) -> Option<ThreadId> {
-    if runtime.isolates[isolate].is_some() {
-        return None;
-    }
     let parked = &runtime.concurrent.parked;
     let thread = parked.in_isolate(isolate)?;
     parked.get(thread)?.blocked.then_some(thread)
@@ -51,7 +48,8 @@ pub(super) fn run(
     let Errand { shared, side } = errand;
     let offer = baton.state.host_offer(shared, side);
     let isolate = offer.and_then(|offer| baton.copies.isolate(offer.guest.buffer.options));
-    let Some(thread) = isolate.and_then(|isolate| waiting_stack(baton, isolate)) else {
+    let in_stack = isolate.filter(|&isolate| baton.isolates[isolate].is_none());
+    let Some(thread) = in_stack.and_then(|isolate| waiting_stack(baton, isolate)) else {
         // Something else ran meanwhile: the end looks again what there is.
         stream::wake(baton, shared, side);
         return Ok(None);
@@ -104,6 +102,7 @@ impl Ask {
         let Some(resumed) = baton.state.tick(&mut Fair) else {
             return Ok(self.block(baton, None));
         };
+        baton.concurrent.work.go_on();
         baton.concurrent.on_stack = Some(OnStack::WentOn);
         if resumed.thread != self.thread || !returns(&resumed.action) {
             return Ok(self.block(baton, Some(resumed)));

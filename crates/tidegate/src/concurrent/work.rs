@@ -76,13 +76,15 @@ pub(crate) struct WorkSet {
     fresh: VecDeque<WorkKey>,
     /// Items that were woken, in order. Those that others wake come here from [`Woken`].
     due: VecDeque<WorkKey>,
-    /// How many of those that are due, from the front, belong to the round that has begun: they come as soon as no guest can go on.
+    /// How many of those that are due, from the front, belong to the round that has begun.
     round: usize,
+    /// Whether a guest that can go on does so before the round goes on.
+    pause: bool,
     /// Whether any item had its turn in a round since [others](poll_woken) had theirs last.
     had_turn: bool,
     /// What is to be done on a parked stack for the item of the round that had its turn last.
     errand: Option<Errand>,
-    /// Whether items must do without, and have their turn though guests could go on.
+    /// Whether items must do without, and there are no pauses.
     all_at_once: bool,
     /// How many items may wake up by themselves.
     active: usize,
@@ -367,6 +369,18 @@ impl WorkSet {
         !self.fresh.is_empty() || !self.due.is_empty() || self.errand.is_some()
     }
 
+    /// An item that has its turn is about a guest whose stack is parked: has that go on before the next item has its turn. One switch to its stack is then
+    /// enough for both. Guests without stacks go on when all items have had their turn: they may take several events at once.
+    pub(crate) fn pause(&mut self) {
+        self.pause = true;
+    }
+
+    /// A guest has gone on.
+    #[inline]
+    pub(super) fn go_on(&mut self) {
+        self.pause = false;
+    }
+
     /// Has the driver resume a parked stack for an item that has its turn. Gives whether it will.
     pub(crate) fn send(&mut self, errand: Errand) -> bool {
         if self.all_at_once || self.errand.is_some() {
@@ -483,7 +497,7 @@ pub(super) fn poll_woken(place: &mut Baton) {
     work.had_turn = false;
 }
 
-/// Goes on with the round that has begun, up to its next errand. `None` once it is over, or a guest can go on.
+/// Goes on with the round that has begun, up to its next errand. `None` once it is over, or a guest is to go on first.
 #[inline]
 pub(super) fn next_errand(place: &mut Baton) -> Option<Errand> {
     if place.concurrent.work.round > 0 {
@@ -504,7 +518,7 @@ fn poll_fresh(place: &mut Baton) -> bool {
     count > 0
 }
 
-/// Polls the items that are due now, until a guest can go on. Those that come to be due meanwhile wait for the next round.
+/// Polls the items that are due now, up to a pause. Those that come to be due meanwhile wait for the next round.
 fn poll_due(place: &mut Baton) {
     let work = &mut place.concurrent.work;
     work.round = work.due.len();
@@ -520,8 +534,9 @@ fn poll_round(place: &mut Baton) {
     } = &mut **place
         && work.round > 0
         && work.errand.is_none()
-        && (work.all_at_once || !state.would_tick())
+        && (!work.pause || work.all_at_once || !state.would_tick())
     {
+        work.pause = false;
         work.had_turn = true;
         work.round -= 1;
         let Some(key) = work.due.pop_front() else {

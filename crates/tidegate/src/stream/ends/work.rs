@@ -58,10 +58,14 @@ impl HostWork for EndWork {
         if offer.told {
             return Poll::Pending;
         }
-        if waiting_stack(place, isolate).is_some()
-            && place.concurrent.work.send(Errand { shared, side })
-        {
-            return Poll::Pending;
+        if waiting_stack(place, isolate).is_some() {
+            place.concurrent.work.pause();
+            // Compiled code is in its stack.
+            if place.isolates[isolate].is_none()
+                && place.concurrent.work.send(Errand { shared, side })
+            {
+                return Poll::Pending;
+            }
         }
         if !reachable(place, isolate) {
             // The guest runs further up the call stack: again, once code has run.
