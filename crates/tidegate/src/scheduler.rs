@@ -23,7 +23,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Duration;
 use std::{cmp, io, thread};
 
@@ -191,7 +191,10 @@ impl Scheduler {
             waker: None,
         })));
         let ending = Ending(end.clone());
-        let future = async move { ending.put(future.await) };
+        let future = ToItsEnd {
+            future: Some(future),
+            ending: Some(ending),
+        };
         let task = Arc::new(Task {
             shared: self.owner.0.clone(),
             future: Mutex::new(Some(Box::pin(future))),
@@ -421,10 +424,58 @@ impl<T> Drop for Ending<T> {
     }
 }
 
+pin_project_lite::pin_project! {
+    /// A task's future, with what is to be told of its end. An `async` block would keep the future twice: as what it was given, and as what it waits for.
+    struct ToItsEnd<F: Future> {
+        // Dropped first.
+        #[pin]
+        future: Option<F>,
+        ending: Option<Ending<F::Output>>,
+    }
+}
+
+impl<F: Future> Future for ToItsEnd<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut parts = self.project();
+        let Some(future) = parts.future.as_mut().as_pin_mut() else {
+            return Poll::Ready(());
+        };
+        let output = ready!(future.poll(cx));
+        parts.future.set(None);
+        if let Some(ending) = parts.ending.take() {
+            ending.put(output);
+        }
+        Poll::Ready(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{block_on, timer};
+
+    /// Guests that wait are kept by their futures.
+    #[test]
+    fn a_task_keeps_its_future_once() {
+        let future = async {
+            let kept = [1_u8; 4096];
+            std::future::pending::<()>().await;
+            std::hint::black_box(&kept);
+        };
+        let size = size_of_val(&future);
+        let end = End(Mutex::new(Awaited {
+            output: None,
+            is_over: false,
+            waker: None,
+        }));
+        let task = ToItsEnd {
+            future: Some(future),
+            ending: Some(Ending(Arc::new(end))),
+        };
+        assert!(size_of_val(&task) <= size + 32);
+    }
 
     #[test]
     fn tasks_end_and_give_their_results() {
