@@ -164,7 +164,7 @@ impl Options {
     fn parse() -> Result<Self> {
         let mut options = Self {
             effort: Effort {
-                sample: Duration::from_millis(20),
+                sample: Duration::from_millis(15),
                 samples: 21,
             },
             short: false,
