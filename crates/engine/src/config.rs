@@ -33,7 +33,7 @@ pub struct EngineConfig {
     pub kind: EngineKind,
     /// Lets guests be interrupted while they compute: see [`Isolate::set_time_slice`](crate::Isolate::set_time_slice) and
     /// [`Isolate::interrupt_handle`](crate::Isolate::interrupt_handle).
-    /// Compiled code pays a few percent for it.
+    /// Compiled code pays a few percent for it, and tight loops more: it has checks in it.
     pub epoch_interruption: bool,
     /// Preallocated slots for instances, which make instantiation cheaper where many instances come and go (wasmtime only).
     pub pooling: Option<Pooling>,

@@ -206,8 +206,8 @@ impl<D: IsolateData> Isolate<D> {
     }
 
     /// A handle that ends or suspends what the guest computes, in plain calls too. Needs
-    /// [`EngineConfig::epoch_interruption`](crate::EngineConfig::epoch_interruption), and somebody who ticks. All handles of an
-    /// isolate are the same.
+    /// [`EngineConfig::epoch_interruption`](crate::EngineConfig::epoch_interruption). All handles of an isolate are the same, until it is
+    /// [given another](Self::use_interrupt_handle).
     ///
     /// # Errors
     /// [`EngineError::Misuse`] if the engine was set up without interruption.
@@ -229,7 +229,7 @@ impl<D: IsolateData> Isolate<D> {
         }
     }
 
-    /// Makes stacks yield at every such opportunity (loops and function entries in compiled code, when fuel runs out in interpreted code),
+    /// Makes stacks yield at every such opportunity (checks in compiled code, when fuel runs out in interpreted code),
     /// whatever the clock says: for tests of everything that must survive that. Slow. Needs
     /// [`EngineConfig::epoch_interruption`](crate::EngineConfig::epoch_interruption).
     ///

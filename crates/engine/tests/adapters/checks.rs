@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::num::NonZeroU32;
 
 use tidegate_engine::{
-    Engine, EngineConfig, EngineKind, ExternType, Isolate, Module, Stack, Step, Trap, TrapCode,
+    Engine, EngineConfig, EngineKind, ExternType, Isolate, Module, Pooling, Stack, Step, Trap,
+    TrapCode,
 };
 
 use crate::support::*;
@@ -100,6 +101,29 @@ both! {
             let f = func(&mut isolate.cx(), instance, "f");
             stop(Stack::call(f, &[]).unwrap(), isolate);
         }
+    }
+
+    fn memories_of_any_reservation_will_do(kind) {
+        let engine = Engine::new(&EngineConfig {
+            epoch_interruption: true,
+            memory_reservation: Some(64 << 10),
+            memory_guard: Some(0),
+            pooling: Some(Pooling {
+                instances: 10,
+                memories: 10,
+                tables: 10,
+                stacks: 10,
+                max_memory_bytes: 64 << 10,
+                ..Pooling::default()
+            }),
+            ..EngineConfig::new(kind)
+        })
+        .unwrap();
+        let module = module(&engine, "(module (memory 1) (func (export \"f\") (loop $l (br $l))))");
+        let mut isolate = isolate(&engine);
+        let instance = instantiate(&mut isolate, &module, &[]);
+        let f = func(&mut isolate.cx(), instance, "f");
+        stop(Stack::call(f, &[]).unwrap(), isolate);
     }
 
     fn start_functions_that_go_on_for_ever_are_stopped(kind) {
