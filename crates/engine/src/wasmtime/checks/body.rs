@@ -28,12 +28,14 @@ pub(super) fn rewrite(
     rewriter: &mut Rewriter<'_>,
     source: &Source<'_>,
 ) -> Result<(Function, Vec<BranchHint>), Error> {
-    let mut locals = Vec::new();
+    let (mut locals, mut ends) = (Vec::new(), Vec::new());
     let mut added = u32::try_from(source.params.len()).unwrap_or(u32::MAX);
     for group in source.body.get_locals_reader()? {
         let (count, ty) = group?;
-        locals.push((count, rewriter.val_type(ty)?));
+        let ty = rewriter.val_type(ty)?;
+        locals.push((count, ty));
         added += count;
+        ends.push((added, ty));
     }
     let counts = |found: &Loop| matches!(found.checked, Checked::Every(_));
     if source.loops.iter().any(counts) {
@@ -42,8 +44,8 @@ pub(super) fn rewrite(
     let mut writer = Writer {
         rewriter,
         params: source.params,
-        function: Function::new(locals.iter().copied()),
-        locals,
+        function: Function::new(locals),
+        locals: ends,
         turns: added,
         hints: Vec::new(),
     };
@@ -57,6 +59,7 @@ pub(super) fn rewrite(
 struct Writer<'a, 'm> {
     rewriter: &'a mut Rewriter<'m>,
     params: &'a [wasmparser::ValType],
+    /// The other locals: those of a type each, by where they end.
     locals: Vec<(u32, ValType)>,
     function: Function,
     /// The local that is added to count turns, if there is need for one: innermost loops can share it.
@@ -157,8 +160,8 @@ impl Writer<'_, '_> {
         self.begin_unlikely();
         let passed: Vec<_> = passed
             .iter()
-            .filter_map(|local| Some((*local, self.number(*local)?)))
             .take(MAX_PASSED)
+            .filter_map(|local| Some((*local, self.number(*local)?)))
             .collect();
         for (local, _) in &passed {
             self.write(&Encoded::LocalGet(*local));
@@ -189,18 +192,8 @@ impl Writer<'_, '_> {
             Some(wasmparser::ValType::F64) => ValType::F64,
             Some(_) => return None,
             None => {
-                let mut left = local - u32::try_from(self.params.len()).ok()?;
-                let group = self
-                    .locals
-                    .iter()
-                    .find(|(count, _)| match left.checked_sub(*count) {
-                        Some(rest) => {
-                            left = rest;
-                            false
-                        }
-                        None => true,
-                    });
-                group?.1
+                let group = self.locals.partition_point(|(end, _)| *end <= local);
+                self.locals.get(group)?.1
             }
         };
         matches!(

@@ -10,7 +10,9 @@ use wasmparser::Operator;
 use super::loops::{Checked, Instruction};
 
 /// Loops that are longer are not looked at: it would take time that whoever wrote the module decides on.
-const MAX_LENGTH: usize = 500;
+const MAX_LENGTH: usize = 200;
+/// Nor are those that branch to more places at once.
+const MAX_TARGETS: u32 = 64;
 
 /// When a loop is checked that may pass so many turns without. It has no loops within.
 pub(super) fn checked(code: &[Instruction<'_>], turns: u32) -> Checked {
@@ -175,6 +177,7 @@ impl Follow {
                 self.state = None;
             }
             Operator::BrIf { relative_depth } => self.branch(*relative_depth),
+            Operator::BrTable { targets } if targets.len() > MAX_TARGETS => return None,
             Operator::BrTable { targets } => {
                 for target in targets.targets() {
                     self.branch(target.ok()?);
