@@ -31,7 +31,7 @@ async fn load_and_call(mut store: impl AsContextMut<Data = Host>, n: u32) -> Res
 
 fn main() -> Result<()> {
     let mut config = Config::new();
-    config.core().epoch_interruption = true;
+    config.core().interruptible = true;
     let engine = Engine::new(&config)?;
     let mut linker = Linker::new(&engine);
     linker

@@ -232,7 +232,7 @@ fn main() -> anyhow::Result<()> {
     measure(&pooling, rounds)?;
     println!("wasmtime, interruptible");
     let interruptible = EngineConfig {
-        epoch_interruption: true,
+        interruptible: true,
         ..EngineConfig::new(EngineKind::Wasmtime)
     };
     measure(&interruptible, rounds)?;

@@ -34,7 +34,7 @@ pub struct EngineConfig {
     /// Lets guests be interrupted while they compute: see [`Isolate::set_time_slice`](crate::Isolate::set_time_slice) and
     /// [`Isolate::interrupt_handle`](crate::Isolate::interrupt_handle).
     /// Compiled code pays a few percent for it, and tight loops more: it has checks in it.
-    pub epoch_interruption: bool,
+    pub interruptible: bool,
     /// Preallocated slots for instances, which make instantiation cheaper where many instances come and go (wasmtime only).
     pub pooling: Option<Pooling>,
     /// Address space reserved for a linear memory, in bytes, so that it need not move when it grows. `None`: 4 GiB, which
@@ -69,7 +69,7 @@ impl EngineConfig {
     pub fn new(kind: EngineKind) -> Self {
         Self {
             kind,
-            epoch_interruption: false,
+            interruptible: false,
             pooling: None,
             memory_reservation: None,
             memory_guard: None,
@@ -166,10 +166,10 @@ impl Engine {
 
     /// Moves the clock of time slices on by one tick. May be called from any thread and from a signal handler; costs an atomic operation or two for
     /// each guest with a time slice that runs, and a look at a bit of memory for each 512 isolates.
-    pub fn increment_epoch(&self) {
+    pub fn tick(&self) {
         match &self.inner {
             EngineInner::Wasmtime(engine) => engine.tick(),
-            EngineInner::Wasmi(engine) => engine.increment_epoch(),
+            EngineInner::Wasmi(engine) => engine.tick(),
         }
     }
 }

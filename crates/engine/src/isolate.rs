@@ -206,7 +206,7 @@ impl<D: IsolateData> Isolate<D> {
     }
 
     /// A handle that ends or suspends what the guest computes, in plain calls too. Needs
-    /// [`EngineConfig::epoch_interruption`](crate::EngineConfig::epoch_interruption). All handles of an isolate are the same, until it is
+    /// [`EngineConfig::interruptible`](crate::EngineConfig::interruptible). All handles of an isolate are the same, until it is
     /// [given another](Self::use_interrupt_handle).
     ///
     /// # Errors
@@ -231,7 +231,7 @@ impl<D: IsolateData> Isolate<D> {
 
     /// Makes stacks yield at every such opportunity (checks in compiled code, when fuel runs out in interpreted code),
     /// whatever the clock says: for tests of everything that must survive that. Slow. Needs
-    /// [`EngineConfig::epoch_interruption`](crate::EngineConfig::epoch_interruption).
+    /// [`EngineConfig::interruptible`](crate::EngineConfig::interruptible).
     ///
     /// # Errors
     /// [`EngineError::Misuse`] if the engine was set up without interruption.
@@ -243,8 +243,8 @@ impl<D: IsolateData> Isolate<D> {
     }
 
     /// How long a stack may compute before it yields ([`Step::Yielded`](crate::Step::Yielded)), in ticks of
-    /// [`Engine::increment_epoch`]; `None` for ever. Needs
-    /// [`EngineConfig::epoch_interruption`](crate::EngineConfig::epoch_interruption).
+    /// [`Engine::tick`]; `None` for ever. Needs
+    /// [`EngineConfig::interruptible`](crate::EngineConfig::interruptible).
     ///
     /// Code reached by a plain call does not yield: it goes on, and the stack below it yields once it is back.
     ///

@@ -80,7 +80,7 @@ impl Options {
         if has("wasmi") {
             config.strategy(Strategy::Always(EngineKind::Wasmi));
         }
-        config.core().epoch_interruption = has("computing");
+        config.core().interruptible = has("computing");
         config.time_slice(Some(SLICE));
         if has("pooling") {
             let count = u32::try_from(guests)? + 10;

@@ -53,7 +53,7 @@ fn main() -> Result<()> {
     let time = Duration::from_secs(numbers.next().unwrap_or(3).into());
     let mut config = Config::new();
     config.core().threads = true;
-    config.core().epoch_interruption = true;
+    config.core().interruptible = true;
     let engine = Engine::new(&config)?;
 
     let text = THREADS

@@ -78,7 +78,7 @@ impl Config {
     }
 
     /// How long a guest may compute before it lets others have its thread; `None` for ever. Default: 10 ms. Takes effect if
-    /// [`epoch_interruption`](tidegate_engine::EngineConfig::epoch_interruption) is set.
+    /// [`interruptible`](tidegate_engine::EngineConfig::interruptible) is set.
     pub fn time_slice(&mut self, slice: Option<Duration>) -> &mut Self {
         self.time_slice = slice.filter(|slice| !slice.is_zero());
         self
@@ -86,10 +86,10 @@ impl Config {
 
     /// Interrupts guests at every so many opportunities, and has them go on: each check of code that computes, and each wait. For tests that nothing
     /// is lost or repeated by that; everything runs on stacks of its own, and slowly. Sets
-    /// [`epoch_interruption`](tidegate_engine::EngineConfig::epoch_interruption).
+    /// [`interruptible`](tidegate_engine::EngineConfig::interruptible).
     pub fn pause_often(&mut self, opportunities: NonZeroU32) -> &mut Self {
         self.pause_often = Some(opportunities);
-        self.core.epoch_interruption = true;
+        self.core.interruptible = true;
         self
     }
 
@@ -137,7 +137,7 @@ impl Inner {
     fn tick(&self) {
         for engine in [&self.wasmtime, &self.wasmi] {
             if let Some(engine) = engine.get() {
-                engine.increment_epoch();
+                engine.tick();
             }
         }
     }
@@ -203,7 +203,7 @@ impl Engine {
 
     /// Whether guests can be interrupted while they compute.
     pub fn is_interruptible(&self) -> bool {
-        self.0.config.core.epoch_interruption
+        self.0.config.core.interruptible
     }
 
     /// Whether modules can share memories.

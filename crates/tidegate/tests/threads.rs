@@ -9,7 +9,7 @@ use tidegate::{Config, Engine, Limits, Result, Trap, TrapCode, block_on};
 fn engine() -> Engine {
     let mut config = Config::new();
     config.core().threads = true;
-    config.core().epoch_interruption = true;
+    config.core().interruptible = true;
     Engine::new(&config).unwrap()
 }
 
@@ -330,10 +330,7 @@ fn modules_and_engines_without_threads_are_refused() {
     let error = Threads::new(ModuleLinker::<()>::new(&rigid), &module, || ())
         .err()
         .unwrap();
-    assert!(
-        error.to_string().contains("epoch_interruption"),
-        "{error:#}"
-    );
+    assert!(error.to_string().contains("interruptible"), "{error:#}");
 
     let module = Module::new(&engine, text).unwrap();
     let mut limits = Limits::default();

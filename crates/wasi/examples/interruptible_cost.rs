@@ -93,7 +93,7 @@ fn main() -> Result<()> {
 
 fn engine(interruptible: bool) -> Result<Engine> {
     let mut config = Config::new();
-    config.core().epoch_interruption = interruptible;
+    config.core().interruptible = interruptible;
     Engine::new(&config)
 }
 

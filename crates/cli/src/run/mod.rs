@@ -113,7 +113,7 @@ pub fn engine(choice: EngineChoice, needs: Needs) -> Result<Engine> {
     let mut config = Config::new();
     config.strategy(choice.into());
     config.core().threads = needs.threads;
-    config.core().epoch_interruption = needs.interruptible;
+    config.core().interruptible = needs.interruptible;
     if let Some(every) = needs.pause_often {
         config.pause_often(every);
     }

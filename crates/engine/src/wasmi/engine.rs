@@ -35,7 +35,7 @@ const CACHED_STACKS: usize = 64;
 pub(crate) struct WasmiEngine {
     pub(super) engine: wasmi::Engine,
     /// The clock of time slices.
-    pub(super) epoch: Arc<AtomicU64>,
+    pub(super) clock: Arc<AtomicU64>,
     /// Whether guests can be interrupted.
     pub(super) metered: bool,
     /// Whether modules may use exceptions.
@@ -48,7 +48,7 @@ impl WasmiEngine {
         out.set_max_recursion_depth(MAX_DEPTH)
             .set_max_stack_height(MAX_HEIGHT)
             .set_max_cached_stacks(CACHED_STACKS)
-            .consume_fuel(config.epoch_interruption)
+            .consume_fuel(config.interruptible)
             .wasm_multi_value(true)
             .wasm_bulk_memory(true)
             .wasm_reference_types(true)
@@ -58,21 +58,21 @@ impl WasmiEngine {
             .wasm_extended_const(true)
             .wasm_multi_memory(true)
             .wasm_memory64(true);
-        if config.epoch_interruption {
+        if config.interruptible {
             // Translating a function at its first call would be charged to the guest's fuel, which is handed out in small
             // amounts.
             out.compilation_mode(CompilationMode::Eager);
         }
         Self {
             engine: wasmi::Engine::new(&out),
-            epoch: Arc::default(),
-            metered: config.epoch_interruption,
+            clock: Arc::default(),
+            metered: config.interruptible,
             exceptions: config.exceptions,
         }
     }
 
-    pub(crate) fn increment_epoch(&self) {
-        self.epoch.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn tick(&self) {
+        self.clock.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A serialised module is the binary module, so it depends on nothing but the set of features.

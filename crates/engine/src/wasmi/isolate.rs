@@ -53,7 +53,7 @@ pub(super) struct StoreData<D: IsolateData> {
     /// For tests: yields whenever fuel runs out, of which there is little.
     pub(super) yield_every: Option<NonZeroU32>,
     pub(super) metered: bool,
-    epoch: Arc<AtomicU64>,
+    clock: Arc<AtomicU64>,
     pub(super) native_stack: usize,
 }
 
@@ -94,7 +94,7 @@ impl<D: IsolateData> StoreData<D> {
     }
 
     pub(super) fn now(&self) -> u64 {
-        self.epoch.load(Ordering::Relaxed)
+        self.clock.load(Ordering::Relaxed)
     }
 }
 
@@ -119,7 +119,7 @@ impl<D: IsolateData> WasmiIsolate<D> {
             interrupt: None,
             yield_every: None,
             metered: engine.metered,
-            epoch: engine.epoch.clone(),
+            clock: engine.clock.clone(),
             native_stack: config.native_stack,
         };
         let mut store = Store::new(&engine.engine, data);
@@ -163,7 +163,7 @@ impl<D: IsolateData> WasmiIsolate<D> {
         let data = self.store.data_mut();
         if !data.metered {
             return Err(EngineError::Misuse(
-                "interrupts need an engine set up with epoch interruption",
+                "interrupts need an engine set up with `interruptible`",
             ));
         }
         Ok(data.interrupt.get_or_insert_default().clone())
@@ -182,7 +182,7 @@ impl<D: IsolateData> WasmiIsolate<D> {
         let data = self.store.data_mut();
         if !data.metered {
             return Err(EngineError::Misuse(
-                "yielding needs an engine set up with epoch interruption",
+                "yielding needs an engine set up with `interruptible`",
             ));
         }
         data.yield_every = Some(opportunities);
@@ -193,7 +193,7 @@ impl<D: IsolateData> WasmiIsolate<D> {
         let data = self.store.data_mut();
         if !data.metered {
             return Err(EngineError::Misuse(
-                "time slices need an engine set up with epoch interruption",
+                "time slices need an engine set up with `interruptible`",
             ));
         }
         data.time_slice = ticks;

@@ -31,7 +31,7 @@ impl WasmtimeEngine {
     /// The configuration cannot be had.
     pub(crate) fn new(config: &EngineConfig) -> Result<Self, EngineError> {
         let inner = engine(config)?;
-        let words = config.epoch_interruption.then(|| Words::new(&inner));
+        let words = config.interruptible.then(|| Words::new(&inner));
         Ok(Self {
             words: words.transpose()?,
             threads: config.threads,
@@ -73,9 +73,9 @@ fn engine(config: &EngineConfig) -> Result<wasmtime::Engine, EngineError> {
         .wasm_exceptions(config.exceptions)
         .wasm_threads(true)
         // Modules that have any are refused where there are to be none: see `module`.
-        .shared_memory(config.threads || config.epoch_interruption)
+        .shared_memory(config.threads || config.interruptible)
         // Hints are given with checks only; those of modules go.
-        .wasm_branch_hinting(config.epoch_interruption)
+        .wasm_branch_hinting(config.interruptible)
         .wasm_gc(false)
         // Only backtraces of the host's would use it, taken in a function that a guest calls: they end at the guest instead, and code takes
         // less time to compile and to load. What is told of a guest's trap does not come from it.

@@ -136,7 +136,7 @@ impl<D: IsolateData> WasmtimeIsolate<D> {
     fn requests(&mut self) -> Result<&mut Requests, EngineError> {
         let requests = self.store.data_mut().requests.as_mut();
         requests.ok_or(EngineError::Misuse(
-            "time slices and interrupts need an engine set up with `epoch_interruption`",
+            "time slices and interrupts need an engine set up with `interruptible`",
         ))
     }
 }

@@ -12,7 +12,7 @@ use crate::support::*;
 
 fn interruptible(kind: EngineKind) -> Engine {
     Engine::new(&EngineConfig {
-        epoch_interruption: true,
+        interruptible: true,
         ..EngineConfig::new(kind)
     })
     .unwrap()
@@ -105,7 +105,7 @@ both! {
 
     fn memories_of_any_reservation_will_do(kind) {
         let engine = Engine::new(&EngineConfig {
-            epoch_interruption: true,
+            interruptible: true,
             memory_reservation: Some(64 << 10),
             memory_guard: Some(0),
             pooling: Some(Pooling {
@@ -227,7 +227,7 @@ both! {
         let plain = engine(kind);
         let checked = Engine::new(&EngineConfig {
             trust_artifacts: true,
-            epoch_interruption: true,
+            interruptible: true,
             ..EngineConfig::new(kind)
         })
         .unwrap();

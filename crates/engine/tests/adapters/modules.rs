@@ -240,7 +240,7 @@ both! {
         let other_kind = EngineKind::ALL.into_iter().find(|other| *other != kind).unwrap();
         let mut others = vec![engine(other_kind)];
         if kind == EngineKind::Wasmtime {
-            let config = EngineConfig { epoch_interruption: true,
+            let config = EngineConfig { interruptible: true,
                 trust_artifacts: true,
                 ..EngineConfig::new(kind) };
             others.push(Engine::new(&config).unwrap());

@@ -25,7 +25,7 @@ const SPIN: &str = r#"(module
 
 fn interruptible(kind: EngineKind) -> Engine {
     Engine::new(&EngineConfig {
-        epoch_interruption: true,
+        interruptible: true,
         ..EngineConfig::new(kind)
     })
     .unwrap()
@@ -41,7 +41,7 @@ impl Ticker {
         let thread = thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
                 thread::sleep(Duration::from_millis(1));
-                engine.increment_epoch();
+                engine.tick();
             }
         });
         Self(stop, Some(thread))
@@ -118,7 +118,7 @@ both! {
         let done_func = isolate
             .cx()
             .host_func(i32_to_i32(), Box::new(move |_, slots| {
-                ticking.increment_epoch();
+                ticking.tick();
                 slots[0] = (count.fetch_add(1, Ordering::Relaxed) > 1000).into();
                 Ok(())
             }))
@@ -145,7 +145,7 @@ both! {
         let done_func = isolate
             .cx()
             .host_func(i32_to_i32(), Box::new(move |_, slots| {
-                ticking.increment_epoch();
+                ticking.tick();
                 slots[0] = (count.fetch_add(1, Ordering::Relaxed) > 100_000).into();
                 Ok(())
             }))
@@ -284,7 +284,7 @@ both! {
         let mut stack = Stack::call(spin, &[]).unwrap();
         for _ in 0..3 {
             handle.ask_yield();
-            engine.increment_epoch();
+            engine.tick();
             assert!(matches!(start(&mut stack, &mut isolate), Step::Yielded));
             assert!(!handle.is_pending());
             let frames = stack.take_frames();

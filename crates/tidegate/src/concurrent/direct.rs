@@ -255,14 +255,17 @@ where
         }
         let ended = take_ended(&mut baton, number);
         guard.put(baton);
-        let (keep, outcome) = ended.map_or((None, driven), |(keep, outcome)| (keep, outcome));
+        let (keep, outcome) = match ended {
+            Some((call, outcome)) => (call.keep, outcome),
+            None => (None, driven),
+        };
         outcome?;
         Kept::<R, F>::fetch(keep)
     }
 }
 
 /// Fetches how a call has ended, and what has its result. Otherwise nobody waits for it any more.
-fn take_ended(baton: &mut Baton, number: u64) -> Option<(Option<Box<dyn Keep>>, Result<()>)> {
+fn take_ended(baton: &mut Baton, number: u64) -> Option<(HostCall, Result<()>)> {
     let call = baton.concurrent.host.get_mut(&number)?;
     let By::Driver(outcome) = &mut call.by else {
         return None;
@@ -273,5 +276,5 @@ fn take_ended(baton: &mut Baton, number: u64) -> Option<(Option<Box<dyn Keep>>, 
     };
     let mut call = baton.concurrent.host.remove(&number)?;
     baton.state.give_back(HOST, &mut call.lends);
-    Some((call.keep, outcome))
+    Some((call, outcome))
 }

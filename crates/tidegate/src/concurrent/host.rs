@@ -81,7 +81,7 @@ pub(crate) fn end_call(baton: &mut Baton, number: u64, result: Result<()>) {
 #[cold]
 pub(crate) fn cancel_dropped(baton: &mut Baton, number: u64) {
     leave_call(baton, number);
-    if baton.concurrent.host.get(&number).is_some() {
+    if baton.concurrent.host.contains_key(&number) {
         let work = baton.concurrent.work.handle();
         work.ask(Asked::Cancel(number));
     }

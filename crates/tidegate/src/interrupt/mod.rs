@@ -2,7 +2,7 @@
 //!
 //! An [`InterruptHandle`] comes from a store ([`Store::interrupt_handle`](crate::Store::interrupt_handle)), and can be cloned and sent anywhere. What
 //! it asks for, a guest meets where it is: waiting code at once, as it is woken; code that computes at its next check, for which the engine must
-//! be set up ([`EngineConfig::epoch_interruption`](tidegate_engine::EngineConfig::epoch_interruption)).
+//! be set up ([`EngineConfig::interruptible`](tidegate_engine::EngineConfig::interruptible)).
 //! Host functions need nothing of their own: synchronous ones run to their end, asynchronous ones stop at the `await` they have reached.
 //!
 //! | asked | a call that runs or waits | no call under way |
@@ -21,7 +21,7 @@
 //!
 //! # fn main() -> tidegate::Result<()> {
 //! let mut config = Config::new();
-//! config.core().epoch_interruption = true;
+//! config.core().interruptible = true;
 //! let engine = Engine::new(&config)?;
 //! let module = Module::new(&engine, r#"(module (func (export "forever") (loop $l (br $l))))"#)?;
 //! let mut store = Store::new(&engine, ());

@@ -73,9 +73,9 @@ fn a_dropped_call_that_waits_to_start_never_does() {
         let first = guest.store.run_concurrent(async |accessor| {
             let call = blocking.call_concurrent(accessor, (1,));
             turns(5).await;
-            call
+            (call,)
         });
-        let first = block_on(first).unwrap();
+        let (first,) = block_on(first).unwrap();
         let mut second = Box::pin(callback.call_async(&mut guest.store, (0,)));
         assert!(poll_once(second.as_mut()).is_pending());
         drop(second);

@@ -23,7 +23,7 @@ fn engines_with(set: impl Fn(&mut Config)) -> [Engine; 2] {
     [EngineKind::Wasmtime, EngineKind::Wasmi].map(|kind| {
         let mut config = Config::new();
         config.strategy(Strategy::Always(kind));
-        config.core().epoch_interruption = true;
+        config.core().interruptible = true;
         set(&mut config);
         Engine::new(&config).unwrap()
     })
@@ -372,7 +372,7 @@ fn deadlines_of_stores_and_calls_end_guests_that_compute_and_guests_that_wait() 
 
 #[test]
 fn a_guest_that_waits_is_interrupted_on_engines_that_cannot_interrupt_those_that_compute() {
-    for engine in engines_with(|config| config.core().epoch_interruption = false) {
+    for engine in engines_with(|config| config.core().interruptible = false) {
         let (mut store, instance) = guest(&engine);
         let waits = instance.get_func(&mut store, "waits").unwrap();
         let handle = store.interrupt_handle();

@@ -61,7 +61,7 @@ fn main() -> Result<()> {
 fn engine(kind: EngineKind) -> Result<Engine> {
     let mut config = Config::new();
     config.strategy(Strategy::Always(kind));
-    config.core().epoch_interruption = true;
+    config.core().interruptible = true;
     config.core().threads = true;
     Engine::new(&config)
 }

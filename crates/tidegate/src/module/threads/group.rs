@@ -90,7 +90,7 @@ impl<T: Send + 'static> Threads<T> {
         );
         ensure!(
             linker.engine().is_interruptible(),
-            "threads need an engine that can interrupt guests: set `epoch_interruption`"
+            "threads need an engine that can interrupt guests: set `interruptible`"
         );
         Ok(Self {
             linker,
