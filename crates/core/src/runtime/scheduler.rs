@@ -65,7 +65,7 @@ impl State {
         }
     }
 
-    /// Whether some thread can go on.
+    /// Whether some thread can go on: whether [`tick`](Self::tick) will give one.
     #[inline]
     pub fn has_ready(&mut self) -> bool {
         while let Some(&id) = self.hints.front() {
@@ -75,12 +75,6 @@ impl State {
             self.drop_hint();
         }
         false
-    }
-
-    /// Whether [`tick`](Self::tick) would give a thread: some can go on, and no guest code runs.
-    #[inline]
-    pub fn would_tick(&mut self) -> bool {
-        self.frames.is_empty() && self.has_ready()
     }
 
     #[inline]

@@ -178,11 +178,7 @@ fn switching(
             ThreadStep::Switch(resumed) => {
                 let thread = thread.context(bug("a guest runs without a thread"))?;
                 let resumed = Box::new(resumed);
-                let request = Request::Switch {
-                    thread,
-                    memory: None,
-                    resumed,
-                };
+                let request = Request::Switch { thread, resumed };
                 Ok(Flow::Block(Blocked::Request(cx.data_mut().take(), request)))
             }
         }

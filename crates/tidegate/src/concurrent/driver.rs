@@ -2,7 +2,6 @@
 
 use super::accessor_call::asked;
 use super::end::end_entered;
-use super::errand;
 use super::go_on::go_on;
 use super::host::{HostGoal, end_call};
 use super::plain;
@@ -17,7 +16,7 @@ use crate::stream;
 use anyhow::{Error, Result, anyhow};
 use std::future::poll_fn;
 use std::task::{Context, Poll};
-use tidegate_core::runtime::{Action, Fair, Resumed};
+use tidegate_core::runtime::{Action, Fair};
 
 /// What happened in a run.
 pub(super) enum Outcome {
@@ -131,24 +130,6 @@ fn advance(
     cx: &mut Context<'_>,
 ) -> Stop {
     loop {
-        while let Some(errand) = work::next_errand(baton) {
-            // The stack may go on where a thread would have its turn after this.
-            let goes_on = *turns + 1 < TURNS && !goal.reached(baton);
-            match errand::run(at, baton, errand, goes_on, cx) {
-                Ok(None) => {}
-                Ok(Some(outcome)) => {
-                    *turns += 1;
-                    if !matches!(outcome, Outcome::Back) {
-                        return Stop::Outcome(outcome);
-                    }
-                    stream::retry(baton);
-                }
-                Err(paused) => {
-                    *turns += 1;
-                    return Stop::Paused(paused);
-                }
-            }
-        }
         if goal.reached(baton) {
             return Stop::Reached;
         }
@@ -161,39 +142,36 @@ fn advance(
             *turns = 0;
             return Stop::Breathe;
         }
-        // What was just written is not moved, where it need not be.
-        let mut resumed = baton.state.tick(&mut Fair);
-        let Some(Resumed { thread, action }) = &resumed else {
+        let Some(resumed) = baton.state.tick(&mut Fair) else {
             // Requests to interrupt are met where it rests.
             if at.2.is_some() || !work::poll_ready(baton) {
                 return Stop::Rest;
             }
             continue;
         };
-        baton.concurrent.work.go_on();
-        match action {
-            Action::Callback(event)
-                if let Ok((running, callback)) = callback_of(baton, *thread)
-                    && !running.suspendable =>
-            {
-                let args = plain::callback_args(*event);
-                if let Err(trapped) = plain::run(at.2, baton, running, callback, &args) {
-                    return Stop::Outcome(Outcome::Trapped(trapped));
+        let thread = resumed.thread;
+        // By reference: what was just written is not moved.
+        let outcome = match &resumed.action {
+            Action::Callback(event) => match callback_of(baton, thread) {
+                Ok((running, callback)) if !running.suspendable => {
+                    let args = plain::callback_args(*event);
+                    let outcome;
+                    (*baton, outcome) = plain::run(at.2, baton.take(), running, callback, &args);
+                    outcome
                 }
-            }
+                _ => return Stop::Run(Run::Thread(resumed), None),
+            },
             action if returns(action) => {
-                let with = reply(baton, *thread, action);
-                match resume(at, baton, *thread, with, cx) {
-                    Ok(Outcome::Back) => {}
-                    Ok(outcome) => return Stop::Outcome(outcome),
+                let with = reply(baton, thread, action);
+                match resume(at, baton, thread, with, cx) {
+                    Ok(outcome) => outcome,
                     Err(paused) => return Stop::Paused(paused),
                 }
             }
-            _ => {
-                if let Some(resumed) = resumed.take() {
-                    return Stop::Run(Run::Thread(resumed), None);
-                }
-            }
+            _ => return Stop::Run(Run::Thread(resumed), None),
+        };
+        if !matches!(outcome, Outcome::Back) {
+            return Stop::Outcome(outcome);
         }
         stream::retry(baton);
     }
@@ -266,13 +244,7 @@ async fn run_one(
             running,
             func,
             args,
-        } if !running.suspendable => {
-            let mut place = baton;
-            match plain::run(at.2, &mut place, running, func, &args) {
-                Ok(()) => (place, Outcome::Back),
-                Err(trapped) => (place, Outcome::Trapped(trapped)),
-            }
-        }
+        } if !running.suspendable => plain::run(at.2, baton, running, func, &args),
         run => step(at, baton, run).await,
     }
 }

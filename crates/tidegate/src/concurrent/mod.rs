@@ -14,7 +14,6 @@ mod deliver;
 mod direct;
 mod driver;
 mod end;
-mod errand;
 mod go_on;
 mod host;
 mod host_func;
@@ -46,7 +45,6 @@ pub(crate) use deliver::{reachable, visit, visit_from};
 pub(crate) use direct::{Begin, DirectResult, begin_call};
 pub(crate) use driver::drive;
 pub(crate) use end::{call_trapped, end_entered, fail_instance, instance_unusable};
-pub(crate) use errand::{Errand, waiting_stack};
 pub(crate) use host::{LaterArgs, call_cancelled, cancel_dropped};
 pub(crate) use host_func::{Begun, LowerFn, call_host_function};
 pub(crate) use needs::{Needs, needs_several_stacks, uses_async};
@@ -106,8 +104,6 @@ pub(crate) struct Concurrent {
     pub(crate) spares: Spares,
     /// How calls of host functions failed, whose callers have not learnt of it.
     pub(crate) host_errors: Vec<Error>,
-    /// What an errand came to, until the driver learns of it.
-    on_stack: Option<errand::OnStack>,
     /// How many stacks have parked.
     pub(crate) parks: u64,
     /// The number of the next call by the host.

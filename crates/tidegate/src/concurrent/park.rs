@@ -12,8 +12,6 @@ pub(crate) struct Parked {
     pub(crate) serial: u64,
     /// Whose code runs on it.
     pub(crate) running: Running,
-    /// Whether its thread has blocked, so that the state says when it goes on. Otherwise it waits for something that the driver runs for it.
-    pub(crate) blocked: bool,
     /// Where `waitable-set.wait` puts its event, if that is what it is blocked in.
     pub(crate) memory: Option<Memory>,
 }
@@ -62,8 +60,6 @@ pub(crate) enum Request {
     /// Let another thread run in its stead.
     Switch {
         thread: ThreadId,
-        /// Where its event goes.
-        memory: Option<Memory>,
         resumed: Box<Resumed>,
     },
 }

@@ -1,7 +1,6 @@
 //! What parked stacks are resumed with.
 
 use super::HostWork;
-use super::errand::Ask;
 use crate::baton::{Baton, Blocked, Waits};
 use crate::call::builtins::deliver;
 use crate::error::bug;
@@ -26,8 +25,6 @@ pub(crate) enum With {
     Result(Pin<Box<dyn HostWork>>),
     /// It returns what a host function gave that held the store.
     Waited(Pin<Box<dyn Waits>>),
-    /// It goes on waiting, but an end of the host's is asked first that was woken: if it need not wait any more then, it returns.
-    Ask(Ask),
     /// It traps.
     Trap(Error),
     /// Anything else.
@@ -59,7 +56,6 @@ impl With {
             }
             Self::Result(done) => done.deliver(&mut cx, slots)?,
             Self::Trap(error) => return Err(error),
-            Self::Ask(ask) => return ask.give(cx, slots),
             Self::Waited(waited) => return waited.end(cx, slots),
             Self::Job(job) => return job(cx, slots),
         }

@@ -57,7 +57,6 @@ pub(super) async fn step(at: At<'_>, mut baton: Baton, run: Run) -> (Baton, Outc
                 stack,
                 serial: 0,
                 running,
-                blocked: false,
                 memory: None,
             });
             let begun = Paused {
@@ -196,20 +195,15 @@ fn requested(
     }
     parked.serial = baton.concurrent.parks;
     baton.concurrent.parks += 1;
-    let (thread, memory, outcome) = match request {
-        Request::Blocked { thread, memory } => (thread, Some(memory), Outcome::Back),
-        Request::Run { thread, run, then } => (thread, None, Outcome::Run(*run, Some(then))),
-        Request::Switch {
-            thread,
-            memory,
-            resumed,
-        } => {
-            let outcome = Outcome::Run(Run::Thread(*resumed), None);
-            (thread, Some(memory), outcome)
+    parked.memory = None;
+    let (thread, outcome) = match request {
+        Request::Blocked { thread, memory } => {
+            parked.memory = memory;
+            (thread, Outcome::Back)
         }
+        Request::Run { thread, run, then } => (thread, Outcome::Run(*run, Some(then))),
+        Request::Switch { thread, resumed } => (thread, Outcome::Run(Run::Thread(*resumed), None)),
     };
-    parked.blocked = memory.is_some();
-    parked.memory = memory.flatten();
     baton.concurrent.parked.insert(thread, parked);
     outcome
 }

@@ -1,9 +1,7 @@
 //! What the host has under way for a store: the driver polls it whenever it was woken.
 
-use super::Concurrent;
-use super::errand::Errand;
 use super::watch::Known;
-use crate::baton::{Baton, Runtime};
+use crate::baton::Baton;
 use crate::error::bug;
 use anyhow::{Result, bail};
 use std::collections::VecDeque;
@@ -76,16 +74,6 @@ pub(crate) struct WorkSet {
     fresh: VecDeque<WorkKey>,
     /// Items that were woken, in order. Those that others wake come here from [`Woken`].
     due: VecDeque<WorkKey>,
-    /// How many of those that are due, from the front, belong to the round that has begun.
-    round: usize,
-    /// Whether a guest that can go on does so before the round goes on.
-    pause: bool,
-    /// Whether any item had its turn in a round since [others](poll_woken) had theirs last.
-    had_turn: bool,
-    /// What is to be done on a parked stack for the item of the round that had its turn last.
-    errand: Option<Errand>,
-    /// Whether items must do without, and there are no pauses.
-    all_at_once: bool,
     /// How many items may wake up by themselves.
     active: usize,
     woken: Arc<Woken>,
@@ -361,43 +349,18 @@ impl WorkSet {
     /// Whether nothing was woken or asked for, and nothing may wake up by itself.
     pub(super) fn is_idle(&self) -> bool {
         let queue = self.woken.lock();
-        self.active == 0 && !self.has_fresh() && queue.keys.is_empty() && queue.asked.is_empty()
+        let has_work = !self.fresh.is_empty() || !self.due.is_empty() || !queue.keys.is_empty();
+        self.active == 0 && !has_work && queue.asked.is_empty()
     }
 
     /// Whether there are items whose turn is to come though nobody woke them.
     pub(crate) fn has_fresh(&self) -> bool {
-        !self.fresh.is_empty() || !self.due.is_empty() || self.errand.is_some()
-    }
-
-    /// An item that has its turn is about a guest whose stack is parked: has that go on before the next item has its turn. One switch to its stack is then
-    /// enough for both. Guests without stacks go on when all items have had their turn: they may take several events at once.
-    pub(crate) fn pause(&mut self) {
-        self.pause = true;
-    }
-
-    /// A guest has gone on.
-    #[inline]
-    pub(super) fn go_on(&mut self) {
-        self.pause = false;
-    }
-
-    /// Has the driver resume a parked stack for an item that has its turn. Gives whether it will.
-    pub(crate) fn send(&mut self, errand: Errand) -> bool {
-        if self.all_at_once || self.errand.is_some() {
-            return false;
-        }
-        self.errand = Some(errand);
-        true
-    }
-
-    /// Whether something is asked of the driver.
-    pub(super) fn has_asked(&self) -> bool {
-        self.woken.has_asked.load(Ordering::Acquire)
+        !self.fresh.is_empty() || !self.due.is_empty()
     }
 
     /// What is asked of the driver, in order.
     pub(crate) fn next_asked(&mut self) -> Option<Asked> {
-        if !self.has_asked() {
+        if !self.woken.has_asked.load(Ordering::Acquire) {
             return None;
         }
         let mut queue = self.woken.lock();
@@ -481,29 +444,12 @@ pub(super) fn poll_ready(place: &mut Baton) -> bool {
     any
 }
 
-/// Polls the items that have been woken until now, where guests can always go on. Does nothing if items have their turn all the same, in between.
+/// Polls the items that have been woken until now.
 pub(super) fn poll_woken(place: &mut Baton) {
-    let work = &mut place.concurrent.work;
-    if std::mem::take(&mut work.had_turn) {
-        return;
-    }
-    let before = std::mem::replace(&mut work.all_at_once, true);
     poll_fresh(place);
     let work = &mut place.concurrent.work;
     work.due.append(&mut work.woken.lock().keys);
     poll_due(place);
-    let work = &mut place.concurrent.work;
-    work.all_at_once = before;
-    work.had_turn = false;
-}
-
-/// Goes on with the round that has begun, up to its next errand. `None` once it is over, or a guest is to go on first.
-#[inline]
-pub(super) fn next_errand(place: &mut Baton) -> Option<Errand> {
-    if place.concurrent.work.round > 0 {
-        poll_round(place);
-    }
-    place.concurrent.work.errand.take()
 }
 
 /// Polls the items that were added until now; gives whether there were any.
@@ -518,30 +464,11 @@ fn poll_fresh(place: &mut Baton) -> bool {
     count > 0
 }
 
-/// Polls the items that are due now, up to a pause. Those that come to be due meanwhile wait for the next round.
+/// Polls the items that are due now. Those that come to be meanwhile wait for the next round.
 fn poll_due(place: &mut Baton) {
-    let work = &mut place.concurrent.work;
-    work.round = work.due.len();
-    poll_round(place);
-}
-
-fn poll_round(place: &mut Baton) {
-    // What has its turn may drive the store itself, and so go on with the round.
-    while let Runtime {
-        concurrent: Concurrent { work, .. },
-        state,
-        ..
-    } = &mut **place
-        && work.round > 0
-        && work.errand.is_none()
-        && (!work.pause || work.all_at_once || !state.would_tick())
-    {
-        work.pause = false;
-        work.had_turn = true;
-        work.round -= 1;
-        let Some(key) = work.due.pop_front() else {
-            work.round = 0;
-            return;
+    for _ in 0..place.concurrent.work.due.len() {
+        let Some(key) = place.concurrent.work.due.pop_front() else {
+            break;
         };
         poll_item(place, key);
     }

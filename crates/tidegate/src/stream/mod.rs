@@ -56,9 +56,7 @@ pub use tidegate_core::abi::{FutureAny, Item, LiftItem, LowerItem, StreamAny};
 pub use tidegate_core::runtime::ErrorContext;
 pub use write_buffer::{VecBuffer, WriteBuffer};
 
-pub(crate) use ends::{
-    HostEnds, ask, ask_about, at_once, forget, retry, serve, serve_bytes, settle, wake,
-};
+pub(crate) use ends::{HostEnds, ask, at_once, forget, retry, serve, serve_bytes, settle};
 
 /// What a producer or consumer says when it is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

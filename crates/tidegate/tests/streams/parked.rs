@@ -1,4 +1,4 @@
-//! Guests that keep their stacks while they wait for ends of the host's: these are asked on the stacks that wait, which go on at once.
+//! Guests that keep their stacks while they wait for ends of the host's.
 
 use super::guest::engines;
 use std::collections::VecDeque;
@@ -174,15 +174,17 @@ fn one_that_is_woken_goes_on() {
 }
 
 #[test]
-fn each_that_is_woken_goes_on_before_the_next_is_asked() {
+fn those_that_are_woken_together_are_asked_before_their_guests_go_on() {
     for engine in engines() {
         let (mut store, stage, _) = parked(&engine);
         for guest in [1, 2, 0] {
             stage.wake(guest, Does::Gives);
         }
-        let expected = [1, 2, 0]
-            .map(|guest| ["asked", "got 0x10", "waits"].map(|what| format!("{guest} {what}")));
-        assert_eq!(stage.run(&mut store, 9), expected.concat());
+        let asked = [1, 2, 0].map(|guest| format!("{guest} asked"));
+        let went_on =
+            [1, 2, 0].map(|guest| ["got 0x10", "waits"].map(|what| format!("{guest} {what}")));
+        let expected = [asked.as_slice(), &went_on.concat()].concat();
+        assert_eq!(stage.run(&mut store, 9), expected);
     }
 }
 

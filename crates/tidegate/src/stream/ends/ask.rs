@@ -131,7 +131,7 @@ pub(crate) fn ask(cx: &mut Cx<'_, Baton>, shared: SharedId, side: Side) -> Resul
 }
 
 /// The same for what the guest offers.
-pub(crate) fn ask_about(
+pub(super) fn ask_about(
     cx: &mut Cx<'_, Baton>,
     shared: SharedId,
     side: Side,
@@ -232,8 +232,7 @@ pub(crate) fn forget(runtime: &mut Runtime, shared: SharedId, side: Side) {
     }
 }
 
-/// Has the driver ask an end of the host's.
-pub(crate) fn wake(runtime: &mut Runtime, shared: SharedId, side: Side) {
+fn wake(runtime: &mut Runtime, shared: SharedId, side: Side) {
     if let Some(key) = runtime.streams.work(shared, side) {
         runtime.concurrent.work.wake(key);
     }

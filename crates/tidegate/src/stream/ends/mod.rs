@@ -9,7 +9,7 @@ mod stream_producer;
 mod table;
 mod work;
 
-pub(crate) use ask::{ask, ask_about, at_once, forget, retry, serve, serve_bytes, settle, wake};
+pub(crate) use ask::{ask, at_once, forget, retry, serve, serve_bytes, settle};
 pub(super) use future_consumer::FutureConsumerEnd;
 pub(super) use future_producer::FutureProducerEnd;
 pub(super) use splice::{

@@ -4,7 +4,7 @@ use super::ask::ask_about;
 use super::table::Held;
 use super::{HostEnd, forget};
 use crate::baton::{Baton, Runtime};
-use crate::concurrent::{Errand, HostWork, fail_instance, reachable, visit, waiting_stack};
+use crate::concurrent::{HostWork, fail_instance, reachable, visit};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tidegate_core::runtime::{SharedId, Side};
@@ -55,18 +55,6 @@ impl HostWork for EndWork {
         let Some(isolate) = place.copies.isolate(offer.guest.buffer.options) else {
             return Poll::Pending;
         };
-        if offer.told {
-            return Poll::Pending;
-        }
-        if waiting_stack(place, isolate).is_some() {
-            place.concurrent.work.pause();
-            // Compiled code is in its stack.
-            if place.isolates[isolate].is_none()
-                && place.concurrent.work.send(Errand { shared, side })
-            {
-                return Poll::Pending;
-            }
-        }
         if !reachable(place, isolate) {
             // The guest runs further up the call stack: again, once code has run.
             place.streams.defer(shared, side);
