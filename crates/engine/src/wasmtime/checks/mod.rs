@@ -1,11 +1,11 @@
 //! Checks that code is compiled with where guests can be interrupted while they compute.
 //!
-//! Modules are [rewritten](rewrite) before they are compiled: code loads a [word](words) of its isolate's now and then, and calls a
+//! Modules are [rewritten](mod@rewrite) before they are compiled: code loads a [word](words) of its isolate's now and then, and calls a
 //! function that [meets](meet) what is asked if the word is not zero. The word lies in a memory that all instances of an engine import,
 //! at an address that a global of each instance holds; until the function has been called for the first time, that is the address of a word that is
 //! never zero. So requests cost whoever makes them one atomic store, and code that nobody asks anything of a load and a branch.
 //!
-//! Each [loop](loops) is checked, and [calls](calls) where they could come round again or take long.
+//! Each [loop](loops) is checked, and [calls] where they could come round again or take long.
 //!
 //! The memory and the function are imported after everything else, so that imports of the module's own keep their indices, and the functions and memories that
 //! it defines move by one. The global comes after all others, and so do functions that call the one that is imported.
