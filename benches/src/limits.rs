@@ -92,15 +92,15 @@ pub fn core_instance(memory: bool) -> Result<Subject> {
 }
 
 /// A copy of so many bytes.
-pub fn memcpy(length: usize) -> Subject {
+pub fn memcpy(length: usize) -> Result<Subject> {
     let from = vec![3u8; length];
     let mut to = vec![0u8; length];
-    Subject::new(move |n| -> Result<u64> {
+    Ok(Subject::new(move |n| -> Result<u64> {
         for _ in 0..n {
             std::hint::black_box(&mut to).copy_from_slice(std::hint::black_box(&from));
         }
         Ok(n)
-    })
+    }))
 }
 
 /// So many bytes through a pipe of the operating system.

@@ -63,12 +63,16 @@ mod rt {
         Store::new(engine, ())
     }
 
-    /// The same for so many guests with small memories.
-    pub fn engine_for(guests: usize) -> Result<Engine> {
+    /// The same for so many guests with small memories, and stacks of so many bytes.
+    pub fn engine_for(guests: usize, stack: Option<usize>) -> Result<Engine> {
         let mut config = tidegate::Config::new();
         let guests = guests as u32;
         let core = config.core();
         core.memory_reservation = Some(1 << 20);
+        if let Some(stack) = stack {
+            core.max_wasm_stack = stack / 2;
+            core.native_stack = stack / 2;
+        }
         let pooling = core.pooling.insert(Default::default());
         pooling.keep_resident = 0;
         pooling.instances = 2 * guests;

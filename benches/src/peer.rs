@@ -85,8 +85,8 @@ mod rt {
         store
     }
 
-    /// The same for so many guests with small memories.
-    pub fn engine_for(guests: usize) -> Result<Engine> {
+    /// The same for so many guests with small memories, and stacks of so many bytes.
+    pub fn engine_for(guests: usize, stack: Option<usize>) -> Result<Engine> {
         let mut config = wasmtime::Config::new();
         config.wasm_component_model_async(true);
         config.wasm_component_model_async_stackful(true);
@@ -99,6 +99,10 @@ mod rt {
         pooling.max_memory_size(1 << 20);
         config.allocation_strategy(pooling);
         config.memory_reservation(1 << 20);
+        if let Some(stack) = stack {
+            config.max_wasm_stack(stack / 2);
+            config.async_stack_size(stack);
+        }
         Engine::new(&config)
     }
 

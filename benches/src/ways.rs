@@ -43,3 +43,62 @@ pub enum Work {
     /// It waits once, and wakes at once.
     Waits,
 }
+
+/// What a stream of the host's moves, and how the host's end behaves.
+#[derive(Clone, Copy)]
+pub struct Flow {
+    /// Items a time.
+    pub chunk: usize,
+    /// Streams at once.
+    pub streams: usize,
+    /// Whether the host uses the guest's memory itself, or a vector.
+    pub direct: bool,
+    /// Whether the host waits once each time.
+    pub waits: bool,
+}
+
+impl Flow {
+    /// So many bytes a time, by the guest's memory.
+    pub const fn direct(chunk: usize) -> Self {
+        Self {
+            chunk,
+            streams: 1,
+            direct: true,
+            waits: false,
+        }
+    }
+
+    /// So many bytes a time, by a vector.
+    pub const fn vector(chunk: usize) -> Self {
+        Self {
+            direct: false,
+            ..Self::direct(chunk)
+        }
+    }
+
+    /// The host waits once each time.
+    pub const fn waits(self) -> Self {
+        Self {
+            waits: true,
+            ..self
+        }
+    }
+
+    /// So many streams at once.
+    pub const fn times(self, streams: usize) -> Self {
+        Self { streams, ..self }
+    }
+
+    /// What a row of it is called.
+    pub fn name(self) -> String {
+        let mut name = crate::rows::size(self.chunk);
+        name += if self.direct { ", direct" } else { ", vector" };
+        if self.waits {
+            name += ", waits once";
+        }
+        if self.streams > 1 {
+            name += ", 1,000 streams";
+        }
+        name
+    }
+}

@@ -1,6 +1,6 @@
 //! Calls: by the host, of the host, and from guest to guest.
 
-use super::{KIB, MIB, Parts, Plan, told};
+use super::{KIB, MIB, Plan, told};
 use crate::report::Budget;
 use crate::ways::{Host, Lifted, Work};
 use crate::{Which, limits, ours, peer};
@@ -12,442 +12,253 @@ pub fn add(plans: &mut Vec<Plan>) {
     guest_to_guest(plans);
 }
 
-fn host_to_guest(plans: &mut Vec<Plan>) {
-    both!(
-        plans,
-        "host → guest",
-        "empty",
-        "calls",
-        Some(Budget::new(40.0, 314.0)),
-        Some(limits::core_call().map_err(told)?),
-        calls::empty(Lifted::Sync)
-    );
-    both!(
-        plans,
-        "host → guest",
-        "empty, `call_async`",
-        "calls",
-        Some(Budget::new(140.0, 850.0)),
-        Some(limits::core_call().map_err(told)?),
-        calls::empty(Lifted::SyncAwaited)
-    );
-    both!(
-        plans,
-        "host → guest",
-        "empty, sync lift in a component that uses async",
-        "async-calls",
-        Some(Budget::new(140.0, 850.0)),
-        Some(limits::core_call().map_err(told)?),
-        calls::empty(Lifted::SyncAwaited)
-    );
-    both!(
-        plans,
-        "host → guest",
-        "empty, async callback lift",
-        "async-calls",
-        Some(Budget::new(120.0, 820.0)),
-        Some(limits::core_call().map_err(told)?),
-        calls::empty(Lifted::Callback)
-    );
-    both!(
-        plans,
-        "host → guest",
-        "empty, async stackful lift",
-        "async-calls",
-        None,
-        Some(limits::core_call().map_err(told)?),
-        calls::empty(Lifted::Stackful)
-    );
-    both!(
-        plans,
-        "host → guest",
-        "scalars",
-        "calls",
-        None,
-        Some(limits::core_call().map_err(told)?),
-        calls::scalars(Lifted::Sync)
-    );
-    both!(
-        plans,
-        "host → guest",
-        "string of 16 B in",
-        "calls",
-        None,
-        Some(limits::memcpy(16)),
-        calls::take_string(Lifted::Sync, 16)
-    );
-    both!(
-        plans,
-        "host → guest",
-        "string of 64 KiB in",
-        "calls",
-        None,
-        Some(limits::memcpy(64 * KIB)),
-        calls::take_string(Lifted::Sync, 64 * KIB)
-    );
-    both!(
-        plans,
-        "host → guest",
-        "`list<u8>` of 1 MiB in",
-        "calls",
-        None,
-        Some(limits::memcpy(MIB)),
-        calls::take_bytes(Lifted::Sync, MIB)
-    );
-    both!(
-        plans,
-        "host → guest",
-        "list of 1,000 records in",
-        "calls",
-        None,
-        Some(limits::memcpy(24_000)),
-        calls::take_records(Lifted::Sync, 1000)
-    );
-    both!(
-        plans,
-        "host → guest",
-        "string of 16 B out",
-        "calls",
-        None,
-        Some(limits::memcpy(16)),
-        calls::give_string(Lifted::Sync, 16)
-    );
-    both!(
-        plans,
-        "host → guest",
-        "string of 64 KiB out",
-        "calls",
-        None,
-        Some(limits::memcpy(64 * KIB)),
-        calls::give_string(Lifted::Sync, 64 << 10)
-    );
-    both!(
-        plans,
-        "host → guest",
-        "`list<u8>` of 1 MiB out",
-        "calls",
-        None,
-        Some(limits::memcpy(MIB)),
-        calls::give_bytes(Lifted::Sync, 1 << 20)
-    );
-    both!(
-        plans,
-        "host → guest",
-        "list of 1,000 records out",
-        "calls",
-        None,
-        Some(limits::memcpy(24_000)),
-        calls::give_records(Lifted::Sync, 1000)
-    );
-    for (how, lifted) in [
-        ("async callback lift", Lifted::Callback),
-        ("async stackful lift", Lifted::Stackful),
-    ] {
-        async_values(plans, how, lifted);
-    }
-}
-
-/// What the host passes to functions that are lifted asynchronously, and gets of them.
-fn async_values(plans: &mut Vec<Plan>, how: &str, lifted: Lifted) {
-    both!(
-        plans,
-        "host → guest",
-        format!("scalars, {how}"),
-        "async-calls",
-        None,
-        Some(limits::core_call().map_err(told)?),
-        calls::scalars(lifted)
-    );
-    both!(
-        plans,
-        "host → guest",
-        format!("string of 16 B in, {how}"),
-        "async-calls",
-        None,
-        Some(limits::memcpy(16)),
-        calls::take_string(lifted, 16)
-    );
-    both!(
-        plans,
-        "host → guest",
-        format!("string of 64 KiB in, {how}"),
-        "async-calls",
-        None,
-        Some(limits::memcpy(64 * KIB)),
-        calls::take_string(lifted, 64 * KIB)
-    );
-    both!(
-        plans,
-        "host → guest",
-        format!("`list<u8>` of 1 MiB in, {how}"),
-        "async-calls",
-        None,
-        Some(limits::memcpy(MIB)),
-        calls::take_bytes(lifted, MIB)
-    );
-    both!(
-        plans,
-        "host → guest",
-        format!("list of 1,000 records in, {how}"),
-        "async-calls",
-        None,
-        Some(limits::memcpy(24_000)),
-        calls::take_records(lifted, 1000)
-    );
-    both!(
-        plans,
-        "host → guest",
-        format!("string of 16 B out, {how}"),
-        "async-calls",
-        None,
-        Some(limits::memcpy(16)),
-        calls::give_string(lifted, 16)
-    );
-    both!(
-        plans,
-        "host → guest",
-        format!("string of 64 KiB out, {how}"),
-        "async-calls",
-        None,
-        Some(limits::memcpy(64 * KIB)),
-        calls::give_string(lifted, 64 << 10)
-    );
-    both!(
-        plans,
-        "host → guest",
-        format!("`list<u8>` of 1 MiB out, {how}"),
-        "async-calls",
-        None,
-        Some(limits::memcpy(MIB)),
-        calls::give_bytes(lifted, 1 << 20)
-    );
-    both!(
-        plans,
-        "host → guest",
-        format!("list of 1,000 records out, {how}"),
-        "async-calls",
-        None,
-        Some(limits::memcpy(24_000)),
-        calls::give_records(lifted, 1000)
-    );
-}
-
-/// What is passed from a guest, but for scalars: what it is, its name in the guest, its length, and how many bytes it is.
-const VALUES: [(&str, &str, u32, usize); 4] = [
+/// What is passed, but for scalars: what it is, its name in the guest, its length, and how many bytes it is.
+const VALUES: [(&str, &str, usize, usize); 4] = [
     ("string of 16 B", "string", 16, 16),
-    ("string of 64 KiB", "string", 64 << 10, 64 * KIB),
-    ("`list<u8>` of 1 MiB", "bytes", 1 << 20, MIB),
+    ("string of 64 KiB", "string", 64 * KIB, 64 * KIB),
+    ("`list<u8>` of 1 MiB", "bytes", MIB, MIB),
     ("list of 1,000 records", "records", 1000, 24_000),
 ];
 
-fn guest_to_host(plans: &mut Vec<Plan>) {
-    both!(
-        plans,
-        "guest → host",
-        "empty",
-        "host-calls",
-        Some(Budget::new(15.0, 122.0)),
-        Some(limits::core_host_call().map_err(told)?),
-        host_calls::guest_loop(Host::Sync, "run-empty", None)
-    );
-    both!(
-        plans,
-        "guest → host",
-        "empty, async host function that is ready",
-        "host-calls",
-        None,
-        Some(limits::core_host_call().map_err(told)?),
-        host_calls::guest_loop(Host::Ready, "run-empty", None)
-    );
-    both!(
-        plans,
-        "guest → host",
-        "empty, async host function that waits once",
-        "host-calls",
-        Some(Budget::new(300.0, 666.0)),
-        Some(limits::core_wait().map_err(told)?),
-        host_calls::guest_loop(Host::Waits, "run-empty", None)
-    );
-    both!(
-        plans,
-        "guest → host",
-        "empty, async-lowered, ready at once",
-        "async-host",
-        Some(Budget::new(30.0, 199.0)),
-        Some(limits::core_host_call().map_err(told)?),
-        async_calls::guest_loop(Work::Ready, "ready", None)
-    );
-    both!(
-        plans,
-        "guest → host",
-        "empty, async-lowered, waits once, callback `WAIT`",
-        "async-host",
-        Some(Budget::new(300.0, 1130.0)),
-        None,
-        async_calls::guest_loop(Work::Waits, "waits", None)
-    );
-    both!(
-        plans,
-        "guest → host",
-        "empty, sync-lowered, waits once",
-        "async-host-sync",
-        Some(Budget::new(300.0, 666.0)),
-        Some(limits::core_wait().map_err(told)?),
-        async_calls::guest_loop(Work::Waits, "run", None)
-    );
-    both!(
-        plans,
-        "guest → host",
-        "scalars",
-        "host-calls",
-        None,
-        Some(limits::core_host_call().map_err(told)?),
-        host_calls::guest_loop(Host::Sync, "run-scalars", None)
-    );
-    both!(
-        plans,
-        "guest → host",
-        "scalars, async-lowered, ready at once",
-        "async-host-values",
-        None,
-        Some(limits::core_host_call().map_err(told)?),
-        async_calls::guest_loop(Work::Ready, "ready-scalars", Some(7))
-    );
-    both!(
-        plans,
-        "guest → host",
-        "scalars, async-lowered, waits once, callback `WAIT`",
-        "async-host-values",
-        None,
-        None,
-        async_calls::guest_loop(Work::Waits, "waits-scalars", Some(7))
-    );
-    for (value, name, length, bytes) in VALUES {
-        let (run, ready, waits) = (
-            format!("run-{name}"),
-            format!("ready-{name}"),
-            format!("waits-{name}"),
-        );
-        for (how, host) in [
-            ("", Host::Sync),
-            (", async host function that is ready", Host::Ready),
-            (", async host function that waits once", Host::Waits),
-        ] {
-            // How the host waits does not depend on what it was given.
-            if host != Host::Waits || length == 16 {
-                let run = run.clone();
-                both!(
-                    plans,
-                    "guest → host",
-                    format!("{value}{how}"),
-                    "host-calls",
-                    None,
-                    Some(limits::memcpy(bytes)),
-                    host_calls::guest_loop(host, &run, Some(length))
-                );
-            }
-        }
-        both!(
-            plans,
-            "guest → host",
-            format!("{value}, async-lowered, ready at once"),
-            "async-host-values",
+fn host_to_guest(plans: &mut Vec<Plan>) {
+    let (without_async, with_async) = (wat!("calls"), wat!("async-calls"));
+    for (name, component, lifted, budget) in [
+        (
+            "empty",
+            without_async,
+            Lifted::Sync,
+            Some(Budget::new(40.0, 314.0)),
+        ),
+        (
+            "empty, `call_async`",
+            without_async,
+            Lifted::SyncAwaited,
+            Some(Budget::new(140.0, 850.0)),
+        ),
+        (
+            "empty, sync lift in a component that uses async",
+            with_async,
+            Lifted::SyncAwaited,
+            Some(Budget::new(140.0, 850.0)),
+        ),
+        (
+            "empty, async callback lift",
+            with_async,
+            Lifted::Callback,
+            Some(Budget::new(120.0, 820.0)),
+        ),
+        (
+            "empty, async stackful lift",
+            with_async,
+            Lifted::Stackful,
             None,
-            Some(limits::memcpy(bytes)),
-            async_calls::guest_loop(Work::Ready, &ready, Some(length))
-        );
-        both!(
-            plans,
-            "guest → host",
-            format!("{value}, async-lowered, waits once, callback `WAIT`"),
-            "async-host-values",
-            None,
-            None,
-            async_calls::guest_loop(Work::Waits, &waits, Some(length))
-        );
+        ),
+    ] {
+        let plan = both!("host → guest", name, component, calls::empty(lifted));
+        plans.push(plan.limit(limits::core_call).budget(budget));
     }
+    for (how, component, lifted) in [
+        ("", without_async, Lifted::Sync),
+        (", async callback lift", with_async, Lifted::Callback),
+        (", async stackful lift", with_async, Lifted::Stackful),
+    ] {
+        let name = format!("scalars{how}");
+        let plan = both!("host → guest", name, component, calls::scalars(lifted));
+        plans.push(plan.limit(limits::core_call));
+        for (value, kind, length, bytes) in VALUES {
+            let name = format!("{value} in{how}");
+            let plan = both!(
+                "host → guest",
+                name,
+                component,
+                calls::take(lifted, kind, length)
+            );
+            plans.push(plan.limit(move || limits::memcpy(bytes)));
+        }
+        for (value, kind, length, bytes) in VALUES {
+            let name = format!("{value} out{how}");
+            let plan = both!(
+                "host → guest",
+                name,
+                component,
+                calls::give(lifted, kind, length)
+            );
+            plans.push(plan.limit(move || limits::memcpy(bytes)));
+        }
+    }
+}
+
+/// A guest's loop that calls functions of the host.
+fn host_loop(name: impl Into<String>, host: Host, run: &str, length: Option<usize>) -> Plan {
+    let run = run.to_owned();
     both!(
-        plans,
         "guest → host",
-        "string of 16 B, sync-lowered, waits once",
-        "async-host-sync",
-        None,
-        Some(limits::core_wait().map_err(told)?),
-        async_calls::guest_loop(Work::Waits, "run-string", Some(16))
-    );
+        name,
+        wat!("host-calls"),
+        host_calls::guest_loop(host, &run, length)
+    )
+}
+
+/// A guest's loop that calls functions whose type is `async`.
+fn async_loop(
+    (group, name): (&'static str, impl Into<String>),
+    component: &'static str,
+    work: Work,
+    run: &str,
+    length: Option<usize>,
+) -> Plan {
+    let run = run.to_owned();
     both!(
-        plans,
-        "guest → host",
-        "resource: new, borrow, drop",
-        "host-calls",
-        None,
-        None,
-        host_calls::guest_loop(Host::Sync, "run-resource", None)
+        group,
+        name,
+        component,
+        async_calls::guest_loop(work, &run, length)
+    )
+}
+
+fn guest_to_host(plans: &mut Vec<Plan>) {
+    let group = "guest → host";
+    let (empty, values) = (wat!("async-host"), wat!("async-host-values"));
+    let sync_lowered = wat!("async-host-sync");
+    let (ready, waits) = (
+        "async-lowered, ready at once",
+        "async-lowered, waits once, callback `WAIT`",
     );
+    let (host_ready, host_waits) = (
+        "async host function that is ready",
+        "async host function that waits once",
+    );
+    plans.extend([
+        host_loop("empty", Host::Sync, "run-empty", None)
+            .limit(limits::core_host_call)
+            .budget(Budget::new(15.0, 122.0)),
+        host_loop(
+            format!("empty, {host_ready}"),
+            Host::Ready,
+            "run-empty",
+            None,
+        )
+        .limit(limits::core_host_call),
+        host_loop(
+            format!("empty, {host_waits}"),
+            Host::Waits,
+            "run-empty",
+            None,
+        )
+        .limit(limits::core_wait)
+        .budget(Budget::new(300.0, 666.0)),
+        async_loop(
+            (group, format!("empty, {ready}")),
+            empty,
+            Work::Ready,
+            "ready",
+            None,
+        )
+        .limit(limits::core_host_call)
+        .budget(Budget::new(30.0, 199.0)),
+        async_loop(
+            (group, format!("empty, {waits}")),
+            empty,
+            Work::Waits,
+            "waits",
+            None,
+        )
+        .budget(Budget::new(300.0, 1130.0)),
+        async_loop(
+            (group, "empty, sync-lowered, waits once"),
+            sync_lowered,
+            Work::Waits,
+            "run",
+            None,
+        )
+        .limit(limits::core_wait)
+        .budget(Budget::new(300.0, 666.0)),
+        host_loop("scalars", Host::Sync, "run-scalars", None).limit(limits::core_host_call),
+        async_loop(
+            (group, format!("scalars, {ready}")),
+            values,
+            Work::Ready,
+            "ready-scalars",
+            Some(7),
+        )
+        .limit(limits::core_host_call),
+        async_loop(
+            (group, format!("scalars, {waits}")),
+            values,
+            Work::Waits,
+            "waits-scalars",
+            Some(7),
+        ),
+    ]);
+    for (value, kind, length, bytes) in VALUES {
+        let limit = move || limits::memcpy(bytes);
+        let (run, length) = (format!("run-{kind}"), Some(length));
+        plans.push(host_loop(value, Host::Sync, &run, length).limit(limit));
+        let name = format!("{value}, {host_ready}");
+        plans.push(host_loop(name, Host::Ready, &run, length).limit(limit));
+        // How the host waits does not depend on what it was given.
+        if length == Some(16) {
+            let name = format!("{value}, {host_waits}");
+            plans.push(host_loop(name, Host::Waits, &run, length).limit(limit));
+        }
+        let (name, run) = (format!("{value}, {ready}"), format!("ready-{kind}"));
+        plans.push(async_loop((group, name), values, Work::Ready, &run, length).limit(limit));
+        let (name, run) = (format!("{value}, {waits}"), format!("waits-{kind}"));
+        plans.push(async_loop((group, name), values, Work::Waits, &run, length));
+    }
+    plans.extend([
+        async_loop(
+            (group, "string of 16 B, sync-lowered, waits once"),
+            sync_lowered,
+            Work::Waits,
+            "run-string",
+            Some(16),
+        )
+        .limit(limits::core_wait),
+        host_loop(
+            "resource: new, borrow, drop",
+            Host::Sync,
+            "run-resource",
+            None,
+        ),
+    ]);
 }
 
 fn guest_to_guest(plans: &mut Vec<Plan>) {
-    both!(
-        plans,
-        "guest → guest",
-        "scalars",
-        "guest-calls",
-        Some(Budget::new(4.5, 4.5)),
-        None,
-        calls::guest_loop("run-scalars", None)
-    );
-    both!(
-        plans,
-        "guest → guest",
-        "scalars, sync-lowered → callback lift that returns at once",
-        "async-guests",
-        Some(Budget::new(200.0, 1416.0)),
-        None,
-        async_calls::guest_loop(Work::Ready, "run-sync", None)
-    );
-    both!(
-        plans,
-        "guest → guest",
-        "scalars, async-lowered → callback lift that returns at once",
-        "async-guests",
-        None,
-        None,
-        async_calls::guest_loop(Work::Ready, "run-async", None)
-    );
-    for (value, name, length, bytes) in VALUES {
-        let run = format!("run-{name}");
+    let group = "guest → guest";
+    let (scalars, values) = (wat!("async-guests"), wat!("async-guest-values"));
+    let callback = "callback lift that returns at once";
+    let sync_loop = |name, run: String, length| {
         both!(
-            plans,
-            "guest → guest",
-            value,
-            "guest-calls",
-            None,
-            Some(limits::memcpy(bytes)),
-            calls::guest_loop(&run, Some(length))
-        );
+            group,
+            name,
+            wat!("guest-calls"),
+            calls::guest_loop(&run, length)
+        )
+    };
+    plans.push(sync_loop("scalars", "run-scalars".into(), None).budget(Budget::new(4.5, 4.5)));
+    for (lowered, budget) in [("sync", Some(Budget::new(200.0, 1416.0))), ("async", None)] {
+        let name = format!("scalars, {lowered}-lowered → {callback}");
+        let run = format!("run-{lowered}");
+        let plan = async_loop((group, name), scalars, Work::Ready, &run, None);
+        plans.push(plan.budget(budget));
+    }
+    for (value, kind, length, bytes) in VALUES {
+        let limit = move || limits::memcpy(bytes);
+        let length = Some(length);
+        plans.push(sync_loop(value, format!("run-{kind}"), length).limit(limit));
         for lowered in ["sync", "async"] {
-            let run = format!("{lowered}-{name}");
-            both!(
-                plans,
-                "guest → guest",
-                format!("{value}, {lowered}-lowered → callback lift that returns at once"),
-                "async-guest-values",
-                None,
-                Some(limits::memcpy(bytes)),
-                async_calls::guest_loop(Work::Ready, &run, Some(length))
-            );
+            let name = format!("{value}, {lowered}-lowered → {callback}");
+            let run = format!("{lowered}-{kind}");
+            let plan = async_loop((group, name), values, Work::Ready, &run, length);
+            plans.push(plan.limit(limit));
         }
     }
     for lowered in ["sync", "async"] {
+        let name =
+            format!("string of 16 B, {lowered}-lowered → stackful lift that returns at once");
         let run = format!("{lowered}-stackful");
-        both!(
-            plans,
-            "guest → guest",
-            format!("string of 16 B, {lowered}-lowered → stackful lift that returns at once"),
-            "async-guest-values",
-            None,
-            Some(limits::memcpy(16)),
-            async_calls::guest_loop(Work::Ready, &run, Some(16))
-        );
+        let plan = async_loop((group, name), values, Work::Ready, &run, Some(16));
+        plans.push(plan.limit(|| limits::memcpy(16)));
     }
 }

@@ -1,44 +1,24 @@
 //! What is measured: a row for each kind of work.
 
-// Before the modules, which use it.
-/// The same subject on both runtimes, from the same bytes.
-macro_rules! both {
-    ($plans:ident, $group:expr, $name:expr, $wat:literal, $budget:expr, $limit:expr, $module:ident :: $subject:ident ( $($args:tt)* )) => {
-        both!($plans, $group, $name, (wat::parse_str(include_str!(concat!("../../wat/", $wat, ".wat")))?), $budget, $limit,
-            $module::$subject($($args)*))
+// Before the modules, which use them.
+/// The text of a guest in `wat/`.
+macro_rules! wat {
+    ($name:literal) => {
+        include_str!(concat!("../../wat/", $name, ".wat"))
     };
-    // From any bytes.
-    ($plans:ident, $group:expr, $name:expr, ($bytes:expr), $budget:expr, $limit:expr, $module:ident :: $subject:ident ( $($args:tt)* )) => {
-        $plans.push(Plan {
-            group: $group,
-            name: $name.to_string(),
-            budget: $budget,
-            make: Box::new(move |only: Option<Which>| {
-                let bytes = $bytes;
-                Ok(Parts {
-                    ours: match only {
-                        Some(Which::Peer) => None,
-                        _ => {
-                            #[allow(unused_imports)]
-                            use ours::$module::*;
-                            Some(ours::$module::$subject(&bytes, $($args)*).map_err(told)?)
-                        }
-                    },
-                    peer: match only {
-                        Some(Which::Ours) => None,
-                        _ => {
-                            #[allow(unused_imports)]
-                            use peer::$module::*;
-                            Some(peer::$module::$subject(&bytes, $($args)*).map_err(told)?)
-                        }
-                    },
-                    limit: match only {
-                        Some(_) => None,
-                        None => $limit,
-                    },
-                })
-            }),
-        });
+}
+
+/// The same subject on both runtimes, from the same component: text or bytes.
+macro_rules! both {
+    ($group:expr, $name:expr, $component:expr, $module:ident :: $subject:ident ( $($args:tt)* )) => {
+        Plan::new($group, $name, move |which| {
+            let component = $component;
+            let bytes = wat::parse_bytes(component.as_ref())?;
+            match which {
+                Which::Ours => ours::$module::$subject(&bytes, $($args)*).map_err(told),
+                Which::Peer => peer::$module::$subject(&bytes, $($args)*).map_err(told),
+            }
+        })
     };
 }
 
@@ -50,7 +30,8 @@ mod streams;
 use crate::measure::Subject;
 use crate::report::Budget;
 use crate::{Which, wasi};
-use anyhow::{Context, Result};
+use anyhow::Result;
+use std::fmt::Display;
 
 /// One kind of work.
 pub struct Row {
@@ -74,19 +55,10 @@ pub struct Plan {
     pub group: &'static str,
     /// What is done.
     pub name: String,
-    make: Box<dyn FnOnce(Option<Which>) -> Result<Parts>>,
+    make: Box<dyn Fn(Which) -> Result<Subject>>,
+    limit: Option<Box<dyn Fn() -> Result<Subject>>>,
     /// The most that it may cost.
     pub budget: Option<Budget>,
-}
-
-/// What is timed.
-pub struct Parts {
-    /// On Tidegate.
-    pub ours: Option<Subject>,
-    /// On Wasmtime.
-    pub peer: Option<Subject>,
-    /// What no runtime could do better.
-    pub limit: Option<Subject>,
 }
 
 /// Where a row's figures come from.
@@ -101,18 +73,31 @@ pub enum Source {
 }
 
 impl Plan {
-    /// A row without a budget.
+    /// A row without a reference line and a budget; `make` makes what is to be measured on one runtime.
     pub fn new(
         group: &'static str,
-        name: String,
-        make: impl FnOnce(Option<Which>) -> Result<Parts> + 'static,
+        name: impl Into<String>,
+        make: impl Fn(Which) -> Result<Subject> + 'static,
     ) -> Self {
         Self {
             group,
-            name,
+            name: name.into(),
             make: Box::new(make),
+            limit: None,
             budget: None,
         }
+    }
+
+    /// With a reference line: what no runtime could do better.
+    pub fn limit<E: Display>(mut self, make: impl Fn() -> Result<Subject, E> + 'static) -> Self {
+        self.limit = Some(Box::new(move || make().map_err(told)));
+        self
+    }
+
+    /// With the most that it may cost, if there is such.
+    pub fn budget(mut self, budget: impl Into<Option<Budget>>) -> Self {
+        self.budget = budget.into();
+        self
     }
 
     /// Makes what is to be measured.
@@ -120,13 +105,12 @@ impl Plan {
     /// # Errors
     /// A guest does not compile or link.
     pub fn make(self) -> Result<Row> {
-        let parts = (self.make)(None)?;
         Ok(Row {
+            ours: (self.make)(Which::Ours)?,
+            peer: (self.make)(Which::Peer)?,
+            limit: self.limit.map(|make| make()).transpose()?,
             group: self.group,
             name: self.name,
-            ours: parts.ours.context("made for both")?,
-            peer: parts.peer.context("made for both")?,
-            limit: parts.limit,
             budget: self.budget,
         })
     }
@@ -136,12 +120,7 @@ impl Plan {
     /// # Errors
     /// As [`make`](Self::make).
     pub fn make_one(self, which: Which) -> Result<Subject> {
-        let parts = (self.make)(Some(which))?;
-        let made = match which {
-            Which::Ours => parts.ours,
-            Which::Peer => parts.peer,
-        };
-        made.context("made for one")
+        (self.make)(which)
     }
 
     /// Where its figures come from.
@@ -155,11 +134,21 @@ impl Plan {
 }
 
 /// An error of either runtime, as one type.
-pub fn told(error: impl std::fmt::Display) -> anyhow::Error {
+pub fn told(error: impl Display) -> anyhow::Error {
     anyhow::anyhow!("{error:#}")
 }
 
-const KIB: usize = 1 << 10;
+/// So many bytes, for people.
+pub fn size(bytes: usize) -> String {
+    match bytes {
+        bytes if bytes < KIB => format!("{bytes} B"),
+        bytes if bytes < MIB => format!("{} KiB", bytes / KIB),
+        bytes => format!("{} MiB", bytes / MIB),
+    }
+}
+
+/// 1,024 bytes.
+pub const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
 /// All rows, in the order of the report; those of many guests have `most` at most.

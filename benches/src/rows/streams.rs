@@ -1,158 +1,109 @@
 //! Streams and futures.
 
-use super::{KIB, Parts, Plan, told};
+use super::{KIB, Plan, size, told};
 use crate::report::Budget;
+use crate::ways::Flow;
 use crate::{Which, limits, ours, peer};
 
 /// What host and guest move, and what it may cost.
-const STREAMS: [(&str, usize, usize, bool, bool, Option<Budget>); 12] = [
-    ("16 B, direct", 16, 1, true, false, None),
+const FLOWS: [(Flow, Option<Budget>); 12] = [
+    (Flow::direct(16), None),
+    (Flow::direct(64), Some(Budget::new(35.0, 130.0))),
+    (Flow::direct(KIB), None),
+    (Flow::direct(64 * KIB), Some(Budget::new(630.0, 610.0))),
+    (Flow::vector(64), None),
+    (Flow::vector(64 * KIB), Some(Budget::new(700.0, 1375.0))),
+    (Flow::direct(64).waits(), Some(Budget::new(250.0, 774.0))),
     (
-        "64 B, direct",
-        64,
-        1,
-        true,
-        false,
-        Some(Budget::new(35.0, 130.0)),
-    ),
-    ("1 KiB, direct", KIB, 1, true, false, None),
-    (
-        "64 KiB, direct",
-        64 * KIB,
-        1,
-        true,
-        false,
-        Some(Budget::new(630.0, 610.0)),
-    ),
-    ("64 B, vector", 64, 1, false, false, None),
-    (
-        "64 KiB, vector",
-        64 * KIB,
-        1,
-        false,
-        false,
-        Some(Budget::new(700.0, 1375.0)),
-    ),
-    (
-        "64 B, direct, waits once",
-        64,
-        1,
-        true,
-        true,
-        Some(Budget::new(250.0, 774.0)),
-    ),
-    (
-        "64 KiB, direct, waits once",
-        64 * KIB,
-        1,
-        true,
-        true,
+        Flow::direct(64 * KIB).waits(),
         Some(Budget::new(900.0, 1285.0)),
     ),
-    ("64 B, vector, waits once", 64, 1, false, true, None),
-    ("64 KiB, vector, waits once", 64 * KIB, 1, false, true, None),
-    ("64 B, direct, 1,000 streams", 64, 1000, true, false, None),
-    (
-        "64 B, direct, waits once, 1,000 streams",
-        64,
-        1000,
-        true,
-        true,
-        None,
-    ),
+    (Flow::vector(64).waits(), None),
+    (Flow::vector(64 * KIB).waits(), None),
+    (Flow::direct(64).times(1000), None),
+    (Flow::direct(64).waits().times(1000), None),
 ];
 
 /// All of them.
 pub fn add(plans: &mut Vec<Plan>) {
-    for (name, chunk, streams, direct, waits, budget) in STREAMS {
-        let plan = (chunk, streams, direct, waits);
-        both!(
-            plans,
-            "stream, host → guest",
-            name,
-            "streams",
-            budget,
-            Some(limits::memcpy(chunk * streams)),
-            streams::host_to_guest(plan.into())
+    let (to_guest, to_host) = ("stream, host → guest", "stream, guest → host");
+    let (to_other, forwarded) = ("stream, guest → guest", "stream, forwarded by a guest");
+    let (component, records) = (wat!("streams"), "1,000 records");
+    for (flow, budget) in FLOWS {
+        let limit = move || limits::memcpy(flow.chunk * flow.streams);
+        let plan = both!(
+            to_guest,
+            flow.name(),
+            component,
+            streams::host_to_guest(flow)
         );
-        both!(
-            plans,
-            "stream, guest → host",
-            name,
-            "streams",
-            budget,
-            Some(limits::memcpy(chunk * streams)),
-            streams::guest_to_host(plan.into())
+        plans.push(plan.limit(limit).budget(budget));
+        let plan = both!(
+            to_host,
+            flow.name(),
+            component,
+            streams::guest_to_host(flow)
         );
+        plans.push(plan.limit(limit).budget(budget));
     }
-    both!(
-        plans,
-        "stream, host → guest",
-        "1,000 records, vector",
-        "streams",
-        None,
-        Some(limits::memcpy(24_000)),
-        streams::entries_to_guest(1000)
-    );
-    both!(
-        plans,
-        "stream, guest → host",
-        "1,000 records, vector",
-        "streams",
-        None,
-        Some(limits::memcpy(24_000)),
-        streams::entries_to_host(1000)
-    );
-    for (name, chunk, streams, budget) in [
-        ("16 B", 16, 1, None),
-        ("64 B", 64, 1, Some(Budget::new(120.0, 609.0))),
-        ("1 KiB", KIB, 1, None),
-        ("64 KiB", 64 * KIB, 1, Some(Budget::new(650.0, 1085.0))),
-        ("64 B, 1,000 streams", 64, 1000, None),
-    ] {
+    plans.extend([
         both!(
-            plans,
-            "stream, guest → guest",
+            to_guest,
+            format!("{records}, vector"),
+            component,
+            streams::entries_to_guest(1000)
+        )
+        .limit(|| limits::memcpy(24_000)),
+        both!(
+            to_host,
+            format!("{records}, vector"),
+            component,
+            streams::entries_to_host(1000)
+        )
+        .limit(|| limits::memcpy(24_000)),
+    ]);
+    for (chunk, streams, budget) in [
+        (16, 1, None),
+        (64, 1, Some(Budget::new(120.0, 609.0))),
+        (KIB, 1, None),
+        (64 * KIB, 1, Some(Budget::new(650.0, 1085.0))),
+        (64, 1000, None),
+    ] {
+        let name = match streams {
+            1 => size(chunk),
+            _ => format!("{}, 1,000 streams", size(chunk)),
+        };
+        let plan = both!(
+            to_other,
             name,
-            "streams",
-            budget,
-            Some(limits::memcpy(chunk * streams)),
+            component,
             streams::guest_to_guest(chunk, streams)
         );
-    }
-    both!(
-        plans,
-        "stream, guest → guest",
-        "1,000 records",
-        "streams",
-        None,
-        Some(limits::memcpy(24_000)),
-        streams::entries_to_other_guest(1000)
-    );
-    for (name, chunk, direct) in [
-        ("16 B, direct", 16, true),
-        ("1 KiB, direct", KIB, true),
-        ("64 KiB, direct", 64 * KIB, true),
-        ("64 KiB, vector", 64 * KIB, false),
-    ] {
-        let plan = (chunk, 1, direct, false);
-        both!(
-            plans,
-            "stream, forwarded by a guest",
-            name,
-            "streams",
-            None,
-            Some(limits::pipe(chunk).map_err(told)?),
-            streams::forwarded(plan.into())
+        plans.push(
+            plan.limit(move || limits::memcpy(chunk * streams))
+                .budget(budget),
         );
     }
-    both!(
-        plans,
+    let plan = both!(
+        to_other,
+        records,
+        component,
+        streams::entries_to_other_guest(1000)
+    );
+    plans.push(plan.limit(|| limits::memcpy(24_000)));
+    for flow in [
+        Flow::direct(16),
+        Flow::direct(KIB),
+        Flow::direct(64 * KIB),
+        Flow::vector(64 * KIB),
+    ] {
+        let plan = both!(forwarded, flow.name(), component, streams::forwarded(flow));
+        plans.push(plan.limit(move || limits::pipe(flow.chunk)));
+    }
+    plans.push(both!(
         "future",
         "host → guest → host",
-        "futures",
-        None,
-        None,
+        wat!("futures"),
         streams::future_round_trip()
-    );
+    ));
 }

@@ -45,7 +45,7 @@ fn define<A: Args>(
 }
 
 /// An exported loop of calls, by name, with an argument's length where it has one.
-pub fn guest_loop(bytes: &[u8], work: Work, name: &str, length: Option<u32>) -> Result<Subject> {
+pub fn guest_loop(bytes: &[u8], work: Work, name: &str, length: Option<usize>) -> Result<Subject> {
     let engine = engine()?;
     let component = Component::new(&engine, bytes)?;
     let mut store = Store::new(&engine, ());
@@ -76,6 +76,7 @@ pub fn guest_loop(bytes: &[u8], work: Work, name: &str, length: Option<u32>) -> 
             subject(move |n| Ok(block_on(func.call_async(&mut store, (n,)))?.0))
         }
         Some(length) => {
+            let length = length as u32;
             let func: TypedFunc<(u64, u32), (u64,)> = instance.get_typed_func(&mut store, name)?;
             subject(move |n| Ok(block_on(func.call_async(&mut store, (n, length)))?.0))
         }

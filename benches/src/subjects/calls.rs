@@ -68,61 +68,55 @@ pub fn scalars(bytes: &[u8], lifted: Lifted) -> Result<Subject> {
     calls(bytes, lifted, "scalars", params, |(sum,): (u64,)| sum)
 }
 
-/// A value in, of which the guest gives a number.
-fn take<V: Clone>(bytes: &[u8], lifted: Lifted, name: &str, value: V) -> Result<Subject>
+/// Values of a kind in, of which the guest gives a number.
+pub fn take(bytes: &[u8], lifted: Lifted, kind: &str, length: usize) -> Result<Subject> {
+    // The functions' types name one lifetime for all calls, hence what is leaked.
+    match kind {
+        "string" => take_value(bytes, lifted, kind, &*"x".repeat(length).leak()),
+        "bytes" => take_value(bytes, lifted, kind, &*vec![3u8; length].leak()),
+        _ => {
+            let entry = |id| Entry {
+                id,
+                x: 1.0,
+                y: 2.0,
+                on: true,
+            };
+            let entries = (0..length as u64).map(entry).collect::<Vec<_>>();
+            take_value(bytes, lifted, kind, &*entries.leak())
+        }
+    }
+}
+
+fn take_value<V: Clone>(bytes: &[u8], lifted: Lifted, kind: &str, value: V) -> Result<Subject>
 where
     (V,): Params,
 {
-    let params = move |_| (value.clone(),);
-    calls(bytes, lifted, name, params, |(sum,): (u32,)| sum.into())
+    let (name, params) = (format!("take-{kind}"), move |_| (value.clone(),));
+    calls(bytes, lifted, &name, params, |(sum,): (u32,)| sum.into())
 }
 
-/// A string in.
-pub fn take_string(bytes: &[u8], lifted: Lifted, length: usize) -> Result<Subject> {
-    // The function's type names one lifetime for all calls; so with the others.
-    let text: &'static str = "x".repeat(length).leak();
-    take(bytes, lifted, "take-string", text)
-}
-
-/// Bytes in.
-pub fn take_bytes(bytes: &[u8], lifted: Lifted, length: usize) -> Result<Subject> {
-    let list: &'static [u8] = vec![3; length].leak();
-    take(bytes, lifted, "take-bytes", list)
-}
-
-/// Records in.
-pub fn take_records(bytes: &[u8], lifted: Lifted, length: usize) -> Result<Subject> {
-    let entry = |id| Entry {
-        id,
-        x: 1.0,
-        y: 2.0,
-        on: true,
-    };
-    let list: &'static [Entry] = (0..length as u64).map(entry).collect::<Vec<_>>().leak();
-    take(bytes, lifted, "take-records", list)
-}
-
-/// A string out.
-pub fn give_string(bytes: &[u8], lifted: Lifted, length: u32) -> Result<Subject> {
-    let sum = |(text,): (String,)| text.len() as u64;
-    calls(bytes, lifted, "give-string", move |_| (length,), sum)
-}
-
-/// Bytes out.
-pub fn give_bytes(bytes: &[u8], lifted: Lifted, length: u32) -> Result<Subject> {
-    let sum = |(list,): (Vec<u8>,)| list.len() as u64;
-    calls(bytes, lifted, "give-bytes", move |_| (length,), sum)
-}
-
-/// Records out.
-pub fn give_records(bytes: &[u8], lifted: Lifted, length: u32) -> Result<Subject> {
-    let number = |entry: &Entry| entry.id + u64::from(entry.on);
-    let sum = move |(list,): (Vec<Entry>,)| list.iter().map(number).sum::<u64>() + 1;
-    calls(bytes, lifted, "give-records", move |_| (length,), sum)
+/// Values of a kind out.
+pub fn give(bytes: &[u8], lifted: Lifted, kind: &str, length: usize) -> Result<Subject> {
+    let (name, params) = (format!("give-{kind}"), move |_| (length as u32,));
+    match kind {
+        "string" => {
+            let sum = |(text,): (String,)| text.len() as u64;
+            calls(bytes, lifted, &name, params, sum)
+        }
+        "bytes" => {
+            let sum = |(list,): (Vec<u8>,)| list.len() as u64;
+            calls(bytes, lifted, &name, params, sum)
+        }
+        _ => {
+            let number = |entry: &Entry| entry.id + u64::from(entry.on);
+            let sum = move |(list,): (Vec<Entry>,)| list.iter().map(number).sum::<u64>() + 1;
+            calls(bytes, lifted, &name, params, sum)
+        }
+    }
 }
 
 /// An exported loop of calls from guest to guest, by name, with an argument's length where it has one.
-pub fn guest_loop(bytes: &[u8], name: &str, length: Option<u32>) -> Result<Subject> {
+pub fn guest_loop(bytes: &[u8], name: &str, length: Option<usize>) -> Result<Subject> {
     let mut guest = Guest::new(bytes)?;
     Ok(match length {
         None => {
@@ -133,7 +127,7 @@ pub fn guest_loop(bytes: &[u8], name: &str, length: Option<u32>) -> Result<Subje
         Some(length) => {
             let func: TypedFunc<(u64, u32), (u64,)> =
                 guest.instance.get_typed_func(&mut guest.store, name)?;
-            subject(move |n| Ok(func.call(&mut guest.store, (n, length))?.0))
+            subject(move |n| Ok(func.call(&mut guest.store, (n, length as u32))?.0))
         }
     })
 }

@@ -111,7 +111,7 @@ pub fn instantiate(bytes: &[u8]) -> Result<Subject> {
 }
 
 /// An exported loop of calls to the host, by name, with an argument's length where it has one.
-pub fn guest_loop(bytes: &[u8], host: Host, name: &str, length: Option<u32>) -> Result<Subject> {
+pub fn guest_loop(bytes: &[u8], host: Host, name: &str, length: Option<usize>) -> Result<Subject> {
     let engine = engine()?;
     let component = Component::new(&engine, bytes)?;
     let mut store = Store::new(&engine, ());
@@ -127,6 +127,7 @@ pub fn guest_loop(bytes: &[u8], host: Host, name: &str, length: Option<u32>) -> 
             }
         }
         Some(length) => {
+            let length = length as u32;
             let func: TypedFunc<(u64, u32), (u64,)> = instance.get_typed_func(&mut store, name)?;
             if host == Host::Sync {
                 subject(move |n| Ok(func.call(&mut store, (n, length))?.0))

@@ -90,8 +90,9 @@ struct Parked {
 }
 
 impl Parked {
-    fn new(bytes: &[u8], guests: usize) -> Result<Self> {
-        let engine = engine_for(guests)?;
+    /// With stacks of so many bytes, half of them for the guest's frames, or of the size that each runtime has by itself.
+    fn new(bytes: &[u8], guests: usize, stack: Option<usize>) -> Result<Self> {
+        let engine = engine_for(guests, stack)?;
         let component = Component::new(&engine, bytes)?;
         let pre = Linker::new(&engine).instantiate_pre(&component)?;
         let mut store = store(&engine);
@@ -139,7 +140,7 @@ impl Parked {
 
 /// One of them after another reads a byte and waits again.
 pub fn wake_one(bytes: &[u8], guests: usize) -> Result<Subject> {
-    let mut parked = Parked::new(bytes, guests)?;
+    let mut parked = Parked::new(bytes, guests, None)?;
     let mut next = 0;
     Ok(subject(move |n| {
         for _ in 0..n {
@@ -154,7 +155,7 @@ pub fn wake_one(bytes: &[u8], guests: usize) -> Result<Subject> {
 
 /// All of them read a byte and wait again.
 pub fn wake_all(bytes: &[u8], guests: usize) -> Result<Subject> {
-    let mut parked = Parked::new(bytes, guests)?;
+    let mut parked = Parked::new(bytes, guests, None)?;
     Ok(subject(move |n| {
         for _ in 0..n {
             let begun = parked.begun();
@@ -166,13 +167,13 @@ pub fn wake_all(bytes: &[u8], guests: usize) -> Result<Subject> {
 }
 
 /// How many bytes one of them takes of the machine's memory, page tables included. To be run once, in a process that has not freed any.
-pub fn memory(bytes: &[u8], guests: usize) -> Result<Subject> {
+pub fn memory(bytes: &[u8], guests: usize, stack: Option<usize>) -> Result<Subject> {
     let bytes = bytes.to_vec();
     Ok(subject(move |_| {
         // What the first ones take that the others share.
-        let _first = Parked::new(&bytes, 10)?;
+        let _first = Parked::new(&bytes, 10, stack)?;
         let before = resident();
-        let _parked = Parked::new(&bytes, guests)?;
+        let _parked = Parked::new(&bytes, guests, stack)?;
         Ok(resident().saturating_sub(before) / guests as u64)
     }))
 }
@@ -181,7 +182,7 @@ pub fn memory(bytes: &[u8], guests: usize) -> Result<Subject> {
 pub fn idle(bytes: &[u8], guests: usize) -> Result<Subject> {
     let bytes = bytes.to_vec();
     Ok(subject(move |_| {
-        let mut parked = Parked::new(&bytes, guests)?;
+        let mut parked = Parked::new(&bytes, guests, None)?;
         let before = processor_time();
         block_on(parked.store.run_concurrent(async |_| {
             let (told, over) = futures::channel::oneshot::channel::<()>();

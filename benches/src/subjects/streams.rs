@@ -6,34 +6,11 @@ use super::rt::{
     VecBuffer, engine, subject, with,
 };
 use crate::measure::Subject;
+use crate::ways::Flow;
 use futures::channel::oneshot;
 use futures::executor::block_on;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-
-/// What is moved, and how the host's end behaves.
-#[derive(Clone, Copy)]
-pub struct Plan {
-    /// Items a time.
-    pub chunk: usize,
-    /// Streams at once.
-    pub streams: usize,
-    /// Whether the host uses the guest's memory itself, or a vector.
-    pub direct: bool,
-    /// Whether the host waits once each time.
-    pub waits: bool,
-}
-
-impl From<(usize, usize, bool, bool)> for Plan {
-    fn from((chunk, streams, direct, waits): (usize, usize, bool, bool)) -> Self {
-        Self {
-            chunk,
-            streams,
-            direct,
-            waits,
-        }
-    }
-}
 
 /// The record that streams carry.
 type Entry = (u64, f32, f32, bool);
@@ -65,7 +42,7 @@ impl Turns {
 
 /// Produces the same bytes again and again.
 struct Bytes {
-    plan: Plan,
+    flow: Flow,
     turns: Turns,
     bytes: Vec<u8>,
     /// How often.
@@ -73,11 +50,11 @@ struct Bytes {
 }
 
 impl Bytes {
-    fn new(plan: Plan, times: u64) -> Self {
+    fn new(flow: Flow, times: u64) -> Self {
         Self {
-            plan,
-            turns: Turns::new(plan.waits),
-            bytes: vec![7; plan.chunk],
+            flow,
+            turns: Turns::new(flow.waits),
+            bytes: vec![7; flow.chunk],
             left: times,
         }
     }
@@ -102,7 +79,7 @@ impl StreamProducer<u64> for Bytes {
             return Poll::Pending;
         }
         me.left -= 1;
-        if me.plan.direct {
+        if me.flow.direct {
             let mut direct = destination.as_direct(store, me.bytes.len());
             let room = direct.remaining();
             let count = room.len();
@@ -142,18 +119,18 @@ impl StreamProducer<u64> for Entries {
 
 /// Copies bytes to a place of its own. Tells when it is dropped.
 struct CopyBytes {
-    plan: Plan,
+    flow: Flow,
     turns: Turns,
     bytes: Vec<u8>,
     _dropped: Option<oneshot::Sender<()>>,
 }
 
 impl CopyBytes {
-    fn new(plan: Plan, dropped: Option<oneshot::Sender<()>>) -> Self {
+    fn new(flow: Flow, dropped: Option<oneshot::Sender<()>>) -> Self {
         Self {
-            plan,
-            turns: Turns::new(plan.waits),
-            bytes: vec![0; plan.chunk],
+            flow,
+            turns: Turns::new(flow.waits),
+            bytes: vec![0; flow.chunk],
             _dropped: dropped,
         }
     }
@@ -174,7 +151,7 @@ impl StreamConsumer<u64> for CopyBytes {
             return Poll::Pending;
         }
         *store.data_mut() += 1;
-        if me.plan.direct {
+        if me.flow.direct {
             let mut direct = source.as_direct(store);
             let bytes = direct.remaining();
             let count = bytes.len();
@@ -264,23 +241,23 @@ impl Guest {
 }
 
 /// The host produces bytes, a guest reads them.
-pub fn host_to_guest(bytes: &[u8], plan: Plan) -> Result<Subject> {
+pub fn host_to_guest(bytes: &[u8], flow: Flow) -> Result<Subject> {
     let mut guest = Guest::new(bytes, 1)?;
-    for _ in 0..plan.streams {
-        let reader = StreamReader::new(&mut guest.store, Bytes::new(plan, u64::MAX))?;
+    for _ in 0..flow.streams {
+        let reader = StreamReader::new(&mut guest.store, Bytes::new(flow, u64::MAX))?;
         guest.add(0, reader)?;
     }
-    guest.subject("read-bytes", plan.chunk)
+    guest.subject("read-bytes", flow.chunk)
 }
 
 /// A guest writes bytes, the host consumes them.
-pub fn guest_to_host(bytes: &[u8], plan: Plan) -> Result<Subject> {
+pub fn guest_to_host(bytes: &[u8], flow: Flow) -> Result<Subject> {
     let mut guest = Guest::new(bytes, 1)?;
-    for _ in 0..plan.streams {
+    for _ in 0..flow.streams {
         let reader = guest.open(0)?;
-        reader.pipe(&mut guest.store, CopyBytes::new(plan, None))?;
+        reader.pipe(&mut guest.store, CopyBytes::new(flow, None))?;
     }
-    guest.subject("write-bytes", plan.chunk)
+    guest.subject("write-bytes", flow.chunk)
 }
 
 /// The host produces records, a guest reads them.
@@ -351,16 +328,16 @@ impl Guest {
 }
 
 /// A guest passes a stream of the host's on to the host.
-pub fn forwarded(bytes: &[u8], plan: Plan) -> Result<Subject> {
+pub fn forwarded(bytes: &[u8], flow: Flow) -> Result<Subject> {
     let mut guest = Guest::new(bytes, 1)?;
     let forward: TypedFunc<(StreamReader<u8>,), (StreamReader<u8>,)> =
         guest.instances[0].get_typed_func(&mut guest.store, "forward")?;
     Ok(subject(move |n| {
         let store = &mut guest.store;
-        let reader = StreamReader::new(&mut *store, Bytes::new(plan, n))?;
+        let reader = StreamReader::new(&mut *store, Bytes::new(flow, n))?;
         let (reader,) = block_on(forward.call_async(&mut *store, (reader,)))?;
         let (dropped, is_dropped) = oneshot::channel();
-        reader.pipe(&mut *store, CopyBytes::new(plan, Some(dropped)))?;
+        reader.pipe(&mut *store, CopyBytes::new(flow, Some(dropped)))?;
         block_on(store.run_concurrent(async |_| is_dropped.await.is_err()))?;
         Ok(n)
     }))

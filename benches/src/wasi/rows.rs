@@ -4,24 +4,24 @@ use super::{Generation, Source, Work, World, guests, limits, ours};
 use crate::Which;
 use crate::limits as plain;
 use crate::measure::Subject;
-use crate::rows::{Parts, Plan, told};
+use crate::rows::{self, Plan, told};
 use anyhow::Result;
 use std::cell::OnceCell;
 use std::rc::Rc;
 
 const KIB: u32 = 1 << 10;
 
-/// The reference line of a row.
-type Limit = fn(&World, u32) -> Result<Option<Subject>>;
+/// The reference line of a row, if it has one.
+type Limit = Option<fn(&World, u32) -> Result<Subject>>;
 
-const NONE: Limit = |_, _| Ok(None);
-const MEMCPY: Limit = |_, size| Ok(Some(plain::memcpy(size as usize)));
-const CALL: Limit = |_, _| plain::core_host_call().map(Some).map_err(told);
-const READ: Limit = |world, size| Ok(Some(limits::read(world, size as usize)?));
-const WRITE: Limit = |world, size| Ok(Some(limits::write(world, size as usize)?));
-const OPEN: Limit = |world, _| Ok(Some(limits::open(world)));
-const READDIR: Limit = |world, _| Ok(Some(limits::readdir(world)));
-const TCP: Limit = |world, size| Ok(Some(limits::tcp(world, size as usize)?));
+const NONE: Limit = None;
+const MEMCPY: Limit = Some(|_, size| plain::memcpy(size as usize).map_err(told));
+const CALL: Limit = Some(|_, _| plain::core_host_call().map_err(told));
+const READ: Limit = Some(|world, size| limits::read(world, size as usize).map_err(told));
+const WRITE: Limit = Some(|world, size| limits::write(world, size as usize).map_err(told));
+const OPEN: Limit = Some(|world, _| Ok(limits::open(world)));
+const READDIR: Limit = Some(|world, _| Ok(limits::readdir(world)));
+const TCP: Limit = Some(|world, size| limits::tcp(world, size as usize).map_err(told));
 
 /// What the rows have in common.
 struct Rows {
@@ -46,32 +46,26 @@ pub fn all() -> Vec<Plan> {
 }
 
 /// Instantiation of a program of WASI 0.2 with a context of its own, and its end.
-pub fn instantiate(program: &'static [u8]) -> Plan {
-    let make = move |only: Option<Which>| {
-        Ok(Parts {
-            ours: match only {
-                Some(Which::Peer) => None,
-                _ => Some(ours::instantiate(program).map_err(told)?),
-            },
-            peer: match only {
-                Some(Which::Ours) => None,
-                _ => Some(Subject::new(peer_wasi::instantiate(program).map_err(told)?)),
-            },
-            limit: None,
-        })
-    };
-    let name = "instantiate and drop, a WASI 0.2 program of 120 KB";
-    Plan::new("instances", name.into(), make)
+pub fn instantiate(group: &'static str, name: String, program: &'static [u8]) -> Plan {
+    Plan::new(group, name, move |which| match which {
+        Which::Ours => ours::instantiate(program).map_err(told),
+        Which::Peer => Ok(Subject::new(peer_wasi::instantiate(program).map_err(told)?)),
+    })
+}
+
+/// What it is in, made when it is first wanted.
+fn made(world: &OnceCell<World>) -> Result<&World> {
+    if world.get().is_none() {
+        let _ = world.set(World::new()?);
+    }
+    Ok(world.get().expect("it was just made"))
 }
 
 impl Rows {
     fn add(&mut self, group: &'static str, name: impl Into<String>, limit: Limit, work: Work) {
         let world = Rc::clone(&self.world);
-        let make = move |only: Option<Which>| {
-            if world.get().is_none() {
-                let _ = world.set(World::new()?);
-            }
-            let world = world.get().expect("it was just made");
+        let mut plan = Plan::new(group, name, move |which| {
+            let world = made(&world)?;
             let bytes = wat::parse_str(guests::text(work.generation))?;
             let work = match work.name {
                 "tcp" => Work {
@@ -80,24 +74,18 @@ impl Rows {
                 },
                 _ => work,
             };
-            let ours = match only {
-                Some(Which::Peer) => None,
-                _ => Some(ours::subject(&bytes, world, work).map_err(told)?),
-            };
-            let peer = match only {
-                Some(Which::Ours) => None,
-                _ => {
-                    let guest = peer_wasi::guest(&bytes, world.path(), work).map_err(told)?;
-                    Some(Subject::new(guest))
-                }
-            };
-            Ok(Parts {
-                ours,
-                peer,
-                limit: limit(world, work.size)?,
-            })
-        };
-        self.plans.push(Plan::new(group, name.into(), make));
+            match which {
+                Which::Ours => ours::subject(&bytes, world, work).map_err(told),
+                Which::Peer => Ok(Subject::new(
+                    peer_wasi::guest(&bytes, world.path(), work).map_err(told)?,
+                )),
+            }
+        });
+        if let Some(limit) = limit {
+            let world = Rc::clone(&self.world);
+            plan = plan.limit(move || limit(made(&world)?, work.size));
+        }
+        self.plans.push(plan);
     }
 
     fn streams(&mut self, generation: Generation) {
@@ -282,8 +270,5 @@ fn work(generation: Generation, name: &'static str, size: u32) -> Work {
 }
 
 fn bytes(size: u32) -> String {
-    match size {
-        size if size < KIB => format!("{size} B"),
-        size => format!("{} KiB", size / KIB),
-    }
+    rows::size(size as usize)
 }
