@@ -1,18 +1,11 @@
 //! Readable ends of futures.
 
-use super::ends::{
-    ConsumeValue, FutureConsumerEnd, FutureProducerEnd, ProduceValue, SpliceValue, attach, forget,
-    take_items,
-};
+use super::ends::{FutureConsumerEnd, FutureProducerEnd, ProduceValue, SpliceValue};
 use super::{FutureConsumer, FutureProducer, Item, LiftItem, LowerItem, ReadableEnd, reader};
-use crate::{AsContextMut, ComponentType, Lift, Lower, Result};
-use std::fmt;
+use crate::{AsContextMut, Result};
 use std::marker::PhantomData;
-use tidegate_core::abi::{
-    FlatReader, FlatWriter, FutureAny, Layout, LiftContext, LowerContext, TypeContext, TypeMismatch,
-};
-use tidegate_core::runtime::{SharedKind, Side};
-use tidegate_core::types::{TypeDef, ValType};
+use tidegate_core::abi::FutureAny;
+use tidegate_core::runtime::SharedKind;
 
 /// The readable end of a `future<T>` that the host holds: `T` is `()` for a future without an element type.
 ///
@@ -21,7 +14,7 @@ use tidegate_core::types::{TypeDef, ValType};
 /// It is a name of the end: one that is neither given to a guest, [piped](Self::pipe) nor [closed](Self::close) stays, with its producer, for as
 /// long as its store.
 pub struct FutureReader<T> {
-    any: FutureAny,
+    pub(super) any: FutureAny,
     items: PhantomData<fn() -> T>,
 }
 
@@ -58,29 +51,14 @@ impl<T> FutureReader<T> {
         T: LiftItem,
     {
         let runtime = &mut **store.as_context_mut().slot;
-        let shared = runtime
-            .state
-            .take_reader(SharedKind::Future, self.any.reader())?;
-        let end = FutureConsumerEnd::<C, S::Data>::new(consumer);
-        if !runtime.streams.contains(shared, Side::Writable) {
-            attach(runtime, shared, Side::Readable, Box::new(end));
-            return Ok(());
-        }
-        type Producer<T, D> = Box<dyn ProduceValue<T, D>>;
-        let producer = take_items::<Producer<T, S::Data>>(&mut runtime.streams, shared);
-        forget(runtime, shared, Side::Writable);
-        forget(runtime, shared, Side::Readable);
-        let Some(producer) = producer else {
-            anyhow::bail!(
-                "the producer at the other end of the future makes a value of another type than `{}`",
-                std::any::type_name::<T>()
-            );
-        };
-        let consumer: Box<dyn ConsumeValue<T, S::Data>> = Box::new(end);
-        let splice = SpliceValue::new(producer, consumer);
-        let key = runtime.concurrent.work.insert(Box::pin(splice));
-        runtime.concurrent.work.wake(key);
-        Ok(())
+        reader::pipe(
+            runtime,
+            SharedKind::Future,
+            self.any.reader(),
+            Box::new(FutureConsumerEnd::<C, S::Data>::new(consumer)),
+            std::any::type_name::<T>(),
+            |producer: Box<dyn ProduceValue<T, S::Data>>, end| SpliceValue::new(producer, end),
+        )
     }
 
     /// Drops the end: whoever writes learns that nobody reads any more, and a producer of the host is dropped.
@@ -123,48 +101,5 @@ impl<T> FutureReader<T> {
             any,
             items: PhantomData,
         }
-    }
-}
-
-impl<T> fmt::Debug for FutureReader<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("FutureReader").field(&self.any).finish()
-    }
-}
-
-impl<T: Item> ComponentType for FutureReader<T> {
-    const LAYOUT: Layout = FutureAny::LAYOUT;
-
-    fn typecheck(ty: ValType, cx: &TypeContext<'_>) -> Result<(), TypeMismatch> {
-        let element = match ty.type_idx().map(|index| cx.types.def(index)) {
-            Some(TypeDef::Future(element)) => *element,
-            _ => return Err(TypeMismatch::kind("future", cx, ty)),
-        };
-        T::typecheck_item(element, cx).map_err(|mismatch| mismatch.within("future"))
-    }
-}
-
-impl<T: Item> Lift for FutureReader<T> {
-    fn lift_flat(cx: &mut LiftContext<'_>, ty: ValType, src: &mut FlatReader<'_>) -> Result<Self> {
-        Ok(Self::named(FutureAny::lift_flat(cx, ty, src)?))
-    }
-
-    fn lift_mem(cx: &mut LiftContext<'_>, ty: ValType, ptr: usize) -> Result<Self> {
-        Ok(Self::named(FutureAny::lift_mem(cx, ty, ptr)?))
-    }
-}
-
-impl<T: Item> Lower for FutureReader<T> {
-    fn lower_flat(
-        &self,
-        cx: &mut LowerContext<'_>,
-        ty: ValType,
-        dst: &mut FlatWriter<'_>,
-    ) -> Result<()> {
-        self.any.lower_flat(cx, ty, dst)
-    }
-
-    fn lower_mem(&self, cx: &mut LowerContext<'_>, ty: ValType, ptr: usize) -> Result<()> {
-        self.any.lower_mem(cx, ty, ptr)
     }
 }

@@ -1,18 +1,11 @@
 //! Readable ends of streams.
 
-use super::ends::{
-    ConsumeItems, ProduceItems, Splice, StreamConsumerEnd, StreamProducerEnd, attach, forget,
-    take_items,
-};
+use super::ends::{ProduceItems, Splice, StreamConsumerEnd, StreamProducerEnd};
 use super::{Item, LiftItem, LowerItem, ReadableEnd, StreamConsumer, StreamProducer, reader};
-use crate::{AsContextMut, ComponentType, Lift, Lower, Result};
-use std::fmt;
+use crate::{AsContextMut, Result};
 use std::marker::PhantomData;
-use tidegate_core::abi::{
-    FlatReader, FlatWriter, Layout, LiftContext, LowerContext, StreamAny, TypeContext, TypeMismatch,
-};
-use tidegate_core::runtime::{SharedKind, Side};
-use tidegate_core::types::{TypeDef, ValType};
+use tidegate_core::abi::StreamAny;
+use tidegate_core::runtime::SharedKind;
 
 /// The readable end of a `stream<T>` that the host holds: `T` is `()` for a stream without an element type.
 ///
@@ -21,7 +14,7 @@ use tidegate_core::types::{TypeDef, ValType};
 /// It is a name of the end: one that is neither given to a guest, [piped](Self::pipe) nor [closed](Self::close) stays, with its producer, for as
 /// long as its store.
 pub struct StreamReader<T> {
-    any: StreamAny,
+    pub(super) any: StreamAny,
     items: PhantomData<fn() -> T>,
 }
 
@@ -58,29 +51,14 @@ impl<T> StreamReader<T> {
         T: LiftItem,
     {
         let runtime = &mut **store.as_context_mut().slot;
-        let shared = runtime
-            .state
-            .take_reader(SharedKind::Stream, self.any.reader())?;
-        let end = StreamConsumerEnd::<C, S::Data>::new(consumer);
-        if !runtime.streams.contains(shared, Side::Writable) {
-            attach(runtime, shared, Side::Readable, Box::new(end));
-            return Ok(());
-        }
-        type Producer<T, D> = Box<dyn ProduceItems<T, D>>;
-        let producer = take_items::<Producer<T, S::Data>>(&mut runtime.streams, shared);
-        forget(runtime, shared, Side::Writable);
-        forget(runtime, shared, Side::Readable);
-        let Some(producer) = producer else {
-            anyhow::bail!(
-                "the producer at the other end of the stream makes items of another type than `{}`",
-                std::any::type_name::<T>()
-            );
-        };
-        let consumer: Box<dyn ConsumeItems<T, S::Data>> = Box::new(end);
-        let splice = Splice::new(producer, consumer);
-        let key = runtime.concurrent.work.insert(Box::pin(splice));
-        runtime.concurrent.work.wake(key);
-        Ok(())
+        reader::pipe(
+            runtime,
+            SharedKind::Stream,
+            self.any.reader(),
+            Box::new(StreamConsumerEnd::<C, S::Data>::new(consumer)),
+            std::any::type_name::<T>(),
+            |producer: Box<dyn ProduceItems<T, S::Data>>, end| Splice::new(producer, end),
+        )
     }
 
     /// Drops the end: whoever writes learns that nobody reads any more, and a producer of the host is dropped.
@@ -124,48 +102,5 @@ impl<T> StreamReader<T> {
             any,
             items: PhantomData,
         }
-    }
-}
-
-impl<T> fmt::Debug for StreamReader<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("StreamReader").field(&self.any).finish()
-    }
-}
-
-impl<T: Item> ComponentType for StreamReader<T> {
-    const LAYOUT: Layout = StreamAny::LAYOUT;
-
-    fn typecheck(ty: ValType, cx: &TypeContext<'_>) -> Result<(), TypeMismatch> {
-        let element = match ty.type_idx().map(|index| cx.types.def(index)) {
-            Some(TypeDef::Stream(element)) => *element,
-            _ => return Err(TypeMismatch::kind("stream", cx, ty)),
-        };
-        T::typecheck_item(element, cx).map_err(|mismatch| mismatch.within("stream"))
-    }
-}
-
-impl<T: Item> Lift for StreamReader<T> {
-    fn lift_flat(cx: &mut LiftContext<'_>, ty: ValType, src: &mut FlatReader<'_>) -> Result<Self> {
-        Ok(Self::named(StreamAny::lift_flat(cx, ty, src)?))
-    }
-
-    fn lift_mem(cx: &mut LiftContext<'_>, ty: ValType, ptr: usize) -> Result<Self> {
-        Ok(Self::named(StreamAny::lift_mem(cx, ty, ptr)?))
-    }
-}
-
-impl<T: Item> Lower for StreamReader<T> {
-    fn lower_flat(
-        &self,
-        cx: &mut LowerContext<'_>,
-        ty: ValType,
-        dst: &mut FlatWriter<'_>,
-    ) -> Result<()> {
-        self.any.lower_flat(cx, ty, dst)
-    }
-
-    fn lower_mem(&self, cx: &mut LowerContext<'_>, ty: ValType, ptr: usize) -> Result<()> {
-        self.any.lower_mem(cx, ty, ptr)
     }
 }

@@ -12,9 +12,7 @@ mod work;
 pub(crate) use ask::{ask, at_once, forget, retry, serve, serve_bytes, settle};
 pub(super) use future_consumer::FutureConsumerEnd;
 pub(super) use future_producer::FutureProducerEnd;
-pub(super) use splice::{
-    ConsumeItems, ConsumeValue, ProduceItems, ProduceValue, Splice, SpliceValue, take_items,
-};
+pub(super) use splice::{ProduceItems, ProduceValue, Splice, SpliceValue, take_items};
 pub(super) use stream_consumer::StreamConsumerEnd;
 pub(super) use stream_producer::StreamProducerEnd;
 pub(crate) use table::HostEnds;
