@@ -100,21 +100,9 @@ impl Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> bool {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return false;
-        }
-        let added = desired.saturating_sub(current) as u64;
-        let asked = self.used.memory_bytes.saturating_add(added);
-        if asked > self.limits.memory_bytes {
-            self.refused = Some(LimitExceeded {
-                limit: "memory bytes",
-                asked,
-                allowed: self.limits.memory_bytes,
-            });
-            return false;
-        }
-        self.used.memory_bytes = asked;
-        true
+        let (used, allowed) = (&mut self.used.memory_bytes, self.limits.memory_bytes);
+        let grown = grow(used, allowed, "memory bytes", current, desired, maximum);
+        self.remember(grown)
     }
 
     /// The same for a table.
@@ -124,22 +112,42 @@ impl Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> bool {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return false;
-        }
-        let added = desired.saturating_sub(current) as u64;
-        let asked = self.used.table_elements.saturating_add(added);
-        if asked > self.limits.table_elements {
-            self.refused = Some(LimitExceeded {
-                limit: "table elements",
-                asked,
-                allowed: self.limits.table_elements,
-            });
-            return false;
-        }
-        self.used.table_elements = asked;
-        true
+        let (used, allowed) = (&mut self.used.table_elements, self.limits.table_elements);
+        let grown = grow(used, allowed, "table elements", current, desired, maximum);
+        self.remember(grown)
     }
+
+    /// Whether something may grow; a refusal by limit is kept.
+    fn remember(&mut self, grown: Result<bool, LimitExceeded>) -> bool {
+        grown.unwrap_or_else(|refusal| {
+            self.refused = Some(refusal);
+            false
+        })
+    }
+}
+
+/// Counts a growth from `current` to `desired`, unless it is more than `maximum`: then it is refused without being counted.
+fn grow(
+    used: &mut u64,
+    allowed: u64,
+    limit: &'static str,
+    current: usize,
+    desired: usize,
+    maximum: Option<usize>,
+) -> Result<bool, LimitExceeded> {
+    if maximum.is_some_and(|maximum| desired > maximum) {
+        return Ok(false);
+    }
+    let asked = used.saturating_add(desired.saturating_sub(current) as u64);
+    if asked > allowed {
+        return Err(LimitExceeded {
+            limit,
+            asked,
+            allowed,
+        });
+    }
+    *used = asked;
+    Ok(true)
 }
 
 fn count(used: u32, added: u32, allowed: u32, limit: &'static str) -> Result<u32, LimitExceeded> {
