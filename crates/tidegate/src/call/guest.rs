@@ -1,24 +1,25 @@
 //! Calls from guest to guest: values move from memory to memory.
 
-use super::canon::{CallSite, Callee, CanonOptions, Guest};
-use super::enter::{Entered, Slots, return_isolate, take_isolate};
+use super::canon::{CallSite, Callee, CanonOptions};
+use super::enter::{Entered, Slots, return_isolate};
 use super::host::on_stack;
+use super::memories::{Across, Within};
 use crate::baton::{Baton, Blocked};
 use crate::concurrent::{reachable, visit_from};
 use crate::group::Door;
 use crate::link::CoreBody;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use tidegate_core::abi::{
-    FlatReader, FlatWriter, LiftBudget, LowerTarget, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Program,
-    Side, Transfer, TransferContext, transfer_params, transfer_result,
+    FlatReader, FlatWriter, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, Program, Side, Transfer,
+    TransferContext, transfer_params, transfer_result,
 };
 use tidegate_core::plan::{Lift, Options, OptionsIdx, Plan};
-use tidegate_core::runtime::{Lends, State, TaskId};
+use tidegate_core::runtime::{Lends, TaskId};
 use tidegate_core::trap::Trap;
 use tidegate_core::types::FuncTypeIdx;
-use tidegate_engine::{Cx, Flow, HostFn, Isolate, Job, Memory};
+use tidegate_engine::{Cx, Flow, HostFn, Isolate, Job};
 
 /// How the values of one lowered function move: compiled once per component.
 #[derive(Debug)]
@@ -207,14 +208,7 @@ impl GuestCall {
         params: &mut [u64],
         pending: &mut Pending,
     ) -> Result<()> {
-        let target = Guest {
-            cx: cx.reborrow(),
-            options: &self.callee.options,
-        };
-        let mut x = Within {
-            source: self.site.options.memory,
-            target,
-        };
+        let mut x = Within::new(cx, &self.site.options, &self.callee.options);
         self.pass_params(&mut x, task, slots, params, pending)
     }
 
@@ -227,14 +221,7 @@ impl GuestCall {
         slots: &mut [u64],
         pending: &mut Pending,
     ) -> Result<()> {
-        let target = Guest {
-            cx: cx.reborrow(),
-            options: &self.site.options,
-        };
-        let mut x = Within {
-            source: self.callee.options.memory,
-            target,
-        };
+        let mut x = Within::new(cx, &self.callee.options, &self.site.options);
         self.pass_result(&mut x, task, results, slots, pending)
     }
 
@@ -248,14 +235,8 @@ impl GuestCall {
         params: &mut [u64],
         pending: &mut Pending,
     ) -> Result<()> {
-        let target = Guest {
-            cx: callee.reborrow(),
-            options: &self.callee.options,
-        };
-        let mut x = Across {
-            source: (caller.reborrow(), self.site.options.memory),
-            target,
-        };
+        let (from, to) = (&self.site.options, &self.callee.options);
+        let mut x = Across::new((caller.reborrow(), from), (callee.reborrow(), to));
         self.pass_params(&mut x, task, slots, params, pending)
     }
 
@@ -285,14 +266,8 @@ impl GuestCall {
         slots: &mut [u64],
         pending: &mut Pending,
     ) -> Result<()> {
-        let target = Guest {
-            cx: caller.reborrow(),
-            options: &self.site.options,
-        };
-        let mut x = Across {
-            source: (callee.reborrow(), self.callee.options.memory),
-            target,
-        };
+        let (from, to) = (&self.callee.options, &self.site.options);
+        let mut x = Across::new((callee.reborrow(), from), (caller.reborrow(), to));
         self.pass_result(&mut x, task, results, slots, pending)
     }
 
@@ -370,99 +345,16 @@ fn context<'a>(
     }
 }
 
-/// Two memories of one isolate.
-pub(super) struct Within<'a> {
-    pub(super) source: Option<Memory>,
-    pub(super) target: Guest<'a>,
-}
-
-impl Transfer for Within<'_> {
-    fn source(&mut self) -> &[u8] {
-        match self.source {
-            Some(memory) => self.target.cx.memory(memory),
-            None => &[],
-        }
-    }
-
-    fn parts(&mut self) -> (&mut [u8], &mut State) {
-        self.target.parts()
-    }
-
-    fn copy(&mut self, src: usize, dst: usize, length: usize) -> Result<()> {
-        match (self.source, self.target.options.memory) {
-            (Some(from), Some(to)) => {
-                self.target
-                    .cx
-                    .copy(to, dst as u64, from, src as u64, length as u64)
-            }
-            _ => no_memory(length),
-        }
-    }
-
-    fn budget(&mut self) -> LiftBudget {
-        LiftBudget::new(self.target.cx.data_mut().limits.max_lifted_bytes)
-    }
-
-    fn realloc(&mut self, old: u64, old_size: u64, align: u32, new_size: u64) -> Result<u64> {
-        self.target.realloc(old, old_size, align, new_size)
-    }
-}
-
-/// Memories of two isolates.
-pub(super) struct Across<'a, 'b> {
-    pub(super) source: (Cx<'a, Baton>, Option<Memory>),
-    pub(super) target: Guest<'b>,
-}
-
-impl Transfer for Across<'_, '_> {
-    fn source(&mut self) -> &[u8] {
-        match &self.source {
-            (cx, Some(memory)) => cx.memory(*memory),
-            (_, None) => &[],
-        }
-    }
-
-    fn parts(&mut self) -> (&mut [u8], &mut State) {
-        self.target.parts()
-    }
-
-    fn copy(&mut self, src: usize, dst: usize, length: usize) -> Result<()> {
-        let ((from, Some(source)), Some(target)) = (&self.source, self.target.options.memory)
-        else {
-            return no_memory(length);
-        };
-        let (from, to) = (from.memory(*source), self.target.cx.memory_mut(target));
-        let from = src.checked_add(length).and_then(|end| from.get(src..end));
-        let to = dst.checked_add(length).and_then(|end| to.get_mut(dst..end));
-        let (from, to) = from.zip(to).context("a copy reaches beyond a memory")?;
-        to.copy_from_slice(from);
-        Ok(())
-    }
-
-    fn budget(&mut self) -> LiftBudget {
-        LiftBudget::new(self.target.cx.data_mut().limits.max_lifted_bytes)
-    }
-
-    fn realloc(&mut self, old: u64, old_size: u64, align: u32, new_size: u64) -> Result<u64> {
-        self.target.realloc(old, old_size, align, new_size)
-    }
-}
-
-fn no_memory(length: usize) -> Result<()> {
-    anyhow::ensure!(length == 0, "a copy without a memory");
-    Ok(())
-}
-
 /// Core code of a callee that has run on a stack of its own.
-struct Ran {
-    isolate: Isolate<Baton>,
-    values: Slots,
-    result: Result<()>,
+pub(super) struct Ran {
+    pub(super) isolate: Isolate<Baton>,
+    pub(super) values: Slots,
+    pub(super) result: Result<()>,
 }
 
 /// Runs a callee on a stack of its own; when it is through, now or after parking the caller, `finish` ends the call in the caller's context. It
 /// puts the baton, which is in the callee's isolate, back into the caller's.
-fn run_parked(
+pub(super) fn run_parked(
     cx: &mut Cx<'_, Baton>,
     slots: &mut [u64],
     callee: Arc<Callee>,
@@ -494,86 +386,4 @@ fn run_parked(
         });
         job
     })))
-}
-
-/// Calls the destructor of a resource type that a guest implements.
-pub(crate) fn call_dtor(
-    cx: &mut Cx<'_, Baton>,
-    caller: &CanonOptions,
-    dtor: &Callee,
-    rep: u64,
-) -> Result<()> {
-    let target = dtor.options.isolate;
-    if target == caller.isolate {
-        return run_dtor(cx, caller, dtor, rep);
-    }
-    let mut isolate = take_isolate(cx.data_mut(), target)?;
-    let result = run_dtor(&mut isolate.cx(), caller, dtor, rep);
-    *cx.data_mut() = return_isolate(isolate, target);
-    result
-}
-
-fn run_dtor(cx: &mut Cx<'_, Baton>, caller: &CanonOptions, dtor: &Callee, rep: u64) -> Result<()> {
-    dtor.with_slots(|values| {
-        let entered = enter_dtor(cx, caller, dtor, rep, values)?;
-        dtor.run(cx, entered, values, |_, _, _| Ok(()))
-    })
-}
-
-fn enter_dtor(
-    cx: &mut Cx<'_, Baton>,
-    caller: &CanonOptions,
-    dtor: &Callee,
-    rep: u64,
-    values: &mut [u64],
-) -> Result<Entered> {
-    dtor.enter(cx, Some(caller.instance), values, |_, _, values| {
-        values[0] = rep;
-        Ok(())
-    })
-}
-
-/// Calls a destructor in another isolate that may wait.
-pub(crate) fn call_dtor_waiting(
-    cx: &mut Cx<'_, Baton>,
-    slots: &mut [u64],
-    caller: &CanonOptions,
-    dtor: &Arc<Callee>,
-    rep: u64,
-) -> Result<Flow<Blocked>> {
-    let target = dtor.options.isolate;
-    let mut isolate = take_isolate(cx.data_mut(), target)?;
-    let mut values: Slots = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
-    let entered = match enter_dtor(&mut isolate.cx(), caller, dtor, rep, &mut values) {
-        Ok(entered) => entered,
-        Err(error) => {
-            *cx.data_mut() = return_isolate(isolate, target);
-            return Err(error);
-        }
-    };
-    let callee = dtor.clone();
-    run_parked(
-        cx,
-        slots,
-        dtor.clone(),
-        isolate,
-        values,
-        move |cx, _, ran| {
-            let Ran {
-                mut isolate,
-                values,
-                result,
-            } = ran;
-            let result =
-                callee.finish(
-                    &mut isolate.cx(),
-                    entered,
-                    &values,
-                    result,
-                    |_, _, _| Ok(()),
-                );
-            *cx.data_mut() = return_isolate(isolate, target);
-            result
-        },
-    )
 }

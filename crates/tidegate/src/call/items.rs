@@ -1,7 +1,7 @@
 //! Items of streams and futures, passed from the buffer of one guest to that of another.
 
-use super::canon::{CanonOptions, Guest};
-use super::guest::{Across, Within};
+use super::canon::CanonOptions;
+use super::memories::{Across, Within};
 use crate::baton::{Baton, Runtime};
 use crate::concurrent::visit_from;
 use crate::error::bug;
@@ -200,14 +200,7 @@ fn pass_items(cx: &mut Cx<'_, Baton>, own: &CopyOptions, copy: &Copy) -> Result<
     };
     let count = copy.count as usize;
     if source.options.isolate == target.options.isolate {
-        let guest = Guest {
-            cx: cx.reborrow(),
-            options: &target.options,
-        };
-        let mut x = Within {
-            source: source.options.memory,
-            target: guest,
-        };
+        let mut x = Within::new(cx, &source.options, &target.options);
         transfer_items(&program, &mut context, &mut x, src, dst, count)?;
     } else {
         visit_from(cx, other.options.isolate, |cx, other| {
@@ -219,14 +212,7 @@ fn pass_items(cx: &mut Cx<'_, Baton>, own: &CopyOptions, copy: &Copy) -> Result<
                     (other.reborrow(), cx.reborrow())
                 }
             };
-            let guest = Guest {
-                cx: to,
-                options: &target.options,
-            };
-            let mut x = Across {
-                source: (from, source.options.memory),
-                target: guest,
-            };
+            let mut x = Across::new((from, &source.options), (to, &target.options));
             let result = transfer_items(&program, &mut context, &mut x, src, dst, count);
             if !gives {
                 *other.data_mut() = cx.data_mut().take();

@@ -2,7 +2,9 @@
 
 pub(crate) mod builtins;
 pub(crate) mod canon;
+pub(crate) mod dtor;
 pub(crate) mod enter;
 pub(crate) mod guest;
 pub(crate) mod host;
 pub(crate) mod items;
+mod memories;

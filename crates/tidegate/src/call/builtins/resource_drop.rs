@@ -1,7 +1,7 @@
 //! `canon resource.drop`, which calls destructors.
 
 use super::super::canon::{Callee, CanonOptions, KnownDtor};
-use super::super::guest;
+use super::super::dtor;
 use crate::baton::{Baton, Blocked};
 use crate::drop_resource::host_rep;
 use crate::error::bug;
@@ -45,7 +45,7 @@ impl ResourceDrop {
             },
             Some((KnownDtor::Guest(callee), rep)) => {
                 let callee = kept(callee)?;
-                guest::call_dtor(cx, &self.options, &callee, rep)
+                dtor::call(cx, &self.options, &callee, rep)
             }
         }
     }
@@ -58,7 +58,7 @@ impl ResourceDrop {
         match self.remove(cx, slots[0] as u32)? {
             None | Some((KnownDtor::None, _)) => Ok(Flow::Return),
             Some((KnownDtor::Guest(callee), rep)) => {
-                guest::call_dtor_waiting(cx, slots, &self.options, &kept(callee)?, rep)
+                dtor::call_waiting(cx, slots, &self.options, &kept(callee)?, rep)
             }
             Some((KnownDtor::Host(dtor), rep)) => match &**dtor {
                 HostDtor::Sync(dtor) => dtor(cx.data_mut(), host_rep(rep)).map(|()| Flow::Return),
