@@ -51,6 +51,10 @@ fn main() -> Result<()> {
         "a thread of the system, parked and unparked",
         measure::unparks(times),
     );
+    report.comparison(
+        "the longest gap in 5 ms of two threads that read the clock",
+        measure::gaps(times),
+    );
     print!("{}", report.text());
     if let Some(file) = file {
         std::fs::write(file, report.document())?;

@@ -89,3 +89,28 @@ pub fn unparks(times: u32) -> Vec<Duration> {
     let _ = asker.join();
     took
 }
+
+/// How long two threads that do nothing else than read the clock are kept from it at most, in each of so many spans of 5 ms: what the machine takes away by itself.
+pub fn gaps(times: u32) -> Vec<Duration> {
+    const SPAN: Duration = Duration::from_millis(5);
+    let spans = |count: u32| {
+        let mut longest = Vec::new();
+        for _ in 0..count {
+            let begun = Instant::now();
+            let (mut before, mut gap) = (begun, Duration::ZERO);
+            while before - begun < SPAN {
+                let now = Instant::now();
+                gap = gap.max(now - before);
+                before = now;
+            }
+            longest.push(gap);
+        }
+        longest
+    };
+    thread::scope(|scope| {
+        let other = scope.spawn(|| spans(times / 2));
+        let mut all = spans(times - times / 2);
+        all.extend(other.join().unwrap_or_default());
+        all
+    })
+}
