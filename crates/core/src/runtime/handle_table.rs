@@ -176,6 +176,14 @@ impl<T> Table<T> {
         Ok(item)
     }
 
+    /// Removes and gives the item at an index, if there is one: [`remove`](Self::remove) without a word for what is wrong.
+    #[inline]
+    pub(super) fn remove_known(&mut self, index: u32) -> Option<T> {
+        let item = self.slots.get_mut(index as usize)?.take()?;
+        self.free.push(index);
+        Some(item)
+    }
+
     /// Every item with its index, in the order of the indices.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         self.slots

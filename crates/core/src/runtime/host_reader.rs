@@ -94,6 +94,9 @@ impl State {
     /// The ends of the host whose other end went with an instance that trapped, or on its way to one that had. Each is to be [dropped](Self::drop_side).
     #[inline]
     pub fn take_unheard(&mut self) -> Vec<(SharedId, Side)> {
-        std::mem::take(&mut self.unheard)
+        match self.unheard.is_empty() {
+            true => Vec::new(),
+            false => std::mem::take(&mut self.unheard),
+        }
     }
 }

@@ -66,9 +66,18 @@ impl Instance {
     }
 
     /// How many tasks wait to start: the specification's `num_waiting_to_enter`.
+    #[inline]
     pub fn num_waiting_to_enter(&self) -> usize {
-        let queues = self.entering.iter().flat_map(|queues| queues.iter());
-        queues.map(VecDeque::len).sum()
+        let Some([exclusive, others]) = self.entering.as_deref() else {
+            return 0;
+        };
+        exclusive.len() + others.len()
+    }
+
+    /// Whether somebody may go on when the thread gives up exclusivity that has it.
+    #[inline]
+    pub(super) fn has_others_waiting(&self) -> bool {
+        !self.gated.is_empty() || self.num_waiting_to_enter() > 0
     }
 }
 

@@ -1,8 +1,8 @@
 //! Who runs next: frames of running threads, exclusivity, backpressure, and the resumption of what waits.
 
 use super::{
-    Chooser, InstanceId, Lift, Offence, Parked, Resumed, Run, State, TaskId, TaskState, ThreadId,
-    Until, WaitableId, chooser::Choice, subtask::Callee,
+    Action, Chooser, InstanceId, Lift, Offence, Parked, Pool, Resumed, Run, State, TaskId,
+    TaskState, Thread, ThreadId, Until, WaitableId, chooser::Choice, subtask::Callee,
 };
 use crate::trap::Trap;
 use std::collections::VecDeque;
@@ -34,6 +34,17 @@ pub enum SyncStep {
     Run(Resumed),
 }
 
+/// [`State::hint`] for those who have other parts of the state at hand.
+#[inline]
+pub(super) fn hint(threads: &mut Pool<Thread>, hints: &mut VecDeque<ThreadId>, id: ThreadId) {
+    if let Some(thread) = threads.get_mut(id.0)
+        && !thread.hinted
+    {
+        thread.hinted = true;
+        hints.push_back(id);
+    }
+}
+
 impl State {
     #[inline]
     pub(super) fn push_frame(&mut self, thread: ThreadId, base: Base) {
@@ -57,12 +68,7 @@ impl State {
     /// Notes that a thread may be ready. Every thread that is ready is noted; one that is noted need not be ready.
     #[inline]
     pub(super) fn hint(&mut self, id: ThreadId) {
-        if let Some(thread) = self.threads.get_mut(id.0)
-            && !thread.hinted
-        {
-            thread.hinted = true;
-            self.hints.push_back(id);
-        }
+        hint(&mut self.threads, &mut self.hints, id);
     }
 
     /// Whether some thread can go on: whether [`tick`](Self::tick) will give one.
@@ -111,25 +117,32 @@ impl State {
     ///
     /// Call it only while no guest code runs; then every instance may be entered.
     pub fn tick(&mut self, chooser: &mut dyn Chooser) -> Option<Resumed> {
-        if !self.frames.is_empty() || !self.has_ready() {
+        if !self.frames.is_empty() {
             return None;
         }
-        let thread = if chooser.takes_first() {
+        let takes_first = chooser.takes_first();
+        if takes_first && let Some((thread, event)) = self.next_callback() {
+            let action = Action::Callback(event);
+            return Some(Resumed { thread, action });
+        }
+        if !self.has_ready() {
+            return None;
+        }
+        let thread = if takes_first {
             *self.hints.front()?
         } else {
-            let ready: Vec<ThreadId> = self.hints.iter().copied().collect();
-            let mut ready: Vec<ThreadId> = ready
-                .into_iter()
-                .filter(|&id| self.confirm_hint(id))
-                .collect();
+            let mut ready: Vec<ThreadId> = self.hints.iter().copied().collect();
+            ready.retain(|&id| self.confirm_hint(id));
             // A queue of tasks that wait to start is only noted by its head.
             for instance in &self.instances {
                 for queue in instance.entering.iter().flat_map(|queues| queues.iter()) {
-                    ready.extend(queue.iter().filter(|&&id| self.is_ready(id)));
+                    for &id in queue {
+                        if self.is_ready(id) && !ready.contains(&id) {
+                            ready.push(id);
+                        }
+                    }
                 }
             }
-            ready.sort_unstable();
-            ready.dedup();
             let choice = chooser.choose(Choice::ReadyThread(&ready));
             *ready.get(choice).or(ready.last())?
         };
@@ -337,6 +350,9 @@ impl State {
     /// # Errors
     /// [`Offence::NotResolved`] if it is the last thread of a task that is not resolved.
     pub fn exit_thread(&mut self) -> Result<(), Trap> {
+        if self.exit_at_once().is_some() {
+            return Ok(());
+        }
         let thread = self.current()?;
         let task = &self.tasks[self.threads[thread.0].task.0];
         let (instance, lift) = (task.instance, task.lift);
@@ -347,5 +363,38 @@ impl State {
         }
         self.pop_frame();
         Ok(())
+    }
+
+    /// The same for the only thread of a resolved task that was entered and that nobody waits for, as nearly always: the same transitions with one look at
+    /// each of what takes part. `None` if it is not so.
+    #[inline]
+    fn exit_at_once(&mut self) -> Option<()> {
+        let &Frame {
+            thread,
+            instance: id,
+            base: Base::Entered(from),
+        } = self.frames.last()?
+        else {
+            return None;
+        };
+        let &Thread { task, index, .. } = self.threads.get(thread.0)?;
+        let entry = self.tasks.get(task.0)?;
+        let instance = self.instances.get_mut(id.0 as usize)?;
+        if entry.state != TaskState::Resolved
+            || entry.implicit_thread != Some(thread)
+            || !entry.explicit_threads.is_empty()
+            || instance.has_others_waiting()
+        {
+            return None;
+        }
+        instance.threads.remove_known(index)?;
+        if entry.lift.needs_exclusive() {
+            instance.exclusive_thread = None;
+        }
+        self.tasks.discard(task.0);
+        self.threads.discard(thread.0);
+        self.frames.pop();
+        self.leave(id, from);
+        Some(())
     }
 }

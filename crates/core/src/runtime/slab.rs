@@ -57,6 +57,14 @@ impl<T> Slab<T> {
         self.slots.get_mut(index as usize)?.as_mut()
     }
 
+    /// Two items at a time.
+    #[inline]
+    pub(super) fn get_both_mut(&mut self, one: u32, other: u32) -> Option<(&mut T, &mut T)> {
+        let indices = [one as usize, other as usize];
+        let [one, other] = self.slots.get_disjoint_mut(indices).ok()?;
+        Some((one.as_mut()?, other.as_mut()?))
+    }
+
     /// How many items there are.
     #[inline]
     pub(super) fn len(&self) -> usize {

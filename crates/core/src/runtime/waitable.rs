@@ -2,7 +2,7 @@
 
 use super::{
     CopyEnd, CopyResult, Event, Handle, InstanceId, Offence, Parked, State, Subtask, ThreadId,
-    Until, WaitableId, WaitableSetId, limits,
+    Until, WaitableId, WaitableSetId, limits, scheduler::hint,
 };
 use crate::trap::Trap;
 
@@ -37,6 +37,27 @@ pub(super) enum Pending {
     Copy { result: CopyResult, reclaim: bool },
     /// The other side trapped, and there is no way to say so but a trap.
     PeerTrapped,
+}
+
+/// Whom an event concerns that was noted.
+#[must_use = "whoever waits is to be told"]
+pub(super) struct Noted {
+    /// The set, if it knows of no earlier event.
+    set: Option<WaitableSetId>,
+    /// The thread that is blocked in an operation.
+    waiter: Option<ThreadId>,
+}
+
+impl Waitable {
+    /// Notes an event. One that was not delivered yet is replaced.
+    #[inline]
+    pub(super) fn note(&mut self, pending: Pending) -> Noted {
+        let first = self.pending.replace(pending).is_none();
+        Noted {
+            set: self.set.filter(|_| first),
+            waiter: self.waiter,
+        }
+    }
 }
 
 impl State {
@@ -77,13 +98,17 @@ impl State {
 
     /// `Waitable.set_pending_event`: an event that was not delivered yet is replaced.
     pub(super) fn set_pending(&mut self, id: WaitableId, pending: Pending) {
-        let waitable = &mut self.waitables[id.0];
-        let first = waitable.pending.replace(pending).is_none();
-        let (set, waiter) = (waitable.set, waitable.waiter);
+        let noted = self.waitables[id.0].note(pending);
+        self.tell(id, noted);
+    }
+
+    /// Hints at whoever waits for an event of a waitable, which has been noted.
+    #[inline]
+    pub(super) fn tell(&mut self, id: WaitableId, Noted { set, waiter }: Noted) {
         if let Some(waiter) = waiter {
             self.hint(waiter);
         }
-        if let Some(set) = set.filter(|_| first) {
+        if let Some(set) = set {
             self.waitable_sets[set.0].pending.push_back(id);
             self.hint_waiters(set);
         }
@@ -91,9 +116,8 @@ impl State {
 
     #[inline]
     pub(super) fn hint_waiters(&mut self, set: WaitableSetId) {
-        for position in 0..self.waitable_sets[set.0].waiters.len() {
-            let waiter = self.waitable_sets[set.0].waiters[position];
-            self.hint(waiter);
+        for &waiter in &self.waitable_sets[set.0].waiters {
+            hint(&mut self.threads, &mut self.hints, waiter);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The async half without an engine: scripted pairs of instances.
 
+mod callbacks;
 mod calls;
 mod host_ends;
 mod limits;

@@ -81,10 +81,12 @@ impl State {
             return AtOnce::Blocked;
         };
         // The end whose read or write waits is the other one: this one is idle.
-        let Some(waiting) = self.waitables.get(other.0) else {
+        let Some((waitable, waiting)) = self.waitables.get_both_mut(id.0, other.0) else {
             return AtOnce::No;
         };
-        let WaitableKind::End(waiting_end) = &waiting.kind else {
+        let (WaitableKind::End(end), WaitableKind::End(waiting_end)) =
+            (&mut waitable.kind, &waiting.kind)
+        else {
             return AtOnce::No;
         };
         if waiting.instance == of.instance || buffer.length == 0 {
@@ -98,13 +100,8 @@ impl State {
             instance: of.instance,
             buffer,
         };
-        let Some(waitable) = self.waitables.get_mut(id.0) else {
-            return AtOnce::No;
-        };
-        if let WaitableKind::End(end) = &mut waitable.kind {
-            end.state = CopyState::Copying;
-            end.buffer = buffer;
-        }
+        end.state = CopyState::Copying;
+        end.buffer = buffer;
         let remaining = theirs.buffer.remaining();
         if remaining > 0 {
             let (source, target) = match of.side {
@@ -123,7 +120,8 @@ impl State {
         // Its buffer is done with, but it has not been told: now this end is the one that waits.
         shared.pending = Some(id);
         shared.flow.count_stall(of.side);
-        self.set_pending(other, completed(false));
+        let noted = waiting.note(completed(false));
+        self.tell(other, noted);
         AtOnce::Blocked
     }
 
@@ -137,25 +135,21 @@ impl State {
         if shared.kind != SharedKind::Stream || shared.dropped {
             return None;
         }
-        if self.waitables.get(id.0)?.pending.is_some() {
+        let (waitable, waiting) = self.waitables.get_both_mut(id.0, other.0)?;
+        let (ours, theirs) = (waitable.kind.end_mut()?, waiting.kind.end_mut()?);
+        if waitable.pending.is_some()
+            || ours.state != CopyState::Copying
+            || theirs.buffer.remaining() < copy.count
+        {
             return None;
         }
-        let theirs = self.waitables.get_mut(other.0)?.end_mut()?;
-        if theirs.buffer.remaining() < copy.count {
-            return None;
-        }
-        let ours = self.waitables.get(id.0)?.end()?;
-        if ours.state != CopyState::Copying {
-            return None;
-        }
-        let theirs = self.waitables.get_mut(other.0)?.end_mut()?;
         theirs.buffer.progress += copy.count;
-        let ours = self.waitables.get_mut(id.0)?.end_mut()?;
         ours.buffer.progress += copy.count;
         ours.state = CopyState::Idle;
         let progress = ours.buffer.progress;
         shared.flow.count_copy(copy.count, bytes);
-        self.set_pending(other, completed(true));
+        let noted = waiting.note(completed(true));
+        self.tell(other, noted);
         Some(moved(progress))
     }
 

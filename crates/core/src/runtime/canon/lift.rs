@@ -1,8 +1,8 @@
 //! `canon lift`: calls of guest functions, from the callee's side.
 
 use super::super::{
-    Base, Caller, Chooser, Event, Frame, InstanceId, Lift, Offence, Parked, Run, State, TaskId,
-    TaskState, Thread, ThreadId, Until, WaitableId, subtask::Callee, task::Task,
+    Base, Caller, Chooser, Frame, InstanceId, Lift, Offence, Parked, Run, State, TaskId, TaskState,
+    Thread, ThreadId, WaitableId, subtask::Callee, task::Task,
 };
 use crate::trap::Trap;
 
@@ -29,18 +29,6 @@ pub struct Called {
     pub thread: ThreadId,
     /// Whether that is the current one now, about to [start its task](super::super::Action::StartTask). Otherwise it waits to start.
     pub started: bool,
-}
-
-/// What follows on a callback's return.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CallbackStep {
-    /// The task has exited; its caller goes on.
-    Exit,
-    /// Call the callback with this event.
-    Call(Event),
-    /// The thread waits; its caller goes on.
-    Block,
 }
 
 impl State {
@@ -173,6 +161,19 @@ impl State {
         instance: InstanceId,
         entered: Option<Option<InstanceId>>,
     ) -> Option<TaskId> {
+        let (task, thread) = self.start_reused(instance, Lift::Sync)?;
+        self.tasks.get_mut(task.0)?.entered = entered;
+        self.frames.push(Frame {
+            thread,
+            instance,
+            base: Base::Inside,
+        });
+        Some(task)
+    }
+
+    /// A task that has started, and its thread, which runs, with what an earlier call has left behind.
+    #[inline(always)]
+    fn start_reused(&mut self, instance: InstanceId, lift: Lift) -> Option<(TaskId, ThreadId)> {
         let task_id = TaskId(self.tasks.next_free()?);
         let thread_id = ThreadId(self.threads.next_free()?);
         let index = self.instance_mut(instance).threads.add_reused(thread_id)?;
@@ -187,19 +188,14 @@ impl State {
         };
         let task = self.tasks.revive()?;
         task.instance = instance;
-        task.lift = Lift::Sync;
+        task.lift = lift;
         task.state = TaskState::Started;
         task.num_borrows = 0;
         task.caller = Caller::Nobody;
-        task.entered = entered;
+        task.entered = None;
         task.implicit_thread = Some(thread_id);
         task.explicit_threads.clear();
-        self.frames.push(Frame {
-            thread: thread_id,
-            instance,
-            base: Base::Inside,
-        });
-        Some(task_id)
+        Some((task_id, thread_id))
     }
 
     /// The core function of a synchronous call has returned, its results were handed over, and `post-return` has run: the call ends.
@@ -247,6 +243,9 @@ impl State {
             self.check_call(caller, spec.callee)?;
         }
         self.check_may_enter(spec.callee, from)?;
+        if let Some(called) = self.call_reused(&spec) {
+            return Ok(called);
+        }
         let (task, thread) = self.new_call(spec.callee, spec.lift)?;
         let (subtask, caller) = match spec.from {
             Err(number) => (None, Caller::Host(number)),
@@ -279,6 +278,38 @@ impl State {
             subtask,
             thread,
             started,
+        })
+    }
+
+    /// A call by the host that starts at once, with what an earlier call has left behind: nothing is allocated or moved, and no limit can be in the way.
+    #[inline]
+    fn call_reused(&mut self, spec: &CallSpec) -> Option<Called> {
+        let Err(number) = spec.from else {
+            return None;
+        };
+        let instance = self.instance(spec.callee);
+        if instance.backpressure > 0
+            || instance.exclusive_thread.is_some()
+            || instance.num_waiting_to_enter() > 0
+        {
+            return None;
+        }
+        let (task, thread) = self.start_reused(spec.callee, spec.lift)?;
+        self.tasks.get_mut(task.0)?.caller = Caller::Host(number);
+        if spec.lift.needs_exclusive() {
+            self.instance_mut(spec.callee).exclusive_thread = Some(thread);
+        }
+        self.set_may_enter(spec.callee, None, false);
+        self.frames.push(Frame {
+            thread,
+            instance: spec.callee,
+            base: Base::Entered(None),
+        });
+        Some(Called {
+            task,
+            subtask: None,
+            thread,
+            started: true,
         })
     }
 
@@ -350,53 +381,5 @@ impl State {
         if let Caller::Subtask(subtask) = task.caller {
             self.resolve_subtask(subtask, returned);
         }
-    }
-
-    /// The core function of a callback-lifted task, or its callback, has returned `packed`.
-    ///
-    /// [Specification](https://github.com/WebAssembly/component-model/blob/6d281648bd89caf885a7adcc412962dbd2425ab7/design/mvp/CanonicalABI.md#canon-lift).
-    ///
-    /// # Errors
-    /// [`Offence::CallbackCode`]; for `WAIT` an unknown index or another kind of handle; for `EXIT` [`Offence::NotResolved`].
-    pub fn callback_returned(
-        &mut self,
-        packed: u32,
-        chooser: &mut dyn Chooser,
-    ) -> Result<CallbackStep, Trap> {
-        const EXIT: u32 = 0;
-        const YIELD: u32 = 1;
-        const WAIT: u32 = 2;
-
-        let thread = self.current()?;
-        let task = self.threads[thread.0].task;
-        let instance = self.tasks[task.0].instance;
-        let (code, index) = (packed & 0xf, packed >> 4);
-        if code == EXIT {
-            self.exit_thread()?;
-            return Ok(CallbackStep::Exit);
-        }
-        if code > WAIT {
-            return Err(Offence::CallbackCode(code).at("callback"));
-        }
-        let (until, parked, set) = if code == YIELD {
-            (Until::NotExclusive, Parked::CallbackYield, None)
-        } else {
-            let set = self.set_at(instance, index)?;
-            let until = Until::SetEvent {
-                set,
-                exclusive: true,
-            };
-            (until, Parked::CallbackWait(set), Some(set))
-        };
-        self.release_exclusive(instance);
-        let Some(cancelled) = self.wait_until(thread, until, parked, true, chooser) else {
-            return Ok(CallbackStep::Block);
-        };
-        self.take_exclusive(task, thread);
-        Ok(CallbackStep::Call(match set {
-            _ if cancelled => Event::TASK_CANCELLED,
-            None => Event::NONE,
-            Some(set) => self.take_event(set, chooser)?,
-        }))
     }
 }

@@ -4,6 +4,7 @@
 
 mod at_once;
 mod backpressure;
+mod callback;
 mod context;
 mod copy;
 mod error_context;
@@ -17,8 +18,9 @@ mod thread;
 mod waitable_set;
 
 pub use at_once::{AtOnce, StreamEnds};
+pub use callback::CallbackStep;
 pub use copy::{CancelStep, CopyStep};
-pub use lift::{CallSpec, CallbackStep, Called};
+pub use lift::{CallSpec, Called};
 pub use lower::LowerStep;
 pub use subtask::SubtaskCancelStep;
 pub use thread::ThreadStep;
