@@ -152,6 +152,8 @@ pub(crate) struct CallSite {
     pub(crate) ty: FuncTypeIdx,
     /// Whether any parameter holds a `borrow`.
     pub(crate) borrows: bool,
+    /// Whether the parameters come as core values, all of them: nothing is read from memory to lift them.
+    pub(crate) flat: bool,
     /// Whether its type is `async`.
     pub(crate) async_type: bool,
     /// Whether it was lowered with the `async` option.
@@ -191,7 +193,20 @@ impl CanonOptions {
         task: Option<TaskId>,
         f: impl FnOnce(&mut LiftContext<'_>) -> Result<R>,
     ) -> Result<R> {
-        let (memory, baton): (&[u8], _) = match self.memory {
+        self.lift_from(self.memory, cx, lends, task, f)
+    }
+
+    /// The same from core values alone, if there is no memory.
+    #[inline]
+    pub(crate) fn lift_from<R>(
+        &self,
+        memory: Option<Memory>,
+        cx: &mut Cx<'_, Baton>,
+        lends: &mut Lends,
+        task: Option<TaskId>,
+        f: impl FnOnce(&mut LiftContext<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let (memory, baton): (&[u8], _) = match memory {
             Some(memory) => {
                 let (bytes, baton) = cx.memory_and_data_mut(memory);
                 (bytes, baton)

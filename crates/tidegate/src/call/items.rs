@@ -134,20 +134,28 @@ pub(crate) fn start(side: &CopySide, of: &CopyOptions) -> usize {
 }
 
 /// Performs a copy that a built-in with the options `own` asked for, whose isolate `cx` is; the other side's is idle or parked. Gives how many bytes were moved.
-#[inline]
 pub(crate) fn pass(cx: &mut Cx<'_, Baton>, own: &CopyOptions, copy: &Copy) -> Result<u64> {
-    if own.plain
-        && let Some(bytes) = pass_plain(cx, own, copy)
-    {
-        return Ok(bytes);
+    if let Some(memory) = own.options.memory {
+        let (memory, baton) = cx.memory_and_data_mut(memory);
+        if let Some(bytes) = pass_plain(memory, baton, own, copy) {
+            return Ok(bytes);
+        }
     }
     pass_items(cx, own, copy)
 }
 
-/// The same for integers whose other side is in another isolate, which is idle: the bytes go from memory to memory. `None` if it is not so.
-fn pass_plain(cx: &mut Cx<'_, Baton>, own: &CopyOptions, copy: &Copy) -> Option<u64> {
-    let (ours, baton) = cx.memory_and_data_mut(own.options.memory?);
-    let runtime = &mut **baton;
+/// The same for integers whose other side is in another isolate, which is idle: the bytes go from memory to memory. `ours` is the memory of the isolate
+/// that has the baton. `None` if it is not so.
+#[inline]
+pub(crate) fn pass_plain(
+    ours: &mut [u8],
+    runtime: &mut Runtime,
+    own: &CopyOptions,
+    copy: &Copy,
+) -> Option<u64> {
+    if !own.plain {
+        return None;
+    }
     let writes = copy.source.buffer.options == own.number;
     let (own_side, other_side) = if writes {
         (&copy.source, &copy.target)

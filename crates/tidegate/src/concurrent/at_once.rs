@@ -1,13 +1,13 @@
 //! Reads and writes with the `async` option, which never wait.
 
 use super::builtins::go_on;
-use crate::baton::Baton;
+use crate::baton::{Baton, Runtime};
 use crate::call::builtins::copies::CopyBuiltin;
-use crate::call::items::pass;
+use crate::call::items::{pass, pass_plain};
 use crate::stream::{at_once, serve, serve_bytes};
 use anyhow::Result;
 use tidegate_core::runtime::canon::BLOCKED;
-use tidegate_core::runtime::{AtOnce, HostTurn};
+use tidegate_core::runtime::{AtOnce, Copy, HostTurn};
 use tidegate_engine::Cx;
 
 /// Performs a read or write: gives what it returns.
@@ -40,16 +40,24 @@ pub(crate) fn copy_at_once(
             }
         }
         AtOnce::Host(turn) => host(cx, turn, body),
-        AtOnce::Copy(copy) => {
-            let bytes = pass(cx, of, &copy)?;
-            let state = &mut cx.data_mut().state;
-            match state.finish_copy_at_once(&copy, bytes) {
-                Some(returned) => Ok(returned),
-                None => at_once(state.finish_copy(copy, bytes)?),
+        AtOnce::Copy(copy) => match pass_plain(memory, baton, of, &copy) {
+            Some(bytes) => finish(baton, copy, bytes),
+            None => {
+                let bytes = pass(cx, of, &copy)?;
+                finish(cx.data_mut(), copy, bytes)
             }
-        }
+        },
         AtOnce::Blocked => Ok(BLOCKED),
         AtOnce::No => in_full(cx, slots, body),
+    }
+}
+
+/// A copy was performed.
+#[inline]
+fn finish(runtime: &mut Runtime, copy: Copy, bytes: u64) -> Result<u32> {
+    match runtime.state.finish_copy_at_once(&copy, bytes) {
+        Some(returned) => Ok(returned),
+        None => at_once(runtime.state.finish_copy(copy, bytes)?),
     }
 }
 

@@ -425,9 +425,12 @@ impl HostCall {
         } else {
             MAX_FLAT_PARAMS
         };
-        let params = site.options.lift(cx, &mut self.lends, self.task, |cx| {
-            lift(cx, site.ty, max_flat, &mut src)
-        });
+        let memory = site.options.memory.filter(|_| !site.flat);
+        let params = site
+            .options
+            .lift_from(memory, cx, &mut self.lends, self.task, |cx| {
+                lift(cx, site.ty, max_flat, &mut src)
+            });
         match params {
             Ok(params) => {
                 self.out = src.rest().first().copied();

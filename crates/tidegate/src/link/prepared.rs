@@ -2,6 +2,7 @@
 
 use super::imports::path;
 use super::pre::Linked;
+use super::trampolines::is_number;
 use super::{Body, Resolved};
 use crate::baton::Baton;
 use crate::call::builtins;
@@ -11,6 +12,7 @@ use crate::isolation::IsolatePlan;
 use crate::{EngineKind, Result};
 use anyhow::{Context, bail};
 use std::sync::{Arc, OnceLock};
+use tidegate_core::abi::MAX_FLAT_ASYNC_PARAMS;
 use tidegate_core::abi::fuse::Import;
 use tidegate_core::plan::{
     Canon, CoreDef, CoreFuncType, FuncDef, InstanceIdx, Lift, Plan, Step, Trampoline, TrampolineIdx,
@@ -216,6 +218,8 @@ pub(crate) struct Function {
     pub(crate) name: Option<Arc<str>>,
     /// Whether it is a lowered function with a `borrow` among its parameters.
     pub(crate) borrows: bool,
+    /// Whether it is one whose parameters are a few numbers: nothing is read from memory to lift them.
+    pub(crate) flat: bool,
     /// If it is defined once for all instantiations: see [`functions`](super::functions).
     shared: Option<SharedFunc>,
 }
@@ -223,10 +227,13 @@ pub(crate) struct Function {
 impl Function {
     fn new(linked: &Linked, number: usize, trampoline: &Trampoline) -> Result<Self> {
         let plan = linked.component.plan();
-        let (mut name, mut borrows) = (None, false);
+        let (mut name, mut borrows, mut flat) = (None, false, false);
         if let Canon::Lower { func, ty, .. } = &trampoline.canon {
             let params = &plan.types.func(*ty).params;
             borrows = (params.iter()).any(|param| plan.types.contains_borrow(param.ty));
+            // Otherwise they may be passed in memory, all together.
+            flat = params.len() <= MAX_FLAT_ASYNC_PARAMS
+                && (params.iter()).all(|param| is_number(param.ty));
             if let FuncDef::Import(import) = func {
                 name = Some(path(&plan.imports[import.index()]).into());
             }
@@ -241,6 +248,7 @@ impl Function {
             ty,
             name,
             borrows,
+            flat,
             shared,
         })
     }

@@ -125,6 +125,7 @@ impl Reexport {
             options: options.clone(),
             ty: self.ty,
             borrows: params.any(|param| types.contains_borrow(param.ty)),
+            flat: false,
             async_type: types.func(self.ty).async_,
             async_: false,
             name: Some(self.name.clone()),

@@ -77,7 +77,7 @@ impl InstanceData {
             ty: Some(lift.ty),
             flat_params: core.params(),
             flat_results: core.results(),
-            returns_number: is_number(plan.types.func(lift.ty).result),
+            returns_number: plan.types.func(lift.ty).result.is_none_or(is_number),
             quiet: linked.prepared()?.quiet[index.index()],
             suspendable: self.suspendable(lift.instance),
             concurrent: linked.component.is_concurrent(),
@@ -260,6 +260,7 @@ impl InstanceData {
         let instance = self.plan().trampolines[index.index()].instance;
         Ok(Arc::new(CallSite {
             borrows: function.borrows,
+            flat: function.flat,
             options: self.canon_options(at, instance, options)?,
             ty,
             async_type: self.plan().types.func(ty).async_,
@@ -286,24 +287,22 @@ impl InstanceData {
     }
 }
 
-/// Whether a result is a number that takes one word, any of which is one; or there is none.
-fn is_number(result: Option<ValType>) -> bool {
-    result.is_none_or(|ty| {
-        matches!(
-            ty,
-            ValType::Bool
-                | ValType::S8
-                | ValType::U8
-                | ValType::S16
-                | ValType::U16
-                | ValType::S32
-                | ValType::U32
-                | ValType::S64
-                | ValType::U64
-                | ValType::F32
-                | ValType::F64
-        )
-    })
+/// Whether a type is that of numbers that take one word, any of which is one.
+pub(super) fn is_number(ty: ValType) -> bool {
+    matches!(
+        ty,
+        ValType::Bool
+            | ValType::S8
+            | ValType::U8
+            | ValType::S16
+            | ValType::U16
+            | ValType::S32
+            | ValType::U32
+            | ValType::S64
+            | ValType::U64
+            | ValType::F32
+            | ValType::F64
+    )
 }
 
 /// How a function is lifted.

@@ -124,11 +124,22 @@ impl<T: LiftItem> Source<'_, T> {
 
 impl<'a> Source<'a, u8> {
     /// The writer's own memory: bytes are read from there without having been copied.
+    #[inline]
     pub fn as_direct(self, store: impl AsContextMut) -> DirectSource<'a> {
         // Guests cannot run, and so move their memory, as long as whoever holds the store is the consumer.
         let _ = store;
+        // What was just written in parts is not moved as a whole.
+        let bytes = match self.items {
+            Items::Guest(Offered {
+                memory,
+                pointer,
+                count,
+                ..
+            }) => Direct::Guest(memory.get(pointer..pointer + count).unwrap_or_default()),
+            Items::Host(items) => Direct::Host(items),
+        };
         DirectSource {
-            items: self.items,
+            bytes,
             taken: self.taken,
         }
     }
@@ -136,30 +147,31 @@ impl<'a> Source<'a, u8> {
 
 /// The memory of a writer of bytes.
 pub struct DirectSource<'a> {
-    items: Items<'a, u8>,
+    bytes: Direct<'a>,
     taken: &'a mut usize,
+}
+
+enum Direct<'a> {
+    /// All that the guest offers, with what is taken already.
+    Guest(&'a [u8]),
+    Host(&'a mut dyn WriteBuffer<u8>),
 }
 
 impl DirectSource<'_> {
     /// What was not read yet.
+    #[inline]
     pub fn remaining(&self) -> &[u8] {
-        match &self.items {
-            Items::Guest(offered) => {
-                let bytes = offered
-                    .memory
-                    .get(offered.pointer..offered.pointer + offered.count);
-                bytes
-                    .and_then(|bytes| bytes.get(*self.taken..))
-                    .unwrap_or_default()
-            }
-            Items::Host(items) => items.remaining(),
+        match &self.bytes {
+            Direct::Guest(bytes) => bytes.get(*self.taken..).unwrap_or_default(),
+            Direct::Host(items) => items.remaining(),
         }
     }
 
     /// Says that the first `count` bytes of [`remaining`](Self::remaining) are read. More than there are is a breach of the contract.
+    #[inline]
     pub fn mark_read(&mut self, count: usize) {
         *self.taken = self.taken.saturating_add(count);
-        if let Items::Host(items) = &mut self.items {
+        if let Direct::Host(items) = &mut self.bytes {
             let offered = items.remaining().len();
             if count > offered {
                 *self.taken = usize::MAX;

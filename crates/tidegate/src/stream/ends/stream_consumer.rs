@@ -28,7 +28,8 @@ impl<C: StreamConsumer<D>, D: Send + 'static> StreamConsumerEnd<C, D> {
     }
 
     /// Calls the consumer, and checks what it says. `before`: whether it has taken items of this write already.
-    #[inline]
+    // Inlined, as items that were just written in parts and are moved as a whole are waited for.
+    #[inline(always)]
     fn consume(
         &mut self,
         cx: &mut Context<'_>,

@@ -234,7 +234,10 @@ impl HostEnds {
     /// The ends that were deferred.
     #[inline]
     pub(super) fn take_deferred(&mut self) -> Vec<(SharedId, Side)> {
-        std::mem::take(&mut self.deferred)
+        match self.deferred.is_empty() {
+            true => Vec::new(),
+            false => std::mem::take(&mut self.deferred),
+        }
     }
 
     /// Removes an end; gives it, unless it is being asked, and by what it was woken.
