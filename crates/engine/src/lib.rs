@@ -25,11 +25,13 @@ mod module;
 mod module_export;
 mod native_stack;
 mod prompt;
+mod rewrite;
 mod shared_memory;
 mod signature;
 mod stack;
 mod trap;
 mod types;
+pub mod waits;
 mod wasmi;
 mod wasmtime;
 

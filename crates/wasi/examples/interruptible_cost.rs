@@ -15,7 +15,7 @@ use tidegate_wasi::p1::{self, Preview1};
 use tidegate_wasi::p2::{self, WasiCtxView, WasiView};
 use tidegate_wasi::{I32Exit, WasiCtx};
 
-/// The tightest loops that there are: one that only counts, one that also writes to memory.
+/// The tightest loops that there are: one that only counts, one that also writes to memory, and one that copies small pieces of different lengths.
 const LOOPS: &str = r#"(module
     (memory (export "memory") 1)
     (func (export "count") (local $n i64)
@@ -25,6 +25,14 @@ const LOOPS: &str = r#"(module
         (local.set $n (i32.const 500000000))
         (loop $l
             (i32.store8 (i32.and (local.get $n) (i32.const 65535)) (local.get $n))
+            (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+    (func (export "copy") (local $n i32)
+        (local.set $n (i32.const 20000000))
+        (loop $l
+            (memory.copy
+                (i32.and (local.get $n) (i32.const 32767))
+                (i32.const 40000)
+                (i32.and (local.get $n) (i32.const 63)))
             (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))"#;
 
 /// Programs of `guests/wasm/crunch.wasm`, with their rounds.
@@ -77,6 +85,7 @@ fn main() -> Result<()> {
     for (name, function) in [
         ("a loop that counts", "count"),
         ("a loop that writes to memory", "write"),
+        ("a loop that copies up to 63 bytes", "copy"),
     ] {
         compare(name, runs, |with| {
             let wasi = WasiCtx::builder().build();

@@ -11,7 +11,7 @@ use std::{
 use wasmi::{CompilationMode, Config};
 
 use super::{
-    convert,
+    bulk, convert,
     exceptions::{self, Facts, Layout},
     sections::{self, ImportKind},
 };
@@ -93,7 +93,7 @@ struct Inner {
     engine: WasmiEngine,
     /// As it was given.
     wasm: Box<[u8]>,
-    /// Without its start section.
+    /// Without its start section, and with large operations by pieces.
     binary: Option<Box<[u8]>>,
     /// What the start function is exported as.
     start: Option<String>,
@@ -157,6 +157,11 @@ pub(crate) fn module(engine: &WasmiEngine, wasm: &[u8]) -> Result<Module, Engine
         Some((binary, start)) => (Some(binary.into_boxed_slice()), Some(start)),
         None => (None, None),
     };
+    let by_pieces = match engine.metered {
+        true => bulk::rewrite(binary.as_deref().unwrap_or(wasm)),
+        false => None,
+    };
+    let binary = by_pieces.map(Vec::into_boxed_slice).or(binary);
     let code = binary.as_deref().unwrap_or(wasm);
     let lowered = OnceLock::new();
     let (plain, info) = match wasmi::Module::new(&engine.engine, code) {

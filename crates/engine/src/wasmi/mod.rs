@@ -5,6 +5,7 @@
 //! with a signal, which ends the run of the resumable call; the job later runs from outside, and its results are what the
 //! call is resumed with. As any number of resumable calls may be under way in a store, so may stacks.
 
+mod bulk;
 mod convert;
 mod cx;
 mod engine;

@@ -1,5 +1,6 @@
 //! One test set that both adapters pass: every test runs on each engine.
 
+mod bulk;
 mod calls;
 mod checks;
 mod exceptions;

@@ -1,12 +1,12 @@
 //! Compiled core modules.
 
-use super::rewrite;
 use crate::component::to_binary;
 use crate::{Engine, EngineKind, Result};
 use std::fs::File;
 use std::sync::{Arc, OnceLock};
 use tidegate_core::plan::{CoreExternType, CoreModuleType};
 use tidegate_engine as engine;
+use tidegate_engine::waits;
 
 /// A core module: validated and compiled. Cheap to clone.
 #[derive(Clone)]
@@ -26,7 +26,7 @@ impl Module {
     /// Malformed, invalid or unsupported bytes, with the offset.
     pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Self> {
         let bytes = match engine.has_threads() {
-            true => rewrite::rewritten(&to_binary(bytes.as_ref())?)?
+            true => waits::rewritten(&to_binary(bytes.as_ref())?)?
                 .into_owned()
                 .into(),
             false => to_binary(bytes.as_ref())?,
@@ -95,7 +95,7 @@ impl Module {
     /// What it imports.
     pub fn imports(&self) -> Vec<engine::Import> {
         let mut imports = self.compiled_imports().to_vec();
-        imports.retain(|import| !rewrite::is_added(import));
+        imports.retain(|import| !waits::is_added(import));
         imports
     }
 

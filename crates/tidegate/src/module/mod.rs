@@ -39,5 +39,3 @@ pub use instance::{CoreFunc, ModuleInstance};
 pub use linker::ModuleLinker;
 pub use threads::{MAX_THREADS, Threads, ThreadsHandle};
 pub use tidegate_engine::{Export, ExternType, FuncType, Import, SharedMemory, ValType};
-
-pub(crate) use threads::rewrite;

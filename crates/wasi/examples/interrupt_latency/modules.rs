@@ -18,6 +18,8 @@ use tidegate_wasi::p1::{self, Preview1};
 pub struct Work {
     pub name: &'static str,
     stdin: Stdin,
+    /// How many pages the memory grows by beforehand.
+    pages: u32,
     body: &'static str,
 }
 
@@ -34,25 +36,46 @@ enum Stdin {
 
 const READ: &str = "(drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))";
 
-pub const ALL: [Work; 10] = [
+pub const ALL: [Work; 12] = [
     Work {
         name: "a loop",
         stdin: Stdin::Nothing,
+        pages: 0,
         body: "(loop $l (br $l))",
     },
     Work {
         name: "calls of functions",
         stdin: Stdin::Nothing,
+        pages: 0,
         body: "(loop $l (drop (call $fib (i32.const 25))) (br $l))",
     },
     Work {
         name: "`memory.fill` of 1 MiB",
         stdin: Stdin::Nothing,
+        pages: 0,
         body: "(loop $l (memory.fill (i32.const 65536) (i32.const 1) (i32.const 1048576)) (br $l))",
+    },
+    Work {
+        name: "`memory.fill` of 1 GiB",
+        stdin: Stdin::Nothing,
+        pages: 16384,
+        body: "(loop $l
+                (memory.fill (i32.const 0x140000) (i32.const 1) (i32.const 0x40000000))
+                (br $l))",
+    },
+    Work {
+        name: "`memory.copy` of 1 GiB",
+        stdin: Stdin::Nothing,
+        pages: 32768,
+        body: "(loop $l
+                (memory.copy (i32.const 0x140000) (i32.const 0x40140000) (i32.const 0x40000000))
+                (memory.copy (i32.const 0x20140000) (i32.const 0x140000) (i32.const 0x40000000))
+                (br $l))",
     },
     Work {
         name: "reads of a file, 1 MiB each",
         stdin: Stdin::File,
+        pages: 0,
         body: "(loop $l
             (drop (call $pread (i32.const 0) (i32.const 16) (i32.const 1) (i64.const 0) (i32.const 8)))
             (br $l))",
@@ -60,31 +83,37 @@ pub const ALL: [Work; 10] = [
     Work {
         name: "read of a pipe",
         stdin: Stdin::Pipe,
+        pages: 0,
         body: READ,
     },
     Work {
         name: "read of a socket",
         stdin: Stdin::Socket,
+        pages: 0,
         body: READ,
     },
     Work {
         name: "read of a terminal",
         stdin: Stdin::Terminal,
+        pages: 0,
         body: READ,
     },
     Work {
         name: "poll of a pipe and a clock",
         stdin: Stdin::Pipe,
+        pages: 0,
         body: "(drop (call $poll (i32.const 256) (i32.const 1024) (i32.const 2) (i32.const 8)))",
     },
     Work {
         name: "sleep",
         stdin: Stdin::Nothing,
+        pages: 0,
         body: "(drop (call $poll (i32.const 256) (i32.const 1024) (i32.const 1) (i32.const 8)))",
     },
     Work {
         name: "async host function",
         stdin: Stdin::Nothing,
+        pages: 0,
         body: "(call $sleep)",
     },
 ];
@@ -116,8 +145,11 @@ struct Data {
 
 /// Pauses a guest many times, each time at another moment.
 pub fn pause(engine: &Engine, work: &Work, times: u32) -> Result<Vec<Duration>> {
-    let body = work.body;
-    let text = format!(r#"(module {COMMON} (func (export "run") (call $begun) {body}))"#);
+    let Work { pages, body, .. } = work;
+    let text = format!(
+        r#"(module {COMMON} (func (export "run")
+            (drop (memory.grow (i32.const {pages}))) (call $begun) {body}))"#
+    );
     let module = Module::new(engine, text)?;
     let mut linker = ModuleLinker::<Data>::new(engine);
     p1::add_to_linker(&mut linker, |data| &mut data.wasi)?;

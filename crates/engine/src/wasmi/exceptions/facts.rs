@@ -5,7 +5,7 @@ use wasmparser::{
 };
 
 /// Features of modules that can be translated: those of the engine, and exceptions.
-fn features() -> WasmFeatures {
+pub(in crate::wasmi) fn features() -> WasmFeatures {
     WasmFeatures::WASM2
         | WasmFeatures::MULTI_MEMORY
         | WasmFeatures::MEMORY64

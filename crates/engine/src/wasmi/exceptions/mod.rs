@@ -13,6 +13,6 @@ mod facts;
 mod lower;
 mod runtime;
 
-pub(super) use facts::{Facts, facts};
+pub(super) use facts::{Facts, facts, features};
 pub(super) use lower::{Layout, lower};
 pub(super) use runtime::{Exceptions, Flight, new_tag};

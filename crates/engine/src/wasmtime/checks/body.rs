@@ -1,14 +1,15 @@
 //! Rewriting the code of a function.
 
 use wasm_encoder::{
-    BlockType, BranchHint, Function, Instruction as Encoded, MemArg, ValType, reencode::Reencode,
+    BlockType, BranchHint, Function, Instruction as Encoded, ValType, reencode::Reencode,
 };
 use wasmparser::{FunctionBody, Operator};
 
 use super::{
     loops::{Checked, Instruction, Loop},
-    rewrite::{Error, Rewriter},
+    rewrite::Rewriter,
 };
+use crate::rewrite::{Error, Rewritten, bulk::Lengths};
 
 /// The most locals that go through the function that looks, which has registers for about as many.
 const MAX_PASSED: usize = 8;
@@ -27,26 +28,31 @@ pub(super) struct Source<'a> {
 pub(super) fn rewrite(
     rewriter: &mut Rewriter<'_>,
     source: &Source<'_>,
-) -> Result<(Function, Vec<BranchHint>), Error> {
+) -> Result<Rewritten, Error> {
     let (mut locals, mut ends) = (Vec::new(), Vec::new());
     let mut added = u32::try_from(source.params.len()).unwrap_or(u32::MAX);
     for group in source.body.get_locals_reader()? {
         let (count, ty) = group?;
-        let ty = rewriter.val_type(ty)?;
+        let ty = rewriter.additions.val_type(ty)?;
         locals.push((count, ty));
         added += count;
         ends.push((added, ty));
     }
     let counts = |found: &Loop| matches!(found.checked, Checked::Every(_));
+    let turns = added;
     if source.loops.iter().any(counts) {
         locals.push((1, ValType::I32));
+        added += 1;
     }
+    let operators = source.code.iter().map(|(operator, _)| operator);
+    let lengths = (rewriter.bulk).lengths(&rewriter.facts.shape, operators, added, &mut locals);
     let mut writer = Writer {
         rewriter,
         params: source.params,
         function: Function::new(locals),
         locals: ends,
-        turns: added,
+        turns,
+        lengths: lengths.unwrap_or_default(),
         hints: Vec::new(),
     };
     if source.is_checked {
@@ -64,12 +70,15 @@ struct Writer<'a, 'm> {
     function: Function,
     /// The local that is added to count turns, if there is need for one: innermost loops can share it.
     turns: u32,
+    /// Those for the lengths of operations on memory.
+    lengths: Lengths,
     hints: Vec<BranchHint>,
 }
 
 impl Writer<'_, '_> {
     fn code(&mut self, source: &Source<'_>) -> Result<(), Error> {
         let mut loops = source.loops.iter();
+        let mut before = None;
         for (operator, _) in source.code {
             match operator {
                 Operator::Loop { .. } => {
@@ -93,14 +102,37 @@ impl Writer<'_, '_> {
                     self.check(&[]);
                     self.copy(operator)?;
                 }
+                _ if self.bulk(before, operator)? => {}
                 _ => self.copy(operator)?,
             }
+            before = Some(operator);
         }
         Ok(())
     }
 
+    /// Writes an operation on much memory.
+    fn bulk(
+        &mut self,
+        before: Option<&Operator<'_>>,
+        operator: &Operator<'_>,
+    ) -> Result<bool, Error> {
+        let Rewriter {
+            facts,
+            additions,
+            bulk,
+            ..
+        } = &mut *self.rewriter;
+        bulk.write(
+            additions,
+            &facts.shape,
+            (before, operator),
+            self.lengths,
+            (&mut self.function, &mut self.hints),
+        )
+    }
+
     fn copy(&mut self, operator: &Operator<'_>) -> Result<(), Error> {
-        let instruction = self.rewriter.instruction(operator.clone())?;
+        let instruction = self.rewriter.additions.instruction(operator.clone())?;
         self.write(&instruction);
         Ok(())
     }
@@ -151,12 +183,9 @@ impl Writer<'_, '_> {
     /// A check. Locals that are passed go through the function that looks. What the loop goes on with is then not what was there before the call, so that it can be
     /// in registers that a call changes.
     fn check(&mut self, passed: &[u32]) {
-        self.write(&Encoded::GlobalGet(self.rewriter.address()));
-        self.write(&Encoded::I32Load(MemArg {
-            offset: 0,
-            align: 2,
-            memory_index: self.rewriter.words(),
-        }));
+        for instruction in self.rewriter.load() {
+            self.write(&instruction);
+        }
         self.begin_unlikely();
         let passed: Vec<_> = passed
             .iter()

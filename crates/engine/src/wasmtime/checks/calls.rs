@@ -18,26 +18,14 @@ use wasmparser::{
 };
 
 use super::loops::{self, Loop, Weights};
+use crate::rewrite::Shape;
 
 type Result<T> = std::result::Result<T, wasmparser::BinaryReaderError>;
 
 /// What is known of a module before it is rewritten.
-#[derive(Default)]
 pub(super) struct Facts<'a> {
-    /// How many types there are.
-    pub(super) types: u32,
-    pub(super) imported_functions: u32,
-    pub(super) imported_memories: u32,
-    /// How many globals there are, imported ones among them.
-    pub(super) globals: u32,
-    pub(super) bodies: Vec<FunctionBody<'a>>,
-    /// Whether the module has a shared memory.
-    pub(super) has_shared_memory: bool,
-    /// The parameters of each type.
-    pub(super) params: Vec<Box<[ValType]>>,
-    /// The types of the functions that are defined.
-    pub(super) functions: Vec<u32>,
-    /// Their loops.
+    pub(super) shape: Shape<'a>,
+    /// The loops of the functions that are defined.
     pub(super) loops: Vec<Vec<Loop>>,
     /// Of the functions that are defined, those that are checked at their beginning.
     pub(super) checked_functions: Vec<bool>,
@@ -47,103 +35,22 @@ pub(super) struct Facts<'a> {
 
 /// Finds out about a valid module.
 pub(super) fn facts(bytes: &[u8]) -> Result<Facts<'_>> {
-    let mut facts = Facts::default();
-    let mut calls = Calls::default();
-    for payload in Parser::new(0).parse_all(bytes) {
-        match payload? {
-            Payload::TypeSection(section) => {
-                for ty in section.into_iter_err_on_gc_types() {
-                    let ty = ty?;
-                    facts.types += 1;
-                    facts.params.push(ty.params().into());
-                    calls.add_type(ty);
-                }
-            }
-            Payload::ImportSection(section) => {
-                for import in section.into_imports() {
-                    match import?.ty {
-                        TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
-                            facts.imported_functions += 1;
-                            calls.functions.push(ty);
-                        }
-                        TypeRef::Memory(ty) => {
-                            facts.imported_memories += 1;
-                            facts.has_shared_memory |= ty.shared;
-                        }
-                        TypeRef::Global(ty) => {
-                            facts.globals += 1;
-                            calls.add_global(ty);
-                        }
-                        TypeRef::Table(_) => calls.is_open = true,
-                        TypeRef::Tag(_) => {}
-                    }
-                }
-            }
-            Payload::FunctionSection(section) => {
-                for ty in section {
-                    calls.functions.push(ty?);
-                }
-            }
-            Payload::MemorySection(section) => {
-                for ty in section {
-                    facts.has_shared_memory |= ty?.shared;
-                }
-            }
-            Payload::GlobalSection(section) => {
-                for global in section {
-                    let global = global?;
-                    facts.globals += 1;
-                    calls.add_global(global.ty);
-                    calls.add_references(global.init_expr.get_operators_reader())?;
-                }
-            }
-            Payload::TableSection(section) => {
-                for table in section {
-                    if let wasmparser::TableInit::Expr(init) = table?.init {
-                        calls.add_references(init.get_operators_reader())?;
-                    }
-                }
-            }
-            Payload::ExportSection(section) => {
-                for export in section {
-                    calls.is_open |= export?.kind == ExternalKind::Table;
-                }
-            }
-            Payload::ElementSection(section) => {
-                for element in section {
-                    match element?.items {
-                        ElementItems::Functions(functions) => {
-                            for function in functions {
-                                calls.taken.insert(function?);
-                            }
-                        }
-                        ElementItems::Expressions(_, items) => {
-                            for item in items {
-                                calls.add_references(item?.get_operators_reader())?;
-                            }
-                        }
-                    }
-                }
-            }
-            Payload::CodeSectionEntry(body) => {
-                calls.add_body(&body)?;
-                facts.bodies.push(body);
-            }
-            _ => {}
-        }
-    }
-    facts.functions = calls.functions[facts.imported_functions as usize..].to_vec();
-    let graph = calls.graph(facts.imported_functions);
+    let shape = Shape::of(bytes)?;
+    let calls = Calls::of(bytes, &shape)?;
+    let graph = calls.graph(&shape);
     let mut checked = vec![false; graph.edges.len()];
     if calls.is_open {
-        checked[facts.bodies.len()..].fill(true);
+        checked[shape.bodies.len()..].fill(true);
     }
     graph.cut(&mut checked);
-    facts.loops = weigh(&facts, &calls, &graph, &mut checked)?;
-    let (functions, types) = checked.split_at(facts.bodies.len());
-    facts.checked_functions = functions.to_vec();
-    facts.checked_types = calls.types.iter().map(|ty| types[*ty as usize]).collect();
-    Ok(facts)
+    let loops = weigh(&shape, &calls, &graph, &mut checked)?;
+    let (functions, types) = checked.split_at(shape.bodies.len());
+    Ok(Facts {
+        loops,
+        checked_functions: functions.to_vec(),
+        checked_types: calls.types.iter().map(|ty| types[*ty as usize]).collect(),
+        shape,
+    })
 }
 
 /// What code may weigh that is called without a check.
@@ -151,20 +58,20 @@ const MAX_WEIGHT: u64 = 256 << 10;
 
 /// Has functions checked that weigh too much, and gives the loops of all.
 fn weigh(
-    facts: &Facts<'_>,
+    shape: &Shape<'_>,
     calls: &Calls,
     graph: &Graph,
     checked: &mut [bool],
 ) -> Result<Vec<Vec<Loop>>> {
-    let mut loops = vec![Vec::new(); facts.bodies.len()];
+    let mut loops = vec![Vec::new(); shape.bodies.len()];
     let mut weights = Weighed {
-        imported: facts.imported_functions,
+        imported: shape.imported_functions,
         types: &calls.types,
-        functions: facts.bodies.len(),
+        functions: shape.bodies.len(),
         weights: vec![0; graph.edges.len()],
     };
     for node in graph.callees_first(checked) {
-        let weight = match facts.bodies.get(node) {
+        let weight = match shape.bodies.get(node) {
             Some(body) => {
                 let (found, weight) = loops::find(&loops::instructions(body)?, &weights);
                 loops[node] = found;
@@ -219,8 +126,6 @@ struct Calls {
     /// For each type a number that equal ones have in common.
     types: Vec<u32>,
     numbers: HashMap<FuncType, u32>,
-    /// The types of all functions, imported ones among them.
-    functions: Vec<u32>,
     /// Functions that a table may hold.
     taken: HashSet<u32>,
     /// Of each function that is defined.
@@ -236,11 +141,77 @@ struct Called {
 }
 
 impl Calls {
-    fn add_type(&mut self, ty: FuncType) {
+    fn of(bytes: &[u8], shape: &Shape<'_>) -> Result<Self> {
+        let mut calls = Self::default();
+        for ty in &shape.types {
+            calls.add_type(ty);
+        }
+        for payload in Parser::new(0).parse_all(bytes) {
+            match payload? {
+                Payload::ImportSection(section) => {
+                    for import in section.into_imports() {
+                        match import?.ty {
+                            TypeRef::Global(ty) => calls.add_global(ty),
+                            TypeRef::Table(_) => calls.is_open = true,
+                            _ => {}
+                        }
+                    }
+                }
+                Payload::GlobalSection(section) => {
+                    for global in section {
+                        let global = global?;
+                        calls.add_global(global.ty);
+                        calls.add_references(global.init_expr.get_operators_reader())?;
+                    }
+                }
+                Payload::TableSection(section) => {
+                    for table in section {
+                        if let wasmparser::TableInit::Expr(init) = table?.init {
+                            calls.add_references(init.get_operators_reader())?;
+                        }
+                    }
+                }
+                Payload::ExportSection(section) => {
+                    for export in section {
+                        calls.is_open |= export?.kind == ExternalKind::Table;
+                    }
+                }
+                Payload::ElementSection(section) => {
+                    for element in section {
+                        calls.add_element(element?.items)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        for body in &shape.bodies {
+            calls.add_body(body)?;
+        }
+        Ok(calls)
+    }
+
+    fn add_type(&mut self, ty: &FuncType) {
         let mut types = ty.params().iter().chain(ty.results());
         self.is_open |= types.any(|ty| holds_functions(*ty));
         let next = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
-        self.types.push(*self.numbers.entry(ty).or_insert(next));
+        self.types
+            .push(*self.numbers.entry(ty.clone()).or_insert(next));
+    }
+
+    fn add_element(&mut self, items: ElementItems<'_>) -> Result<()> {
+        match items {
+            ElementItems::Functions(functions) => {
+                for function in functions {
+                    self.taken.insert(function?);
+                }
+            }
+            ElementItems::Expressions(_, items) => {
+                for item in items {
+                    self.add_references(item?.get_operators_reader())?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// One that others may see: which are exported is not worth asking.
@@ -278,8 +249,9 @@ impl Calls {
         Ok(())
     }
 
-    fn graph(&self, imported: u32) -> Graph {
+    fn graph(&self, shape: &Shape<'_>) -> Graph {
         let functions = self.bodies.len();
+        let imported = shape.imported_functions;
         let defined = |index: &u32| index.checked_sub(imported).map(|index| index as usize);
         let ty = |number: u32| functions + number as usize;
         let mut edges = vec![Vec::new(); functions + self.numbers.len()];
@@ -288,7 +260,7 @@ impl Calls {
             edges[from].extend(called.types.iter().map(|number| ty(*number)));
         }
         for index in &self.taken {
-            let number = self.types[self.functions[*index as usize] as usize];
+            let number = self.types[shape.functions[*index as usize] as usize];
             edges[ty(number)].extend(defined(index));
         }
         // Sets have no order that is the same in each run, and artifacts are to be the same.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use wasmparser::{BinaryReaderError, FunctionBody, Operator};
 
-use super::turns;
+use super::{rewrite::SMALL, turns};
 
 /// The most turns that pass between two checks.
 const MAX_TURNS: u32 = 128;
@@ -142,14 +142,14 @@ fn turns(weight: u64) -> u32 {
 fn weight(operator: &Operator<'_>, weights: &impl Weights) -> u64 {
     match operator {
         // As long as the guest likes.
-        Operator::MemoryGrow { .. }
-        | Operator::MemoryCopy { .. }
+        Operator::MemoryGrow { .. } | Operator::TableGrow { .. } => MAX_WEIGHT,
+        // What is larger is checked itself.
+        Operator::MemoryCopy { .. }
         | Operator::MemoryFill { .. }
         | Operator::MemoryInit { .. }
-        | Operator::TableGrow { .. }
         | Operator::TableCopy { .. }
         | Operator::TableFill { .. }
-        | Operator::TableInit { .. } => MAX_WEIGHT,
+        | Operator::TableInit { .. } => SMALL.into(),
         _ => weights.called(operator),
     }
 }

@@ -32,4 +32,4 @@ pub(super) const CHECK: &str = "check";
 pub(super) const IMPORTS: usize = 2;
 
 /// Changes with what is added to modules, since precompiled ones have it.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;

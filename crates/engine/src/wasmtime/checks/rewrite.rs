@@ -3,14 +3,7 @@
 use std::collections::HashMap;
 
 use wasm_encoder::{
-    BranchHints, CodeSection, ConstExpr, EntityType, Function, FunctionSection, GlobalSection,
-    GlobalType, ImportSection, Instruction, MemoryType, Module, NameMap, NameSection, SectionId,
-    TypeSection, ValType,
-    reencode::{self, Reencode},
-};
-use wasmparser::{
-    CodeSectionReader, CustomSectionReader, FunctionSectionReader, GlobalSectionReader,
-    ImportSectionReader, KnownCustom, Name, NameSectionReader, Parser, TypeSectionReader,
+    BlockType, ConstExpr, Function, GlobalType, Instruction, MemArg, MemoryType, ValType,
 };
 
 use super::{
@@ -20,311 +13,154 @@ use super::{
     loops,
     words::{MAX_PAGES, NEVER_ZERO},
 };
+use crate::rewrite::{
+    Additions, Error, assemble,
+    bulk::{Bulk, Sizes},
+};
 
-pub(super) type Error = reencode::Error<std::convert::Infallible>;
+/// Operations on memory that are larger are checked. A page that has not been touched before is as large.
+pub(super) const SMALL: u32 = 4 << 10;
+
+/// How much of an operation on memory is between two checks: up to 0.1 ms if the memory has not been touched before.
+const PIECE: u32 = 64 << 10;
 
 /// Puts checks into a valid module.
-///
-/// Of sections that only tools read, what names functions is kept; offsets in code have changed.
 ///
 /// # Errors
 /// What the engine is not set up for, or cannot be encoded.
 pub(crate) fn rewrite(bytes: &[u8], shared_memories: bool) -> Result<Vec<u8>, String> {
     let facts = calls::facts(bytes).map_err(|error| error.to_string())?;
-    if facts.has_shared_memory && !shared_memories {
+    if facts.shape.memories.iter().any(|memory| memory.shared) && !shared_memories {
         return Err("shared memories need an engine that is set up for threads".into());
     }
     encode(bytes, &facts).map_err(|error| error.to_string())
 }
 
 fn encode(bytes: &[u8], facts: &Facts<'_>) -> Result<Vec<u8>, Error> {
-    let mut rewriter = Rewriter {
-        facts,
-        code: CodeSection::new(),
-        hints: BranchHints::new(),
-        passing: Vec::new(),
-        looks: HashMap::new(),
-        names: None,
-        written: None,
-    };
-    for (number, body) in (0..).zip(&facts.bodies) {
-        let function = number as usize;
+    let mut rewriter = Rewriter::new(facts);
+    let mut functions = Vec::with_capacity(facts.shape.bodies.len());
+    for (number, body) in facts.shape.bodies.iter().enumerate() {
         let source = Source {
             body,
             code: &loops::instructions(body)?,
-            loops: &facts.loops[function],
-            params: &facts.params[facts.functions[function] as usize],
-            is_checked: facts.checked_functions[function],
+            loops: &facts.loops[number],
+            params: facts.shape.params(number),
+            is_checked: facts.checked_functions[number],
         };
-        let (function, hints) = body::rewrite(&mut rewriter, &source)?;
-        rewriter.code.function(&function);
-        if !hints.is_empty() {
-            let index = rewriter.check() + 1 + number;
-            rewriter.hints.function_hints(index, hints);
-        }
+        functions.push(body::rewrite(&mut rewriter, &source)?);
     }
-    rewriter.add_code();
-    let mut module = Module::new();
-    rewriter.parse_core_module(&mut module, Parser::new(0), bytes)?;
-    Ok(module.finish())
+    assemble(bytes, rewriter.additions, &functions)
 }
 
-/// What is added to a module, and how that moves what it has.
+/// What is added to a module.
 pub(super) struct Rewriter<'a> {
     pub(super) facts: &'a Facts<'a>,
-    code: CodeSection,
-    hints: BranchHints,
-    /// What the functions take and give that call the one that is imported.
-    passing: Vec<Vec<ValType>>,
+    pub(super) additions: Additions,
+    pub(super) bulk: Bulk,
+    check: Check,
+    /// The functions that call the one that is imported, by what they take and give back.
     looks: HashMap<Vec<ValType>, u32>,
-    names: Option<NameSection>,
-    /// The last section that has been written.
-    written: Option<SectionId>,
 }
 
-impl Rewriter<'_> {
+/// The things that a check consists of.
+#[derive(Clone, Copy)]
+struct Check {
     /// The memory of the words.
-    pub(super) fn words(&self) -> u32 {
-        self.facts.imported_memories
-    }
-
+    words: u32,
     /// The global that has the address of the word.
-    pub(super) fn address(&self) -> u32 {
-        self.facts.globals
+    address: u32,
+    /// The function that is imported.
+    function: u32,
+}
+
+impl<'a> Rewriter<'a> {
+    fn new(facts: &'a Facts<'a>) -> Self {
+        let mut additions = Additions::new(MODULE, &facts.shape);
+        let ty = additions.ty(vec![], vec![ValType::I32]);
+        let check = Check {
+            words: additions.import_memory(
+                WORDS,
+                MemoryType {
+                    minimum: 1,
+                    maximum: Some(MAX_PAGES.into()),
+                    memory64: false,
+                    shared: true,
+                    page_size_log2: None,
+                },
+            ),
+            function: additions.import_function(CHECK, ty),
+            address: additions.global(
+                GlobalType {
+                    val_type: ValType::I32,
+                    mutable: true,
+                    shared: false,
+                },
+                ConstExpr::i32_const(NEVER_ZERO.cast_signed()),
+            ),
+        };
+        let sizes = Sizes {
+            small: SMALL,
+            piece: PIECE,
+        };
+        let piece = [
+            &check.load()[..],
+            &[Instruction::If(BlockType::Empty)],
+            &check.call(),
+            &[Instruction::End],
+        ];
+        Self {
+            facts,
+            additions,
+            bulk: Bulk::new(sizes, piece.concat()),
+            check,
+            looks: HashMap::new(),
+        }
     }
 
-    /// The function that is imported.
-    fn check(&self) -> u32 {
-        self.facts.imported_functions
+    /// Code that loads the word.
+    pub(super) fn load(&self) -> [Instruction<'static>; 2] {
+        self.check.load()
     }
 
     /// The function that is called where the word is not zero, which gives back what it takes.
     pub(super) fn look(&mut self, passed: Vec<ValType>) -> u32 {
-        let next = u32::try_from(self.passing.len()).unwrap_or(u32::MAX);
-        let passing = &mut self.passing;
-        let number = *self.looks.entry(passed).or_insert_with_key(|passed| {
-            passing.push(passed.clone());
-            next
-        });
-        self.first_look() + number
-    }
-
-    fn first_look(&self) -> u32 {
-        let defined = u32::try_from(self.facts.bodies.len()).unwrap_or(u32::MAX);
-        self.check() + 1 + defined
-    }
-
-    fn add_types(&self, types: &mut TypeSection) {
-        types.ty().function([], [ValType::I32]);
-        for passed in &self.passing {
-            types.ty().function(passed.clone(), passed.clone());
+        if let Some(look) = self.looks.get(&passed) {
+            return *look;
         }
-    }
-
-    /// Adds the functions that look.
-    fn add_code(&mut self) {
-        for passed in &self.passing {
-            let mut function = Function::new([]);
-            function.instruction(&Instruction::Call(self.check()));
-            function.instruction(&Instruction::GlobalSet(self.address()));
-            for local in (0..).take(passed.len()) {
-                function.instruction(&Instruction::LocalGet(local));
-            }
-            function.instruction(&Instruction::End);
-            self.code.function(&function);
+        let mut function = Function::new([]);
+        for instruction in self.check.call() {
+            function.instruction(&instruction);
         }
-    }
-
-    /// Adds their names to those of the module: they are not to be seen in backtraces.
-    fn add_names(&self, names: &mut NameMap) {
-        for index in (self.first_look()..).take(self.passing.len()) {
-            names.append(index, MODULE);
+        for local in (0..).take(passed.len()) {
+            function.instruction(&Instruction::LocalGet(local));
         }
+        function.instruction(&Instruction::End);
+        let ty = self.additions.ty(passed.clone(), passed.clone());
+        let look = self.additions.function(ty, function);
+        self.looks.insert(passed, look);
+        look
     }
+}
 
-    fn add_imports(&self, imports: &mut ImportSection) {
-        let memory = MemoryType {
-            minimum: 1,
-            maximum: Some(MAX_PAGES.into()),
-            memory64: false,
-            shared: true,
-            page_size_log2: None,
+impl Check {
+    fn load(self) -> [Instruction<'static>; 2] {
+        let word = MemArg {
+            offset: 0,
+            align: 2,
+            memory_index: self.words,
         };
-        imports.import(MODULE, WORDS, EntityType::Memory(memory));
-        imports.import(MODULE, CHECK, EntityType::Function(self.facts.types));
+        [
+            Instruction::GlobalGet(self.address),
+            Instruction::I32Load(word),
+        ]
     }
 
-    fn add_globals(&self, globals: &mut GlobalSection) {
-        let address = GlobalType {
-            val_type: ValType::I32,
-            mutable: true,
-            shared: false,
-        };
-        globals.global(address, &ConstExpr::i32_const(NEVER_ZERO.cast_signed()));
-    }
-
-    /// Writes the sections that the module does not have, up to one that it has.
-    fn add_sections(&mut self, module: &mut Module, before: Option<SectionId>) {
-        for section in [SectionId::Type, SectionId::Import, SectionId::Global] {
-            if place(self.written) >= place(Some(section))
-                || before.is_some_and(|before| place(Some(before)) <= place(Some(section)))
-            {
-                continue;
-            }
-            match section {
-                SectionId::Type => {
-                    let mut types = TypeSection::new();
-                    self.add_types(&mut types);
-                    module.section(&types);
-                }
-                SectionId::Import => {
-                    let mut imports = ImportSection::new();
-                    self.add_imports(&mut imports);
-                    module.section(&imports);
-                }
-                _ => {
-                    let mut globals = GlobalSection::new();
-                    self.add_globals(&mut globals);
-                    module.section(&globals);
-                }
-            }
-            self.written = Some(section);
-        }
-    }
-}
-
-/// The order of sections.
-fn place(section: Option<SectionId>) -> u8 {
-    match section {
-        None => 0,
-        Some(SectionId::Type) => 1,
-        Some(SectionId::Import) => 2,
-        Some(SectionId::Function | SectionId::Table | SectionId::Memory | SectionId::Tag) => 3,
-        Some(SectionId::Global) => 4,
-        Some(_) => 5,
-    }
-}
-
-impl Reencode for Rewriter<'_> {
-    type Error = std::convert::Infallible;
-
-    fn function_index(&mut self, func: u32) -> Result<u32, Error> {
-        Ok(func + u32::from(func >= self.facts.imported_functions))
-    }
-
-    fn memory_index(&mut self, memory: u32) -> Result<u32, Error> {
-        Ok(memory + u32::from(memory >= self.facts.imported_memories))
-    }
-
-    fn parse_type_section(
-        &mut self,
-        types: &mut TypeSection,
-        section: TypeSectionReader<'_>,
-    ) -> Result<(), Error> {
-        reencode::utils::parse_type_section(self, types, section)?;
-        self.add_types(types);
-        Ok(())
-    }
-
-    fn parse_import_section(
-        &mut self,
-        imports: &mut ImportSection,
-        section: ImportSectionReader<'_>,
-    ) -> Result<(), Error> {
-        reencode::utils::parse_import_section(self, imports, section)?;
-        self.add_imports(imports);
-        Ok(())
-    }
-
-    fn parse_function_section(
-        &mut self,
-        functions: &mut FunctionSection,
-        section: FunctionSectionReader<'_>,
-    ) -> Result<(), Error> {
-        reencode::utils::parse_function_section(self, functions, section)?;
-        for ty in (self.facts.types + 1..).take(self.passing.len()) {
-            functions.function(ty);
-        }
-        Ok(())
-    }
-
-    fn parse_global_section(
-        &mut self,
-        globals: &mut GlobalSection,
-        section: GlobalSectionReader<'_>,
-    ) -> Result<(), Error> {
-        reencode::utils::parse_global_section(self, globals, section)?;
-        self.add_globals(globals);
-        Ok(())
-    }
-
-    /// It has been rewritten already: what is not likely in it is written before.
-    fn parse_code_section(
-        &mut self,
-        code: &mut CodeSection,
-        _: CodeSectionReader<'_>,
-    ) -> Result<(), Error> {
-        *code = std::mem::take(&mut self.code);
-        Ok(())
-    }
-
-    fn intersperse_section_hook(
-        &mut self,
-        module: &mut Module,
-        _: Option<SectionId>,
-        before: Option<SectionId>,
-    ) -> Result<(), Error> {
-        self.add_sections(module, before);
-        if before.is_none() {
-            let names = self.names.take().unwrap_or_else(|| {
-                let (mut names, mut functions) = (NameSection::new(), NameMap::new());
-                self.add_names(&mut functions);
-                names.functions(&functions);
-                names
-            });
-            module.section(&names);
-        }
-        if before == Some(SectionId::Code) {
-            module.section(&self.hints);
-        }
-        self.written = before.or(self.written);
-        Ok(())
-    }
-
-    fn parse_custom_section(
-        &mut self,
-        _: &mut Module,
-        section: CustomSectionReader<'_>,
-    ) -> Result<(), Error> {
-        if let KnownCustom::Name(names) = section.as_known() {
-            // Engines take no offence at names that are malformed.
-            self.names = self.names(names).ok();
-        }
-        Ok(())
-    }
-}
-
-impl Rewriter<'_> {
-    /// The names of a module, renumbered.
-    fn names(&mut self, section: NameSectionReader<'_>) -> Result<NameSection, Error> {
-        let mut names = NameSection::new();
-        let mut functions = NameMap::new();
-        for name in section {
-            match name? {
-                Name::Module { name, .. } => names.module(name),
-                Name::Function(map) => {
-                    for naming in map {
-                        let naming = naming?;
-                        functions.append(self.function_index(naming.index)?, naming.name);
-                    }
-                }
-                // Of no use to anybody once the module is compiled.
-                _ => {}
-            }
-        }
-        self.add_names(&mut functions);
-        names.functions(&functions);
-        Ok(names)
+    /// Code that calls the function, which gives the address.
+    fn call(self) -> [Instruction<'static>; 2] {
+        [
+            Instruction::Call(self.function),
+            Instruction::GlobalSet(self.address),
+        ]
     }
 }
 

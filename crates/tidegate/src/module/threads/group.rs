@@ -2,7 +2,6 @@
 
 use super::futex::{Expected, Futex, NOT_EQUAL};
 use super::members::{MAIN, Members};
-use super::rewrite;
 use crate::interrupt::Terminated;
 use crate::module::{Caller, FuncType, Module, ModuleLinker, Outcome, ValType};
 use crate::{Limits, Result, Store};
@@ -10,7 +9,7 @@ use anyhow::{Context, bail, ensure};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
-use tidegate_engine::{ExternType, MemoryType, SharedMemory, Trap, TrapCode};
+use tidegate_engine::{ExternType, MemoryType, SharedMemory, Trap, TrapCode, waits};
 
 /// How many threads a program may have at once, unless told otherwise.
 pub const MAX_THREADS: usize = 4096;
@@ -307,8 +306,8 @@ fn define_futex<T: Send + 'static>(
         wait(&waiting, slots, expected)
     };
     linker.func_waiting(
-        rewrite::MODULE,
-        rewrite::WAIT32,
+        waits::MODULE,
+        waits::WAIT32,
         ty(&[ValType::I32, ValType::I64]),
         wait32,
     )?;
@@ -318,14 +317,14 @@ fn define_futex<T: Send + 'static>(
         wait(&waiting, slots, expected)
     };
     linker.func_waiting(
-        rewrite::MODULE,
-        rewrite::WAIT64,
+        waits::MODULE,
+        waits::WAIT64,
         ty(&[ValType::I64, ValType::I64]),
         wait64,
     )?;
     linker.func(
-        rewrite::MODULE,
-        rewrite::NOTIFY,
+        waits::MODULE,
+        waits::NOTIFY,
         ty(&[ValType::I32]),
         move |_, slots| {
             let address = address(slots[0], slots[2])?;

@@ -6,7 +6,6 @@
 mod futex;
 mod group;
 mod members;
-pub(crate) mod rewrite;
 mod waiters;
 
 pub use group::{MAX_THREADS, Threads, ThreadsHandle};
