@@ -47,6 +47,8 @@ pub struct LimitExceeded {
 pub(crate) struct Limiter {
     limits: Limits,
     used: Usage,
+    /// What was used before the growth that was asked for last.
+    before: u64,
     /// The last refusal, to explain a failed instantiation.
     refused: Option<LimitExceeded>,
 }
@@ -65,6 +67,7 @@ impl Limiter {
         Self {
             limits,
             used: Usage::default(),
+            before: 0,
             refused: None,
         }
     }
@@ -92,8 +95,8 @@ impl Limiter {
     }
 
     /// Whether a memory may grow. Growth that the memory's own maximum forbids is refused without being counted. Growth that
-    /// the system then cannot carry out stays counted: engines do not tell it apart from growth that was never asked here,
-    /// and giving back too much would let a guest past its limit.
+    /// the system then cannot carry out stays counted where the engine does not tell it apart from growth that was never asked here:
+    /// giving back too much would let a guest past its limit.
     pub(crate) fn memory_growing(
         &mut self,
         current: usize,
@@ -101,6 +104,7 @@ impl Limiter {
         maximum: Option<usize>,
     ) -> bool {
         let (used, allowed) = (&mut self.used.memory_bytes, self.limits.memory_bytes);
+        self.before = *used;
         let grown = grow(used, allowed, "memory bytes", current, desired, maximum);
         self.remember(grown)
     }
@@ -113,8 +117,19 @@ impl Limiter {
         maximum: Option<usize>,
     ) -> bool {
         let (used, allowed) = (&mut self.used.table_elements, self.limits.table_elements);
+        self.before = *used;
         let grown = grow(used, allowed, "table elements", current, desired, maximum);
         self.remember(grown)
+    }
+
+    /// A memory that was allowed to grow last did not.
+    pub(crate) fn memory_not_grown(&mut self) {
+        self.used.memory_bytes = self.before;
+    }
+
+    /// The same for a table.
+    pub(crate) fn table_not_grown(&mut self) {
+        self.used.table_elements = self.before;
     }
 
     /// Whether something may grow; a refusal by limit is kept.

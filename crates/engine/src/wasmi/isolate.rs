@@ -220,6 +220,23 @@ impl wasmi::ResourceLimiter for Limiter {
         Ok(Self::table_growing(self, current, desired, maximum))
     }
 
+    // What takes more fuel than there is is asked for again.
+    fn memory_grow_failed(
+        &mut self,
+        _: &wasmi_core::MemoryError,
+    ) -> Result<(), wasmi_core::LimiterError> {
+        self.memory_not_grown();
+        Ok(())
+    }
+
+    fn table_grow_failed(
+        &mut self,
+        _: &wasmi_core::TableError,
+    ) -> Result<(), wasmi_core::LimiterError> {
+        self.table_not_grown();
+        Ok(())
+    }
+
     // Counted by `Limiter::instantiate`, which can name the limit.
     fn instances(&self) -> usize {
         usize::MAX

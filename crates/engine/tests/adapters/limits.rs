@@ -1,6 +1,8 @@
 //! Limits of an isolate: what a guest is told, and what the embedder is told.
 
-use tidegate_engine::{Engine, EngineError, EngineKind, Isolate, LimitExceeded, Limits, Module};
+use tidegate_engine::{
+    Engine, EngineConfig, EngineError, EngineKind, Isolate, LimitExceeded, Limits, Module, Stack,
+};
 
 use crate::support::*;
 
@@ -74,6 +76,25 @@ both! {
         let instance = instantiate(&mut isolate, &module, &[]);
         assert_eq!(call(&mut isolate, instance, "grow-table", &[3]).unwrap(), MINUS_ONE);
         assert_eq!(call(&mut isolate, instance, "grow-table", &[2]).unwrap(), 10);
+    }
+
+    fn growth_that_has_to_wait_for_fuel_is_counted_once(kind) {
+        let engine = Engine::new(&EngineConfig {
+            interruptible: true,
+            ..EngineConfig::new(kind)
+        })
+        .unwrap();
+        let module = module(&engine, GROW);
+        let limits = Limits { memory_bytes: 103 << 16, table_elements: 300_010, ..Limits::default() };
+        let mut isolate = limited(&engine, limits);
+        let instance = instantiate(&mut isolate, &module, &[]);
+        let mut isolate = Some(isolate);
+        for (name, by, before) in [("grow-a", 100, 1), ("grow-a", 1, MINUS_ONE), ("grow-table", 300_000, 10)] {
+            let grow = func(&mut isolate.as_mut().unwrap().cx(), instance, name);
+            let mut stack = Stack::call(grow, &[by]).unwrap();
+            done(start(&mut stack, &mut isolate));
+            assert_eq!(stack.results(), [before], "{name} by {by}");
+        }
     }
 
     fn an_instantiation_beyond_a_limit_names_it(kind) {
