@@ -21,6 +21,9 @@ const IOVECS_USED: usize = 16;
 /// The longest path in bytes. No host takes a longer one, so nothing more is looked at.
 const PATH_MAX: u32 = 4095;
 
+/// How many bytes of buffers one call uses: a guest that is copying cannot be interrupted, and this takes up to half a millisecond.
+const OWN_USED: usize = 1 << 20;
+
 /// How many bytes of buffers in a shared memory one call uses, as they are copied once more.
 const SHARED_USED: usize = 64 << 10;
 
@@ -195,7 +198,7 @@ impl<'a> Memory<'a> {
         let mut iovecs = Iovecs::default();
         let mut total = 0u32;
         let mut room = match &self.0 {
-            Backing::Own(_) => usize::MAX,
+            Backing::Own(_) => OWN_USED,
             Backing::Shared(_) => SHARED_USED,
         };
         for iovec in self.bytes(list).chunks_exact(8) {
@@ -373,6 +376,16 @@ mod tests {
             memory.iovecs(0, 1025),
             Err(Stop::Errno(Errno::Inval))
         ));
+    }
+
+    #[test]
+    fn one_call_uses_a_mebibyte() {
+        let mut bytes = with_iovecs(&[(0x20_0000, 0xf_fff0), (100, 30), (300, 5)]);
+        bytes.resize(3 << 20, 0);
+        let memory = Memory::new(&mut *bytes);
+        let iovecs = memory.iovecs(0, 3).unwrap_or_default();
+        assert_eq!(iovecs.total(), 1 << 20);
+        assert_eq!(iovecs.ranges().last(), Some(&(100..116)));
     }
 
     #[test]

@@ -15,7 +15,7 @@
 //! All pointers of a call are checked before it has any effect. A pointer that leads out of memory
 //! is a [`Trap`], as in Wasmtime: a guest that passes one is broken, and its backtrace shows where.
 //! Alignment does not matter. The number of buffers is limited to 1024 (`inval` beyond), and only
-//! the first 16 that are not empty are used by one call, which is then a short transfer.
+//! the first 16 that are not empty are used by one call, up to a mebibyte, which is then a short transfer.
 //!
 //! # Rights
 //!

@@ -12,7 +12,7 @@ pub trait Random: Send + Sync + 'static {
 }
 
 /// The most random bytes one call gives: the guest's number must not size an allocation of the host. WASI 0.2 promises exactly as many as were asked
-/// for, so there asking for more is a trap; in WASI 0.3 the answer is short.
+/// for, so there asking for more is a trap; in WASI 0.3 the answer is short, and shorter than this.
 pub const RANDOM_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// Random bytes, `len` or the most that one call gives.
