@@ -68,6 +68,63 @@ const FOR_EVER: [&str; 17] = [
         (func (export \"f\") (loop $l (try_table (catch $e $l) (throw $e))))",
 ];
 
+/// Loops that are written several times, in a function that takes two numbers, has two more, and gives one.
+const SMALL_LOOPS: [&str; 10] = [
+    "(loop $l
+        (local.set 2 (i32.add (local.get 2) (i32.const 3)))
+        (br_if $l (i32.gt_s (local.tee 0 (i32.sub (local.get 0) (i32.const 1))) (i32.const 0))))
+    (local.get 2)",
+    // Left by a branch to a block, and to the function.
+    "(block $out (loop $l
+        (br_if $out (i32.eqz (local.get 0)))
+        (local.set 0 (i32.sub (local.get 0) (i32.const 1)))
+        (local.set 2 (i32.add (local.get 2) (i32.const 1)))
+        (br $l)))
+    (local.get 2)",
+    "(loop $l
+        (if (i32.eqz (local.get 0)) (then (return (local.get 2))))
+        (local.set 0 (i32.sub (local.get 0) (i32.const 1)))
+        (local.set 2 (i32.xor (local.get 2) (local.get 0)))
+        (br $l))
+    unreachable",
+    "(loop $l
+        (br_if 1 (local.get 2) (i32.eqz (local.get 0)))
+        (drop)
+        (local.set 0 (i32.shr_u (local.get 0) (i32.const 1)))
+        (br $l))
+    unreachable",
+    // With a result.
+    "(loop $l (result i32)
+        (br_if $l (i32.gt_s (local.tee 0 (i32.sub (local.get 0) (local.get 1))) (i32.const 0)))
+        (local.get 0))
+    (i32.add (i32.const 7))",
+    // With blocks in it, and branches to all of them.
+    "(block $b (loop $l
+        (block $a (br_table $b $a $b $a (i32.and (local.get 0) (i32.const 3))))
+        (br_if $l (i32.and (local.tee 0 (i32.shr_u (local.get 0) (i32.const 2))) (i32.const 1)))))
+    (local.get 0)",
+    "(loop $l
+        (if (i32.and (local.get 0) (i32.const 1))
+            (then (local.set 2 (i32.add (local.get 2) (local.get 1))))
+            (else (br_if $l (local.tee 0 (i32.shr_u (local.get 0) (i32.const 1))))))
+        (br_if $l (local.tee 0 (i32.shr_u (local.get 0) (i32.const 1)))))
+    (local.get 2)",
+    // Within another, that it goes on with.
+    "(loop $m
+        (loop $l
+            (br_if $l (i32.lt_u (local.tee 2 (i32.add (local.get 2) (local.get 1))) (local.get 0)))
+            (br_if $m (i32.lt_u (local.tee 2 (i32.add (local.get 2) (i32.const 1))) (local.get 0)))))
+    (local.get 2)",
+    // Not left by its end, or not at all but by a branch.
+    "(block $out (loop $l (br_if $out (i32.eqz (local.get 0)))
+        (local.set 0 (i32.sub (local.get 0) (i32.const 1))) (br $l)) unreachable)
+    (local.get 0)",
+    "(loop $l
+        (local.set 3 (i64.add (local.get 3) (i64.const 24)))
+        (br_if $l (i64.lt_u (local.get 3) (i64.extend_i32_u (local.get 0)))))
+    (i32.wrap_i64 (local.get 3))",
+];
+
 fn is_interrupted(step: Step<String>) {
     let error = failed(step);
     let trap = error.downcast_ref::<Trap>().unwrap();
@@ -275,6 +332,35 @@ both! {
             });
             assert_eq!(results[0], results[1], "seed {seed}: {text}");
             assert_eq!(results[0], results[2], "seed {seed}: {text}");
+        }
+    }
+
+    fn small_loops_do_what_they_did(kind) {
+        let (plain, checked) = (engine(kind), interruptible(kind));
+        for (number, body) in SMALL_LOOPS.iter().enumerate() {
+            let text = format!(
+                "(module (memory 1) (func (export \"f\") (param i32 i32) (result i32) (local i32 i64) {body}))"
+            );
+            let results = [None, Some(1), Some(3)].map(|yield_every| {
+                let engine = if yield_every.is_some() { &checked } else { &plain };
+                let module = module(engine, &text);
+                let mut isolate = isolate(engine);
+                if let Some(every) = yield_every.and_then(NonZeroU32::new) {
+                    isolate.yield_every(every).unwrap();
+                }
+                let instance = instantiate(&mut isolate, &module, &[]);
+                let f = func(&mut isolate.cx(), instance, "f");
+                let mut isolate = Some(isolate);
+                let mut results = Vec::new();
+                for (turns, other) in (0..12).chain([1000, 1001]).flat_map(|turns| [(turns, 3), (turns, 5)]) {
+                    let mut stack = Stack::call(f, &[turns, other]).unwrap();
+                    while let Step::Yielded = start(&mut stack, &mut isolate) {}
+                    results.push(stack.results().to_vec());
+                }
+                results
+            });
+            assert_eq!(results[0], results[1], "{number}: {body}");
+            assert_eq!(results[0], results[2], "{number}: {body}");
         }
     }
 

@@ -79,7 +79,9 @@ impl Writer<'_, '_> {
     fn code(&mut self, source: &Source<'_>) -> Result<(), Error> {
         let mut loops = source.loops.iter();
         let mut before = None;
-        for (operator, _) in source.code {
+        let mut code = source.code;
+        while let [(operator, _), rest @ ..] = code {
+            let begun = std::mem::replace(&mut code, rest);
             match operator {
                 Operator::Loop { .. } => {
                     let found = loops.next();
@@ -89,6 +91,12 @@ impl Writer<'_, '_> {
                     }) = found
                     {
                         self.count(*turns);
+                    }
+                    if let Some(found) = found.filter(|found| found.copies > 1) {
+                        let (whole, rest) = begun.split_at(found.length);
+                        self.small_loop(found, operator, whole)?;
+                        (code, before) = (rest, None);
+                        continue;
                     }
                     self.copy(operator)?;
                     if let Some(found) = found {
@@ -106,6 +114,60 @@ impl Writer<'_, '_> {
                 _ => self.copy(operator)?,
             }
             before = Some(operator);
+        }
+        Ok(())
+    }
+
+    /// Writes a loop with its body several times, in a block that is left where the loop ends. Each copy but the last is in a block: to go on with the loop is to
+    /// leave that, and to come to the next.
+    fn small_loop(
+        &mut self,
+        found: &Loop,
+        begin: &Operator<'_>,
+        whole: &[Instruction<'_>],
+    ) -> Result<(), Error> {
+        let Operator::Loop { blockty } = *begin else {
+            return Ok(());
+        };
+        self.copy(&Operator::Block { blockty })?;
+        self.copy(begin)?;
+        self.turn(found);
+        let body = &whole[1..whole.len() - 1];
+        for _ in 1..found.copies {
+            self.write(&Encoded::Block(BlockType::Empty));
+            self.body(body, 2)?;
+            self.write(&Encoded::Br(2));
+            self.write(&Encoded::End);
+        }
+        self.body(body, 1)?;
+        self.write(&Encoded::End);
+        self.write(&Encoded::End);
+        Ok(())
+    }
+
+    /// Writes the body of a loop, with so many labels more between it and what is around it.
+    fn body(&mut self, code: &[Instruction<'_>], labels: u32) -> Result<(), Error> {
+        let mut open = 0;
+        for (operator, _) in code {
+            let moved = |label: u32| if label > open { label + labels } else { label };
+            match operator {
+                Operator::Br { relative_depth } => self.write(&Encoded::Br(moved(*relative_depth))),
+                Operator::BrIf { relative_depth } => {
+                    self.write(&Encoded::BrIf(moved(*relative_depth)));
+                }
+                Operator::BrTable { targets } => {
+                    let labels = targets.targets().map(|label| label.map(moved));
+                    let labels = labels.collect::<Result<Vec<_>, _>>()?;
+                    let default = moved(targets.default());
+                    self.write(&Encoded::BrTable(labels.into(), default));
+                }
+                _ => self.copy(operator)?,
+            }
+            match operator {
+                Operator::Block { .. } | Operator::If { .. } => open += 1,
+                Operator::End => open -= 1,
+                _ => {}
+            }
         }
         Ok(())
     }

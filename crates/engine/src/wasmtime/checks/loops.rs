@@ -1,11 +1,12 @@
 //! The loops of a function, and how often each is checked.
 //!
 //! Where a turn takes a few instructions, loading the word in each would be much of it. Innermost loops whose turns are short are checked once in so many
-//! turns. What counts them is a local of the loop's own, if [there is one](super::turns) that changes by the same amount in each turn, and else one that is added.
+//! turns. What counts them is a local of the loop's own, if [there is one](super::turns) that changes by the same amount in each turn, and else one that is added. Even to ask that is
+//! as much as a turn of the smallest loops, whose bodies are written several times for it.
 
 use std::collections::BTreeSet;
 
-use wasmparser::{BinaryReaderError, FunctionBody, Operator};
+use wasmparser::{BinaryReaderError, BlockType, FunctionBody, Operator};
 
 use super::{rewrite::SMALL, turns};
 
@@ -13,6 +14,11 @@ use super::{rewrite::SMALL, turns};
 const MAX_TURNS: u32 = 128;
 /// What these turns may weigh: see [`Weights`].
 const MAX_WEIGHT: u64 = 64 << 10;
+
+/// Loops of which a turn weighs no more than this are written several times: even to tell turns would take them as long again.
+const SMALL_BODY: u64 = 32;
+/// How often.
+const COPIES: u32 = 4;
 
 /// An instruction, and where it is in the module.
 pub(super) type Instruction<'a> = (Operator<'a>, usize);
@@ -23,6 +29,10 @@ pub(super) struct Loop {
     pub(super) checked: Checked,
     /// Locals that it sets, if there is no loop within it, in their order.
     pub(super) sets: Vec<u32>,
+    /// How often its body is written, for one check at their beginning.
+    pub(super) copies: u32,
+    /// How many instructions it has, with those that it begins and ends with.
+    pub(super) length: usize,
 }
 
 /// When a loop that comes round is checked.
@@ -37,6 +47,25 @@ pub(super) enum Checked {
     },
     /// Once in so many turns, which are counted for that.
     Every(u32),
+}
+
+impl Checked {
+    /// The same where only each turn of so many is looked at, a power of two. What changes by the same amount in each of these does so in those.
+    fn once_in(self, copies: u32) -> Self {
+        match self {
+            Self::Always => Self::Always,
+            Self::When {
+                local,
+                is_wide,
+                bits,
+            } => Self::When {
+                local,
+                is_wide,
+                bits: bits & !(u64::from(copies - 1) << bits.trailing_zeros()),
+            },
+            Self::Every(turns) => Self::Every(turns / copies),
+        }
+    }
 }
 
 /// How long code may run until the next check, in bytes of code: an instruction takes about two.
@@ -77,6 +106,8 @@ pub(super) fn find(code: &[Instruction<'_>], weights: &impl Weights) -> (Vec<Loo
                 loops.push(Loop {
                     checked: Checked::Always,
                     sets: Vec::new(),
+                    copies: 1,
+                    length: 0,
                 });
             }
             Operator::Block { .. } | Operator::If { .. } | Operator::TryTable { .. } => {
@@ -99,9 +130,15 @@ pub(super) fn find(code: &[Instruction<'_>], weights: &impl Weights) -> (Vec<Loo
         if let Some((number, begin)) = ended.found {
             if ended.is_innermost {
                 let (code, turns) = (&code[begin..=at], turns(ended.weight));
+                let copies = match turns {
+                    MAX_TURNS if ended.weight <= SMALL_BODY => copies(code),
+                    _ => 1,
+                };
                 loops[number] = Loop {
-                    checked: turns::checked(code, turns),
+                    checked: turns::checked(code, turns).once_in(copies),
                     sets: sets(code),
+                    copies,
+                    length: code.len(),
                 };
                 ended.weight = ended.weight.saturating_mul(turns.into());
             }
@@ -127,6 +164,34 @@ fn sets(code: &[Instruction<'_>]) -> Vec<u32> {
         _ => None,
     });
     sets.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// How often the body of a small loop is written.
+fn copies(code: &[Instruction<'_>]) -> u32 {
+    let is_simple = code.iter().all(|(operator, _)| match operator {
+        // With parameters it would matter where it is entered from.
+        Operator::Loop { blockty } => !matches!(blockty, BlockType::FuncType(_)),
+        // These take space beside what is seen here, or have labels.
+        Operator::Call { .. }
+        | Operator::CallIndirect { .. }
+        | Operator::CallRef { .. }
+        | Operator::ReturnCall { .. }
+        | Operator::ReturnCallIndirect { .. }
+        | Operator::ReturnCallRef { .. }
+        | Operator::MemoryCopy { .. }
+        | Operator::MemoryFill { .. }
+        | Operator::MemoryInit { .. }
+        | Operator::TableCopy { .. }
+        | Operator::TableFill { .. }
+        | Operator::TableInit { .. }
+        | Operator::TryTable { .. }
+        | Operator::BrOnNull { .. }
+        | Operator::BrOnNonNull { .. }
+        | Operator::BrOnCast { .. }
+        | Operator::BrOnCastFail { .. } => false,
+        _ => true,
+    });
+    if is_simple { COPIES } else { 1 }
 }
 
 /// How many turns may pass until the next check, a power of two.
