@@ -2,7 +2,7 @@
 //! left to the driver.
 
 use super::drive;
-use super::end::end_trapped;
+use super::end::trapped;
 use super::host::{By, Call, HostCall, begin, leave_call, next_number};
 use super::park::Running;
 use super::plain::enter;
@@ -209,13 +209,7 @@ pub(super) fn goes_on(runtime: &mut Runtime, called: Called, from: From) {
 /// A call that ran on its caller's stack trapped; gives the error.
 #[cold]
 pub(super) fn fail(place: &mut Baton, running: Running, error: anyhow::Error) -> anyhow::Error {
-    let (baton, trapped) = end_trapped(place.take(), running, error);
-    *place = baton;
-    match trapped {
-        super::driver::Outcome::Trapped(trapped) => trapped.error,
-        // It gives nothing else.
-        _ => anyhow::anyhow!(crate::error::bug("a trap was lost")),
-    }
+    trapped(place, running, error).error
 }
 
 impl<R, L, F> Driven<R, L, F> {

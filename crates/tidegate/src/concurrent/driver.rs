@@ -16,7 +16,7 @@ use crate::stream;
 use anyhow::{Error, Result, anyhow};
 use std::future::poll_fn;
 use std::task::{Context, Poll};
-use tidegate_core::runtime::{Action, Fair};
+use tidegate_core::runtime::{Action, Fair, Resumed};
 
 /// What happened in a run.
 pub(super) enum Outcome {
@@ -142,36 +142,38 @@ fn advance(
             *turns = 0;
             return Stop::Breathe;
         }
-        let Some(resumed) = baton.state.tick(&mut Fair) else {
+        // What was just written is not moved, where it need not be.
+        let mut resumed = baton.state.tick(&mut Fair);
+        let Some(Resumed { thread, action }) = &resumed else {
             // Requests to interrupt are met where it rests.
             if at.2.is_some() || !work::poll_ready(baton) {
                 return Stop::Rest;
             }
             continue;
         };
-        let thread = resumed.thread;
-        // By reference: what was just written is not moved.
-        let outcome = match &resumed.action {
-            Action::Callback(event) => match callback_of(baton, thread) {
-                Ok((running, callback)) if !running.suspendable => {
-                    let args = plain::callback_args(*event);
-                    let outcome;
-                    (*baton, outcome) = plain::run(at.2, baton.take(), running, callback, &args);
-                    outcome
+        match action {
+            Action::Callback(event)
+                if let Ok((running, callback)) = callback_of(baton, *thread)
+                    && !running.suspendable =>
+            {
+                let args = plain::callback_args(*event);
+                if let Err(trapped) = plain::run(at.2, baton, running, callback, &args) {
+                    return Stop::Outcome(Outcome::Trapped(trapped));
                 }
-                _ => return Stop::Run(Run::Thread(resumed), None),
-            },
+            }
             action if returns(action) => {
-                let with = reply(baton, thread, action);
-                match resume(at, baton, thread, with, cx) {
-                    Ok(outcome) => outcome,
+                let with = reply(baton, *thread, action);
+                match resume(at, baton, *thread, with, cx) {
+                    Ok(Outcome::Back) => {}
+                    Ok(outcome) => return Stop::Outcome(outcome),
                     Err(paused) => return Stop::Paused(paused),
                 }
             }
-            _ => return Stop::Run(Run::Thread(resumed), None),
-        };
-        if !matches!(outcome, Outcome::Back) {
-            return Stop::Outcome(outcome);
+            _ => {
+                if let Some(resumed) = resumed.take() {
+                    return Stop::Run(Run::Thread(resumed), None);
+                }
+            }
         }
         stream::retry(baton);
     }
@@ -244,7 +246,13 @@ async fn run_one(
             running,
             func,
             args,
-        } if !running.suspendable => plain::run(at.2, baton, running, func, &args),
+        } if !running.suspendable => {
+            let mut place = baton;
+            match plain::run(at.2, &mut place, running, func, &args) {
+                Ok(()) => (place, Outcome::Back),
+                Err(trapped) => (place, Outcome::Trapped(trapped)),
+            }
+        }
         run => step(at, baton, run).await,
     }
 }

@@ -14,6 +14,13 @@ use tidegate_core::trap::Trap;
 
 /// A thread trapped: its instance becomes unusable.
 pub(super) fn end_trapped(mut baton: Baton, running: Running, error: Error) -> (Baton, Outcome) {
+    let trapped = trapped(&mut baton, running, error);
+    (baton, Outcome::Trapped(trapped))
+}
+
+/// The same with the baton in its place.
+#[cold]
+pub(super) fn trapped(baton: &mut Baton, running: Running, error: Error) -> Trapped {
     let error = baton.concurrent.what_failed(error);
     let poisoned = baton.state.trapped(running.thread, running.instance);
     baton
@@ -25,8 +32,8 @@ pub(super) fn end_trapped(mut baton: Baton, running: Running, error: Error) -> (
         Some(From::Host(number)) => Some(number),
         _ => None,
     };
-    clean(&mut baton, poisoned, call, &error);
-    (baton, Outcome::Trapped(Trapped { error, call }))
+    clean(baton, poisoned, call, &error);
+    Trapped { error, call }
 }
 
 /// A call that is no task of the driver's trapped, or code on its behalf, such as `realloc`, that runs as `task`: its instance becomes unusable.

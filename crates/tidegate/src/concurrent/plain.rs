@@ -1,8 +1,8 @@
 //! Running code of isolates that are entered by plain calls: nothing that they import can block in the middle of it.
 
 use super::Entry;
-use super::driver::Outcome;
-use super::end::end_trapped;
+use super::driver::Trapped;
+use super::end::trapped;
 use super::park::Running;
 use super::step::{Ended, end_of};
 use crate::baton::Baton;
@@ -13,26 +13,22 @@ use tidegate_core::abi::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
 use tidegate_core::runtime::Event;
 use tidegate_engine::{Cx, Func};
 
-/// Runs core code, and its callback as long as there are events for it.
+/// Runs core code, and its callback as long as there are events for it. Control comes back, or there was a trap.
 pub(super) fn run(
     interrupts: Option<&Control>,
-    mut baton: Baton,
+    place: &mut Baton,
     running: Running,
     func: Func,
     args: &[u64],
-) -> (Baton, Outcome) {
-    let mut isolate = match take_isolate(&mut baton, running.isolate) {
-        Ok(isolate) => isolate,
-        Err(error) => return end_trapped(baton, running, error),
-    };
-    let result = interrupt::run_plain(interrupts, || {
-        enter_with(&mut isolate.cx(), running, func, args)
+) -> Result<(), Trapped> {
+    let result = take_isolate(place, running.isolate).and_then(|mut isolate| {
+        let result = interrupt::run_plain(interrupts, || {
+            enter_with(&mut isolate.cx(), running, func, args)
+        });
+        *place = return_isolate(isolate, running.isolate);
+        result
     });
-    let baton = return_isolate(isolate, running.isolate);
-    match result {
-        Ok(()) => (baton, Outcome::Back),
-        Err(error) => end_trapped(baton, running, error),
-    }
+    result.map_err(|error| trapped(place, running, error))
 }
 
 /// As many core values as a callback has parameters, and one more.
