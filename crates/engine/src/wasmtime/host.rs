@@ -8,6 +8,7 @@ use super::{
     convert,
     cx::WasmtimeCx,
     isolate::{StoreData, begin_slice},
+    stack_funcs,
 };
 use crate::{
     cx::{Cx, CxInner},
@@ -288,10 +289,9 @@ fn park<D: IsolateData>(
     let park = funcs.park;
     mailbox.put_block(payload);
     loop {
-        // SAFETY: a function without parameters and results. It suspends the fiber that runs this host call: `may_block` says
-        // that one does, and that no frames but the engine's and this adapter's lie between here and where it was entered,
-        // all of which hold only what may move to another thread.
-        unsafe { park.call_unchecked(caller.as_context_mut(), &mut [])? };
+        // SAFETY: the function is the store's. `may_block` says that a fiber runs this host call, and that no frames but the engine's and this
+        // adapter's lie between here and where it was entered, all of which hold only what may move to another thread.
+        unsafe { stack_funcs::suspend(caller.as_context_mut(), park)? };
         begin_slice(caller.as_context_mut());
         let Some(mailbox) = &caller.data().mailbox else {
             return Err(wasmtime::Error::msg("resumed without a mailbox"));
@@ -323,5 +323,5 @@ pub(super) fn suspend<D: IsolateData>(
     };
     let park = funcs.park;
     // SAFETY: as in `park`.
-    unsafe { park.call_unchecked(store, &mut []) }
+    unsafe { stack_funcs::suspend(store, park) }
 }

@@ -150,7 +150,11 @@ impl<D: IsolateData> Mailbox<D> {
 
     /// Called by a host function on a stack that is about to be suspended.
     pub(super) fn put_block(&self, block: D::Block) {
-        drop(self.with(|mail| mail.block.replace(block)));
+        if self.with(|mail| mail.block.is_some()) {
+            drop(self.take_block());
+        }
+        // There is none, which need not be moved out.
+        self.with(|mail| std::mem::forget(mail.block.replace(block)));
     }
 
     /// Called on a stack that is about to yield, as it was asked to.
@@ -163,7 +167,10 @@ impl<D: IsolateData> Mailbox<D> {
     }
 
     fn put_resume(&self, resume: Resume<D>) {
-        drop(self.with(|mail| mail.resume.replace(resume)));
+        if self.with(|mail| mail.resume.is_some()) {
+            drop(self.take_resume());
+        }
+        self.with(|mail| std::mem::forget(mail.resume.replace(resume)));
     }
 
     /// Called by a host function on a stack that has just been resumed, before it looks for a job.
@@ -223,7 +230,7 @@ impl<D: IsolateData> WasmtimeStack<D> {
         resume: Resume<D>,
     ) -> Step<D::Block> {
         let misuse = |message| Step::Done(Err(EngineError::Misuse(message).into()));
-        match (&mut self.state, resume) {
+        match (&mut self.state, &resume) {
             (State::Call { .. } | State::Instantiate { .. }, Resume::Continue) => {
                 let store = match isolate.take() {
                     Some(Isolate {
@@ -237,9 +244,7 @@ impl<D: IsolateData> WasmtimeStack<D> {
                 self.start(store);
             }
             (State::Started(started), Resume::Continue) if !started.blocked => {}
-            (State::Started(started), resume @ (Resume::Job(_) | Resume::Reply(_)))
-                if started.blocked =>
-            {
+            (State::Started(started), Resume::Job(_) | Resume::Reply(_)) if started.blocked => {
                 started.blocked = false;
                 started.mailbox.put_resume(resume);
             }

@@ -2,9 +2,10 @@
 
 use std::{
     any::Any,
-    future::poll_fn,
+    cell::Cell,
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    task::Poll,
+    task::{Context, Poll},
 };
 
 use wasmtime::{AsContextMut, Caller, Linker, StoreContextMut, TypedFunc};
@@ -70,17 +71,56 @@ pub(super) fn prepare<D: IsolateData>(
 fn define<D: IsolateData>(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<StoreData<D>>> {
     let mut linker = Linker::new(engine);
     linker.func_wrap("", ENTER, enter::<D>)?;
-    // Ready when it is polled again, which is when the stack is resumed.
     linker.func_wrap_async("", PARK, |_: Caller<'_, StoreData<D>>, (): ()| {
-        let mut is_resumed = false;
-        Box::new(poll_fn(move |_| {
-            match std::mem::replace(&mut is_resumed, true) {
-                true => Poll::Ready(()),
-                false => Poll::Pending,
-            }
-        }))
+        Box::new(Suspended)
     })?;
     Ok(linker)
+}
+
+/// Suspends the stack that this runs on, by the function that it is suspended by, until it is run on.
+///
+/// # Errors
+/// It is being dropped: then everything on it must return without delay.
+///
+/// # Safety
+/// The function belongs to the store. What runs was entered on a stack, and between here and there lie no frames but the engine's and this adapter's, all
+/// of which hold only what may move to another thread.
+pub(super) unsafe fn suspend<D: IsolateData>(
+    store: StoreContextMut<'_, StoreData<D>>,
+    park: wasmtime::Func,
+) -> wasmtime::Result<()> {
+    suspend_next(true);
+    // SAFETY: a function without parameters and results; for the rest, see above.
+    let result = unsafe { park.call_unchecked(store, &mut []) };
+    // If it was not called at all.
+    suspend_next(false);
+    result
+}
+
+/// Pending when it is polled first, ready when the stack is run on. Boxing it allocates nothing, as it keeps nothing: which of the two it is, is noted
+/// where the thread finds it that is about to suspend a stack, and does nothing else until then.
+struct Suspended;
+
+impl Future for Suspended {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        match suspend_next(false) {
+            true => Poll::Pending,
+            false => Poll::Ready(()),
+        }
+    }
+}
+
+thread_local! {
+    /// Whether this thread is about to suspend the stack that it runs.
+    static SUSPENDS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Never inlined: code that a stack may be suspended in goes on on another thread, and must not remember where this one's variables are.
+#[inline(never)]
+fn suspend_next(suspend: bool) -> bool {
+    SUSPENDS.replace(suspend)
 }
 
 /// What a stack is entered by. It is the engine's way to have host code run on a fiber; from there the guest is called with words like anywhere else.

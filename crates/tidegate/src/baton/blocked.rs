@@ -15,6 +15,9 @@ pub(crate) trait Waits: Send {
     /// Ready when the stack can go on.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
 
+    /// The host function that waits, as it was imported, if it has a name.
+    fn function(&self) -> Option<Arc<str>>;
+
     /// Ends the blocked host call, or blocks it again: in its context, as a [`Job`] does. It was ready.
     ///
     /// # Errors
@@ -27,6 +30,7 @@ pin_project_lite::pin_project! {
     struct ByJob<F> {
         #[pin]
         future: F,
+        function: Option<Arc<str>>,
         job: Option<Job<Baton>>,
     }
 }
@@ -36,6 +40,10 @@ impl<F: Future<Output = Job<Baton>> + Send> Waits for ByJob<F> {
         let parts = self.project();
         *parts.job = Some(ready!(parts.future.poll(cx)));
         Poll::Ready(())
+    }
+
+    fn function(&self) -> Option<Arc<str>> {
+        self.function.clone()
     }
 
     fn end(
@@ -48,21 +56,13 @@ impl<F: Future<Output = Job<Baton>> + Send> Waits for ByJob<F> {
     }
 }
 
-/// What a blocked stack waits for.
-pub(crate) struct Waiting {
-    /// `None` once it was ready.
-    waits: Option<Pin<Box<dyn Waits>>>,
-    /// The host function that waits, as it was imported.
-    pub(crate) function: Option<Arc<str>>,
-}
+/// What a blocked stack waits for; `None` once it was ready.
+pub(crate) struct Waiting(Option<Pin<Box<dyn Waits>>>);
 
 impl Waiting {
-    pub(crate) fn new(future: impl Future<Output = Job<Baton>> + Send + 'static) -> Self {
-        let job = None;
-        Self {
-            waits: Some(Box::pin(ByJob { future, job })),
-            function: None,
-        }
+    /// The host function that waits, as it was imported, if it has a name and was not ready.
+    pub(crate) fn function(&self) -> Option<Arc<str>> {
+        self.0.as_ref()?.function()
     }
 }
 
@@ -70,10 +70,10 @@ impl Future for Waiting {
     type Output = With;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<With> {
-        if let Some(waits) = &mut self.waits {
+        if let Some(waits) = &mut self.0 {
             ready!(waits.as_mut().poll(cx));
         }
-        match self.waits.take() {
+        match self.0.take() {
             Some(waited) => Poll::Ready(With::Waited(waited)),
             None => Poll::Pending,
         }
@@ -91,7 +91,7 @@ pub(crate) enum Blocked {
 impl Blocked {
     /// Waiting for a future, which has the baton.
     pub(crate) fn waiting(future: impl Future<Output = Job<Baton>> + Send + 'static) -> Self {
-        Self::Waiting(Waiting::new(future))
+        Self::waiting_in(None, future)
     }
 
     /// The same for a host function, which may have a name.
@@ -99,15 +99,15 @@ impl Blocked {
         function: Option<Arc<str>>,
         future: impl Future<Output = Job<Baton>> + Send + 'static,
     ) -> Self {
-        Self::Waiting(Waiting {
+        Self::waiting_pinned(Box::pin(ByJob {
+            future,
             function,
-            ..Waiting::new(future)
-        })
+            job: None,
+        }))
     }
 
     /// The same for what has its place.
-    pub(crate) fn waiting_pinned(function: Option<Arc<str>>, waits: Pin<Box<dyn Waits>>) -> Self {
-        let waits = Some(waits);
-        Self::Waiting(Waiting { waits, function })
+    pub(crate) fn waiting_pinned(waits: Pin<Box<dyn Waits>>) -> Self {
+        Self::Waiting(Waiting(Some(waits)))
     }
 }

@@ -134,7 +134,9 @@ fn advance(
             return Stop::Reached;
         }
         stream::settle(baton);
-        if let Some((run, then)) = asked(baton) {
+        if baton.concurrent.work.has_asked()
+            && let Some((run, then)) = asked(baton)
+        {
             return Stop::Run(run, then);
         }
         *turns += 1;

@@ -40,11 +40,17 @@ impl<I, V> Default for IdMap<I, V> {
 
 impl<I: Id, V> IdMap<I, V> {
     /// Keeps a value, in place of one whose name had the same number.
+    #[inline]
     pub(crate) fn insert(&mut self, id: I, value: V) {
         if self.places.len() <= id.index() {
-            self.places.resize_with(id.index() + 1, || None);
+            self.grow(id.index() + 1);
         }
         self.places[id.index()] = Some((id, value));
+    }
+
+    #[cold]
+    fn grow(&mut self, places: usize) {
+        self.places.resize_with(places, || None);
     }
 
     pub(crate) fn get(&self, id: I) -> Option<&V> {
@@ -57,6 +63,7 @@ impl<I: Id, V> IdMap<I, V> {
         (*name == id).then_some(value)
     }
 
+    #[inline]
     pub(crate) fn remove(&mut self, id: I) -> Option<V> {
         let place = self.places.get_mut(id.index())?;
         let (_, value) = place.take_if(|(name, _)| *name == id)?;

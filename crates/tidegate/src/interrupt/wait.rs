@@ -56,7 +56,10 @@ pub(crate) async fn wait(
             with = Some(ready);
         }
         let stop = || Suspension {
-            waiting_in: waiting.function.clone(),
+            waiting_in: match &with {
+                Some(With::Waited(waited)) => waited.function(),
+                _ => waiting.function(),
+            },
             // The interpreter tells none.
             frames: stack.visit(|cx| cx.backtrace()).unwrap_or_default(),
         };

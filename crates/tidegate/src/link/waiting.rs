@@ -80,8 +80,7 @@ where
         return Ok(Flow::Return);
     }
     *awaited.as_mut().project().call = Some(std::mem::take(call));
-    let name = site.name.clone();
-    Ok(Flow::Block(Blocked::waiting_pinned(name, awaited)))
+    Ok(Flow::Block(Blocked::waiting_pinned(awaited)))
 }
 
 impl<K, R, F> Waits for Awaited<K, R, F>
@@ -101,6 +100,10 @@ where
         *parts.kit = Some(kit);
         *parts.ended = Some((baton, result));
         Poll::Ready(())
+    }
+
+    fn function(&self) -> Option<Arc<str>> {
+        self.site.name.clone()
     }
 
     fn end(

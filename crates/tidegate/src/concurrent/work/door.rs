@@ -11,6 +11,8 @@ use std::task::Waker;
 #[derive(Default)]
 pub(super) struct Woken {
     queue: Mutex<Queue>,
+    /// Whether items were woken that are not yet [due](super::WorkSet): what looks at it needs no lock if there are none. It changes with the queue.
+    has_keys: AtomicBool,
     /// Whether something is asked, or a guest may have become ready: a hint that costs no lock.
     pub(super) has_asked: AtomicBool,
     /// The wakers that only this store wakes.
@@ -19,12 +21,36 @@ pub(super) struct Woken {
 
 #[derive(Default)]
 pub(super) struct Queue {
-    pub(super) keys: VecDeque<WorkKey>,
+    keys: VecDeque<WorkKey>,
     pub(super) asked: VecDeque<Asked>,
     pub(super) driver: Option<Waker>,
 }
 
 impl Woken {
+    /// An item was woken.
+    pub(super) fn push(&self, key: WorkKey) {
+        let driver = {
+            let mut queue = self.lock();
+            queue.keys.push_back(key);
+            self.has_keys.store(true, Ordering::Release);
+            queue.driver.take()
+        };
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
+    #[inline]
+    pub(super) fn has_keys(&self) -> bool {
+        self.has_keys.load(Ordering::Acquire)
+    }
+
+    /// Hands over the items that were woken, in order.
+    pub(super) fn take_keys(&self, queue: &mut Queue, due: &mut VecDeque<WorkKey>) {
+        due.append(&mut queue.keys);
+        self.has_keys.store(false, Ordering::Release);
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }

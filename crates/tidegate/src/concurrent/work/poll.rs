@@ -22,7 +22,7 @@ pub(in crate::concurrent) fn poll(
     let work = &mut place.concurrent.work;
     {
         let mut queue = work.woken.lock();
-        work.due.append(&mut queue.keys);
+        work.woken.take_keys(&mut queue, &mut work.due);
         if work.due.is_empty() && !work.woken.has_asked.load(Ordering::Acquire) {
             match &mut queue.driver {
                 Some(driver) => driver.clone_from(cx.waker()),
@@ -45,7 +45,7 @@ pub(in crate::concurrent) fn poll_ready(place: &mut Baton) -> bool {
         return true;
     }
     let work = &mut place.concurrent.work;
-    work.due.append(&mut work.woken.lock().keys);
+    work.collect_woken();
     let any = !work.due.is_empty();
     poll_due(place);
     any
@@ -55,7 +55,7 @@ pub(in crate::concurrent) fn poll_ready(place: &mut Baton) -> bool {
 pub(in crate::concurrent) fn poll_woken(place: &mut Baton) {
     poll_fresh(place);
     let work = &mut place.concurrent.work;
-    work.due.append(&mut work.woken.lock().keys);
+    work.collect_woken();
     poll_due(place);
 }
 
@@ -82,15 +82,9 @@ fn poll_due(place: &mut Baton) {
 }
 
 fn poll_item(place: &mut Baton, key: WorkKey) {
-    let Some(item) = place.concurrent.work.item(key) else {
+    let Some(Work { mut work, waker }) = place.concurrent.work.begin_turn(key) else {
         return;
     };
-    let Some(Work { mut work, waker }) = item.work.take() else {
-        // It is being polled further up the call stack, and was woken since: again, after that.
-        item.missed = true;
-        return;
-    };
-    item.waker.begin();
     let ready = work
         .as_mut()
         .poll(place, &mut Context::from_waker(&waker))
@@ -99,12 +93,8 @@ fn poll_item(place: &mut Baton, key: WorkKey) {
     if ready {
         set.retire(key, waker);
         work.done(place);
-    } else if let Some(item) = set.item(key) {
-        let again = item.waker.end();
-        item.put_back(Work { work, waker });
-        if again {
-            set.due.push_back(key);
-        }
+    } else {
+        set.end_turn(key, Work { work, waker });
     }
 }
 
@@ -113,19 +103,14 @@ fn poll_item(place: &mut Baton, key: WorkKey) {
 /// # Errors
 /// What that guest traps with.
 pub(crate) fn cancel(cx: &mut Cx<'_, Baton>, key: WorkKey) -> Result<()> {
-    let Some(item) = cx.data_mut().concurrent.work.item(key) else {
-        return Ok(());
-    };
-    let Some(Work { mut work, waker }) = item.work.take() else {
+    let Some(Work { mut work, waker }) = cx.data_mut().concurrent.work.take_out(key) else {
         return Ok(());
     };
     let ended = work.as_mut().cancel(cx, &mut Context::from_waker(&waker));
     let set = &mut cx.data_mut().concurrent.work;
     match ended {
         Ok(Poll::Pending) => {
-            if let Some(item) = set.item(key) {
-                item.put_back(Work { work, waker });
-            }
+            set.put_back(key, Work { work, waker });
             Ok(())
         }
         Ok(Poll::Ready(())) => {

@@ -8,10 +8,10 @@ use std::task::Wake;
 
 pub(super) struct ItemWaker {
     /// The item's name as a number. It changes only while nobody has the waker.
-    pub(super) key: AtomicU64,
+    key: AtomicU64,
     /// [`WOKEN`], [`POLLED`], or both.
-    pub(super) state: AtomicU8,
-    pub(super) woken: Arc<Woken>,
+    state: AtomicU8,
+    woken: Arc<Woken>,
 }
 
 /// Its turn comes in any case: it is in a queue, or being polled.
@@ -20,9 +20,20 @@ const WOKEN: u8 = 1;
 const POLLED: u8 = 2;
 
 impl ItemWaker {
-    /// It is in a queue, or about to be put there.
-    pub(super) fn set_woken(&self) {
-        self.state.store(WOKEN, Ordering::Release);
+    pub(super) fn new(woken: Arc<Woken>) -> Self {
+        Self {
+            key: AtomicU64::new(0),
+            state: AtomicU8::new(0),
+            woken,
+        }
+    }
+
+    /// It is another item's from now on, and is in a queue if `woken`. Nobody has it yet.
+    #[inline]
+    pub(super) fn assign(&self, key: WorkKey, woken: bool) {
+        self.key.store(key.number(), Ordering::Relaxed);
+        let state = if woken { WOKEN } else { 0 };
+        self.state.store(state, Ordering::Relaxed);
     }
 
     /// Its turn has come.
@@ -36,7 +47,8 @@ impl ItemWaker {
             .state
             .compare_exchange(POLLED, 0, Ordering::AcqRel, Ordering::Acquire);
         if ended.is_err() {
-            self.set_woken();
+            // It is about to be put in a queue.
+            self.state.store(WOKEN, Ordering::Release);
         }
         ended.is_err()
     }
@@ -52,13 +64,6 @@ impl Wake for ItemWaker {
             return;
         }
         let key = WorkKey::from_number(self.key.load(Ordering::Relaxed));
-        let driver = {
-            let mut queue = self.woken.lock();
-            queue.keys.push_back(key);
-            queue.driver.take()
-        };
-        if let Some(driver) = driver {
-            driver.wake();
-        }
+        self.woken.push(key);
     }
 }
