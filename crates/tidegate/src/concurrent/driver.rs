@@ -35,6 +35,12 @@ pub(super) struct Trapped {
     pub(super) call: Option<u64>,
 }
 
+impl std::convert::From<Trapped> for Outcome {
+    fn from(trapped: Trapped) -> Self {
+        Self::Trapped(trapped)
+    }
+}
+
 impl std::convert::From<Error> for Trapped {
     fn from(error: Error) -> Self {
         Self { error, call: None }
@@ -64,22 +70,23 @@ pub(crate) async fn drive(
         return (baton, Err(error));
     }
     if let Some((run, then)) = first {
-        baton = control(at, baton, run, then, goal).await;
+        let mut later = Vec::new();
+        let mut run = Some(Outcome::Run(run, then));
+        let begun = poll_fn(|cx| {
+            // Polled once.
+            let run = run.take().unwrap_or(Outcome::Back);
+            Poll::Ready(follow(at, &mut baton, &mut later, run, goal, cx))
+        });
+        if let Err(paused) = begun.await {
+            control(at, &mut baton, later, paused, goal).await;
+        }
     }
     let mut turns = 0;
     loop {
         let stop = poll_fn(|cx| Poll::Ready(advance(at, &mut baton, &mut turns, goal, cx))).await;
         match stop {
             Stop::Reached => return (baton, Ok(())),
-            Stop::Run(run, then) => baton = control(at, baton, run, then, goal).await,
-            Stop::Paused(paused) => {
-                let outcome;
-                (baton, outcome) = run_on(at, paused).await;
-                baton = follow(at, baton, Vec::new(), outcome, goal).await;
-            }
-            Stop::Outcome(outcome) => {
-                baton = follow(at, baton, Vec::new(), outcome, goal).await;
-            }
+            Stop::Paused(paused, later) => control(at, &mut baton, later, paused, goal).await,
             Stop::Breathe => {
                 work::poll_woken(&mut baton);
                 baton = breathe(at, baton).await;
@@ -108,20 +115,15 @@ pub(crate) async fn drive(
 enum Stop {
     /// The goal is reached.
     Reached,
-    /// Run this.
-    Run(Run, Option<Then>),
-    /// Run this stack on, which waits for something.
-    Paused(Paused),
-    /// Do what follows from this.
-    Outcome(Outcome),
+    /// A stack waits for something; this is done when control comes back from it.
+    Paused(Paused, Vec<Later>),
     /// Others are to have their turn.
     Breathe,
     /// There is nothing to do.
     Rest,
 }
 
-/// Runs what is ready and polls the host's work, as far as that goes without a new stack and without waiting: calls of callbacks by plain calls, and parked
-/// stacks that park again.
+/// Runs what is ready and polls the host's work, as far as that goes without waiting.
 fn advance(
     at: At<'_>,
     baton: &mut Baton,
@@ -137,7 +139,10 @@ fn advance(
         if baton.concurrent.work.has_asked()
             && let Some((run, then)) = asked(baton)
         {
-            return Stop::Run(run, then);
+            if let Err(stop) = go(at, baton, Outcome::Run(run, then), goal, cx) {
+                return stop;
+            }
+            continue;
         }
         *turns += 1;
         if *turns == TURNS {
@@ -153,31 +158,53 @@ fn advance(
             }
             continue;
         };
-        match action {
+        let outcome = match action {
             Action::Callback(event)
                 if let Ok((running, callback)) = callback_of(baton, *thread)
                     && !running.suspendable =>
             {
                 let args = plain::callback_args(*event);
-                if let Err(trapped) = plain::run(at.2, baton, running, callback, &args) {
-                    return Stop::Outcome(Outcome::Trapped(trapped));
-                }
+                let ran = plain::run(at.2, baton, running, callback, &args);
+                ran.err().map(Outcome::Trapped)
             }
             action if returns(action) => {
                 let with = reply(baton, *thread, action);
                 match resume(at, baton, *thread, with, cx) {
-                    Ok(Outcome::Back) => {}
-                    Ok(outcome) => return Stop::Outcome(outcome),
-                    Err(paused) => return Stop::Paused(paused),
+                    Ok(Outcome::Back) => None,
+                    Ok(outcome) => Some(outcome),
+                    Err(paused) => return Stop::Paused(paused, Vec::new()),
                 }
             }
-            _ => {
-                if let Some(resumed) = resumed.take() {
-                    return Stop::Run(Run::Thread(resumed), None);
+            _ => resumed
+                .take()
+                .map(|resumed| Outcome::Run(Run::Thread(resumed), None)),
+        };
+        match outcome {
+            None => stream::retry(baton),
+            Some(outcome) => {
+                if let Err(stop) = go(at, baton, outcome, goal, cx) {
+                    return stop;
                 }
             }
         }
-        stream::retry(baton);
+    }
+}
+
+/// Does what follows from an outcome until control comes back, as far as that goes without waiting.
+fn go(
+    at: At<'_>,
+    baton: &mut Baton,
+    outcome: Outcome,
+    goal: &mut (dyn HostGoal + Send),
+    cx: &mut Context<'_>,
+) -> Result<(), Stop> {
+    let mut later = Vec::new();
+    match follow(at, baton, &mut later, outcome, goal, cx) {
+        Ok(()) => {
+            stream::retry(baton);
+            Ok(())
+        }
+        Err(paused) => Err(Stop::Paused(paused, later)),
     }
 }
 
@@ -220,78 +247,89 @@ fn come_back((home, level, _): At<'_>, place: &mut Baton) {
     }
 }
 
-/// Runs something until control comes back from it.
+/// Runs a stack on that waits, and does what follows until control comes back.
 async fn control(
     at: At<'_>,
-    mut baton: Baton,
-    run: Run,
-    then: Option<Then>,
+    baton: &mut Baton,
+    mut later: Vec<Later>,
+    mut paused: Paused,
     goal: &mut (dyn HostGoal + Send),
-) -> Baton {
-    let later = then.map(|then| Later::new(&baton, then));
-    let outcome;
-    (baton, outcome) = run_one(at, baton, run, goal).await;
-    follow(at, baton, later.into_iter().collect(), outcome, goal).await
+) {
+    loop {
+        let mut outcome = run_on(at, baton, paused).await;
+        let followed = poll_fn(|cx| {
+            // Polled once.
+            let outcome = std::mem::replace(&mut outcome, Outcome::Back);
+            Poll::Ready(follow(at, baton, &mut later, outcome, goal, cx))
+        });
+        match followed.await {
+            Ok(()) => return,
+            Err(again) => paused = again,
+        }
+    }
 }
 
 /// Runs something until it gives control back or wants something else to run.
-async fn run_one(
+///
+/// # Errors
+/// It must be waited for something.
+fn run_one(
     at: At<'_>,
-    baton: Baton,
+    baton: &mut Baton,
     run: Run,
     goal: &mut (dyn HostGoal + Send),
-) -> (Baton, Outcome) {
+    cx: &mut Context<'_>,
+) -> Result<Outcome, Paused> {
     match run {
         // What needs no stack is done right here.
-        Run::Thread(resumed) => thread(baton, resumed, goal),
+        Run::Thread(resumed) => Ok(thread(baton, resumed, goal)),
         Run::Core {
             running,
             func,
             args,
-        } if !running.suspendable => {
-            let mut place = baton;
-            match plain::run(at.2, &mut place, running, func, &args) {
-                Ok(()) => (place, Outcome::Back),
-                Err(trapped) => (place, Outcome::Trapped(trapped)),
-            }
-        }
-        run => step(at, baton, run).await,
+        } if !running.suspendable => Ok(match plain::run(at.2, baton, running, func, &args) {
+            Ok(()) => Outcome::Back,
+            Err(trapped) => trapped.into(),
+        }),
+        run => step(at, baton, run, cx),
     }
 }
 
 /// Does what follows until control comes back.
-async fn follow(
+///
+/// # Errors
+/// A stack waits for something; `later` is what is done when control comes back from it.
+fn follow(
     at: At<'_>,
-    mut baton: Baton,
-    mut later: Vec<Later>,
+    baton: &mut Baton,
+    later: &mut Vec<Later>,
     mut outcome: Outcome,
     goal: &mut (dyn HostGoal + Send),
-) -> Baton {
+    cx: &mut Context<'_>,
+) -> Result<(), Paused> {
     loop {
         match outcome {
             Outcome::Run(run, then) => {
-                later.extend(then.map(|then| Later::new(&baton, then)));
-                (baton, outcome) = run_one(at, baton, run, goal).await;
+                later.extend(then.map(|then| Later::new(baton, then)));
+                outcome = run_one(at, baton, run, goal, cx)?;
             }
             Outcome::Back => match later.pop() {
-                None => return baton,
-                Some(later) => outcome = later.go_on(&mut baton, None),
+                None => return Ok(()),
+                Some(later) => outcome = later.go_on(baton, None),
             },
             Outcome::Trapped(Trapped { error, call }) => match later.pop() {
                 None => {
                     match call {
-                        Some(call) if !goal.owns(call) => {
-                            end_call(&mut baton, call, Err(error));
-                        }
-                        call => goal.trapped(&mut baton, error, call.is_some()),
+                        Some(call) if !goal.owns(call) => end_call(baton, call, Err(error)),
+                        call => goal.trapped(baton, error, call.is_some()),
                     }
-                    return baton;
+                    return Ok(());
                 }
                 Some(later) => {
                     if let Some(call) = call {
-                        end_call(&mut baton, call, Err(anyhow!("{error:#}")));
+                        end_call(baton, call, Err(anyhow!("{error:#}")));
                     }
-                    outcome = later.go_on(&mut baton, Some(error));
+                    outcome = later.go_on(baton, Some(error));
                 }
             },
         }

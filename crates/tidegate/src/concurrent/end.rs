@@ -1,7 +1,7 @@
 //! What goes with a trap: the instance, its parked stacks, what the host had under way for it, the calls that it owed a result.
 
 use super::From;
-use super::driver::{Outcome, Trapped};
+use super::driver::Trapped;
 use super::host::end_call;
 use super::park::Running;
 use super::work::{self, WorkKey};
@@ -13,12 +13,6 @@ use tidegate_core::runtime::{InstanceId, Poisoned, TaskId, ThreadId};
 use tidegate_core::trap::Trap;
 
 /// A thread trapped: its instance becomes unusable.
-pub(super) fn end_trapped(mut baton: Baton, running: Running, error: Error) -> (Baton, Outcome) {
-    let trapped = trapped(&mut baton, running, error);
-    (baton, Outcome::Trapped(trapped))
-}
-
-/// The same with the baton in its place.
 #[cold]
 pub(super) fn trapped(baton: &mut Baton, running: Running, error: Error) -> Trapped {
     let error = baton.concurrent.what_failed(error);

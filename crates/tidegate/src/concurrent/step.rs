@@ -2,11 +2,11 @@
 
 use super::deliver::visit_parked;
 use super::driver::{At, Outcome};
-use super::end::end_trapped;
+use super::end::trapped;
 use super::park::Running;
 use super::plain;
 use super::{Args, Entry, From, Parked, Reply, Request, Run, With};
-use crate::baton::{Baton, Blocked, Home, Level, Runtime};
+use crate::baton::{Baton, Blocked, Home, Level, Runtime, Waiting};
 use crate::call::enter::{idle_isolate, return_isolate, take_isolate};
 use crate::call::guest::GuestCall;
 use crate::error::bug;
@@ -17,8 +17,16 @@ use std::task::{Context, Poll};
 use tidegate_core::runtime::{CallbackStep, Event, Fair, TaskId, ThreadId};
 use tidegate_engine::{Cx, Func, Isolate, Resume, Stack, Step};
 
-/// Runs something on a stack of its own.
-pub(super) async fn step(at: At<'_>, mut baton: Baton, run: Run) -> (Baton, Outcome) {
+/// Runs something on a stack of its own, as far as that goes without waiting.
+///
+/// # Errors
+/// It must be waited for something.
+pub(super) fn step(
+    at: At<'_>,
+    baton: &mut Baton,
+    run: Run,
+    cx: &mut Context<'_>,
+) -> Result<Outcome, Paused> {
     let (running, stack) = match run {
         Run::Core {
             running,
@@ -26,32 +34,21 @@ pub(super) async fn step(at: At<'_>, mut baton: Baton, run: Run) -> (Baton, Outc
             args,
         } => {
             if baton.isolates[running.isolate].is_none() {
-                return barge_in(baton, running, func, &args);
+                return Ok(barge_in(baton, running, func, &args));
             }
             match Stack::call(func, &args) {
                 Ok(stack) => (running, stack),
-                Err(error) => return end_trapped(baton, running, error.into()),
+                Err(error) => return Ok(trapped(baton, running, error.into()).into()),
             }
         }
         Run::Stack { running, stack } => (running, stack),
-        Run::Resume { thread, with } => {
-            let mut with = Some(with);
-            let resumed = poll_fn(|cx| {
-                // Polled once.
-                let with = with.take().unwrap_or(With::Value(0));
-                Poll::Ready(resume(at, &mut baton, thread, with, cx))
-            });
-            return match resumed.await {
-                Ok(outcome) => (baton, outcome),
-                Err(run) => run_on(at, run).await,
-            };
-        }
+        Run::Resume { thread, with } => return resume(at, baton, thread, with, cx),
         Run::Thread(_) => {
             let error = anyhow!(bug("a thread runs on no stack"));
-            return (baton, Outcome::Trapped(error.into()));
+            return Ok(Outcome::Trapped(error.into()));
         }
     };
-    match take_isolate(&mut baton, running.isolate) {
+    match take_isolate(baton, running.isolate) {
         Ok(isolate) => {
             let parked = Box::new(Parked {
                 stack,
@@ -59,30 +56,28 @@ pub(super) async fn step(at: At<'_>, mut baton: Baton, run: Run) -> (Baton, Outc
                 running,
                 memory: None,
             });
-            let begun = Paused {
-                parked,
-                place: Some(isolate),
-                step: None,
-            };
-            run_on(at, begun).await
+            run_once(at, baton, parked, Some(isolate), Resume::Continue, cx)
         }
-        Err(error) => end_trapped(baton, running, error),
+        Err(error) => Ok(trapped(baton, running, error).into()),
     }
 }
 
-/// Resumes a parked stack. If it blocks or ends, gives what follows, with the baton in its place; otherwise it must be waited for something.
+/// Resumes a parked stack, as far as it goes without waiting.
+///
+/// # Errors
+/// It must be waited for something.
 pub(super) fn resume(
-    (_, _, interrupts): At<'_>,
+    at: At<'_>,
     baton: &mut Baton,
     thread: ThreadId,
     with: With,
     cx: &mut Context<'_>,
 ) -> Result<Outcome, Paused> {
-    let Some(mut parked) = baton.concurrent.parked.remove(thread) else {
+    let Some(parked) = baton.concurrent.parked.remove(thread) else {
         let error = anyhow!(bug("a parked stack is gone"));
         return Ok(Outcome::Trapped(error.into()));
     };
-    let (mut place, on_stack) = match idle_isolate(baton, parked.running.isolate) {
+    let (isolate, on_stack) = match idle_isolate(baton, parked.running.isolate) {
         Some(isolate) => (Some(isolate), Baton::default()),
         // In the stack.
         None => (None, baton.take()),
@@ -91,41 +86,67 @@ pub(super) fn resume(
         baton: on_stack,
         with,
     });
-    match interrupt::run(interrupts, &mut parked.stack, &mut place, cx, reply) {
+    run_once(at, baton, parked, isolate, reply, cx)
+}
+
+/// Runs a stack until it parks, ends or must be waited for. `isolate` is its isolate, unless that is in the stack. The baton comes back to its place, unless
+/// it is with what is waited for.
+#[inline(always)]
+fn run_once(
+    (home, level, interrupts): At<'_>,
+    baton: &mut Baton,
+    mut parked: Box<Parked>,
+    mut isolate: Option<Isolate<Baton>>,
+    resume: Resume<Baton>,
+    cx: &mut Context<'_>,
+) -> Result<Outcome, Paused> {
+    match interrupt::run(interrupts, &mut parked.stack, &mut isolate, cx, resume) {
         Step::Blocked(Blocked::Request(back, request)) => {
             *baton = back;
-            Ok(requested(baton, parked, place, request))
+            Ok(requested(baton, parked, isolate, request))
         }
-        step => Err(Paused {
+        Step::Blocked(Blocked::Waiting(waiting)) => Err(Paused {
             parked,
-            place,
-            step: Some(step),
+            isolate,
+            waiting: Some(waiting),
         }),
+        Step::Yielded => Err(Paused {
+            parked,
+            isolate,
+            waiting: None,
+        }),
+        Step::Done(result) => {
+            let result = interrupt::explain(interrupts, result);
+            let Some(isolate) = isolate else {
+                return Ok(lost(baton, home, level, parked, result));
+            };
+            Ok(ended(baton, isolate, &parked.stack, parked.running, result))
+        }
     }
 }
 
-/// A stack that is to be run, or has run as far as a step; not parked.
+/// A stack that waits, or has yielded; not parked.
 pub(super) struct Paused {
     parked: Box<Parked>,
-    /// Its isolate, with the baton inside, unless that is in the stack.
-    place: Option<Isolate<Baton>>,
-    /// `None` if it has not begun.
-    step: Option<Step<Blocked>>,
+    /// Its isolate, unless that is in the stack.
+    isolate: Option<Isolate<Baton>>,
+    /// What it waits for; `None` if it has yielded.
+    waiting: Option<Waiting>,
 }
 
 /// Runs a function whose type is not `async` in an isolate whose one stack is parked: by a plain call on that very stack, since it may not block.
-fn barge_in(mut baton: Baton, running: Running, func: Func, args: &Args) -> (Baton, Outcome) {
+fn barge_in(baton: &mut Baton, running: Running, func: Func, args: &Args) -> Outcome {
     const TWO_STACKS: &str = "two stacks are needed in one isolate, which compiled code cannot have (run it with the interpreter: engine `wasmi`)";
 
     let call = baton.concurrent.tasks.get(running.task);
     let is_sync = call.is_some_and(|data| !data.callee.lift.async_type());
     let parked = baton.concurrent.parked.in_isolate(running.isolate);
     let Some(thread) = parked.filter(|_| is_sync && running.entry == Entry::Lifted) else {
-        return end_trapped(baton, running, anyhow!(TWO_STACKS));
+        return trapped(baton, running, anyhow!(TWO_STACKS)).into();
     };
     let home = baton.home();
     let level = home.level();
-    let result = visit_parked(&mut baton, thread, |cx| {
+    let result = visit_parked(baton, thread, |cx| {
         let result = plain::enter_with(cx, running, func, args);
         if cx.data().is_away() {
             // Something would have parked the stack, and the store went with its request.
@@ -135,55 +156,47 @@ fn barge_in(mut baton: Baton, running: Running, func: Func, args: &Args) -> (Bat
         result
     });
     match result {
-        Ok(()) => (baton, Outcome::Back),
-        Err(error) => end_trapped(baton, running, error),
+        Ok(()) => Outcome::Back,
+        Err(error) => trapped(baton, running, error).into(),
     }
 }
 
-/// Runs a stack until it parks or ends.
-pub(super) async fn run_on((home, level, interrupts): At<'_>, paused: Paused) -> (Baton, Outcome) {
-    let Paused {
-        mut parked,
-        mut place,
-        mut step,
-    } = paused;
-    let mut resume = Resume::Continue;
+/// Waits for what a stack waits for, and runs it on until it parks or ends. The baton comes to its place.
+pub(super) async fn run_on(at: At<'_>, baton: &mut Baton, mut paused: Paused) -> Outcome {
+    let (_, _, interrupts) = at;
     loop {
-        let now = match step.take() {
-            Some(step) => step,
+        let stack = &mut paused.parked.stack;
+        let mut resume = match paused.waiting.take() {
+            Some(waiting) => Resume::Reply(Reply {
+                with: interrupt::wait(interrupts, stack, waiting).await,
+                baton: Baton::default(),
+            }),
             None => {
-                poll_fn(|cx| {
-                    let resume = std::mem::replace(&mut resume, Resume::Continue);
-                    let stack = &mut parked.stack;
-                    Poll::Ready(interrupt::run(interrupts, stack, &mut place, cx, resume))
-                })
-                .await
+                interrupt::yielded(interrupts, stack).await;
+                Resume::Continue
             }
         };
-        let stack = &mut parked.stack;
-        match now {
-            Step::Blocked(Blocked::Waiting(waiting)) => {
-                let with = interrupt::wait(interrupts, stack, waiting).await;
-                let baton = Baton::default();
-                resume = Resume::Reply(Reply { baton, with });
-            }
-            Step::Yielded => interrupt::yielded(interrupts, stack).await,
-            Step::Blocked(Blocked::Request(mut baton, request)) => {
-                let outcome = requested(&mut baton, parked, place, request);
-                return (baton, outcome);
-            }
-            Step::Done(result) => {
-                let result = interrupt::explain(interrupts, result);
-                let Some(isolate) = place.take() else {
-                    return lost(home, level, parked, result);
-                };
-                return ended(isolate, &parked.stack, parked.running, result);
-            }
+        let mut run = Some(paused);
+        let ran = poll_fn(|cx| {
+            // Polled once.
+            let resume = std::mem::replace(&mut resume, Resume::Continue);
+            Poll::Ready(run.take().map(
+                |Paused {
+                     parked, isolate, ..
+                 }| { run_once(at, baton, parked, isolate, resume, cx) },
+            ))
+        });
+        match ran.await {
+            Some(Err(again)) => paused = again,
+            Some(Ok(outcome)) => return outcome,
+            None => return Outcome::Trapped(anyhow!(bug("a stack is run twice")).into()),
         }
     }
 }
 
-/// A stack has parked: does what it asks for. `place` is its isolate, unless that is in the stack.
+/// A stack has parked: does what it asks for. `place` is its isolate, unless that is in the stack. Inlined, as its outcome is much larger than what is left
+/// of it where it is looked at.
+#[inline(always)]
 fn requested(
     baton: &mut Baton,
     mut parked: Box<Parked>,
@@ -209,35 +222,43 @@ fn requested(
 }
 
 /// A stack ended and kept its isolate, which no engine should do: its instance is lost, and the baton comes home as the stack is dropped.
-fn lost(home: &Home, level: Level, parked: Box<Parked>, result: Result<()>) -> (Baton, Outcome) {
+#[cold]
+fn lost(
+    baton: &mut Baton,
+    home: &Home,
+    level: Level,
+    parked: Box<Parked>,
+    result: Result<()>,
+) -> Outcome {
     let running = parked.running;
     drop(parked);
     let error = match result {
         Ok(()) => anyhow!(bug("a stack kept its isolate")),
         Err(error) => error.context(bug("a stack kept its isolate")),
     };
-    end_trapped(home.reclaim(level), running, error)
+    *baton = home.reclaim(level);
+    trapped(baton, running, error).into()
 }
 
 /// A stack has run to its end.
 fn ended(
+    baton: &mut Baton,
     mut isolate: Isolate<Baton>,
     stack: &Stack<Baton>,
     running: Running,
     result: Result<()>,
-) -> (Baton, Outcome) {
+) -> Outcome {
     let result = result.and_then(|()| match running.entry {
         Entry::Start => end_start(isolate.data_mut(), running, stack),
         _ => end_of(&mut isolate.cx(), running, stack.results()),
     });
-    let baton = return_isolate(isolate, running.isolate);
+    *baton = return_isolate(isolate, running.isolate);
     match result {
-        Ok(Ended::Back) => (baton, Outcome::Back),
-        Ok(Ended::Callback(callback, event)) => (
-            baton,
-            Outcome::Run(call_back(running, callback, event), None),
-        ),
-        Err(error) => end_trapped(baton, running, error),
+        Ok(Ended::Back) => Outcome::Back,
+        Ok(Ended::Callback(callback, event)) => {
+            Outcome::Run(call_back(running, callback, event), None)
+        }
+        Err(error) => trapped(baton, running, error).into(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::accessor_call;
 use super::driver::Outcome;
-use super::end::{end_trapped, refuse};
+use super::end::{refuse, trapped};
 use super::go_on::fail;
 use super::host::{HostGoal, entry};
 use super::park::Running;
@@ -17,17 +17,17 @@ use tidegate_engine::Func;
 
 /// Runs a thread as the state says.
 pub(super) fn thread(
-    mut baton: Baton,
+    baton: &mut Baton,
     resumed: Resumed,
     goal: &mut (dyn HostGoal + Send),
-) -> (Baton, Outcome) {
+) -> Outcome {
     let Resumed { thread, action } = resumed;
     let outcome = match action {
-        Action::StartTask => start_task(&mut baton, thread, goal),
-        Action::StartThread => start_thread(&mut baton, thread),
-        Action::Callback(event) => callback(&mut baton, thread, event),
+        Action::StartTask => start_task(baton, thread, goal),
+        Action::StartThread => start_thread(baton, thread),
+        Action::Callback(event) => callback(baton, thread, event),
         Action::Return(_) | Action::Event(_) | Action::Returned(_) => {
-            let with = reply(&mut baton, thread, &action);
+            let with = reply(baton, thread, &action);
             Ok(Outcome::Run(Run::Resume { thread, with }, None))
         }
         Action::Trap(trap) => {
@@ -43,7 +43,7 @@ pub(super) fn thread(
         }
     };
     match outcome {
-        Ok(outcome) => (baton, outcome),
+        Ok(outcome) => outcome,
         Err((thread, error)) => {
             let task = baton.state.thread_task(thread);
             let instance = baton.state.task_instance(task);
@@ -55,7 +55,7 @@ pub(super) fn thread(
                 entry: Entry::Lifted,
                 suspendable: true,
             };
-            end_trapped(baton, running, error)
+            trapped(baton, running, error).into()
         }
     }
 }

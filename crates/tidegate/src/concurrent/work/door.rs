@@ -47,7 +47,10 @@ impl Woken {
 
     /// Hands over the items that were woken, in order.
     pub(super) fn take_keys(&self, queue: &mut Queue, due: &mut VecDeque<WorkKey>) {
-        due.append(&mut queue.keys);
+        match due.is_empty() {
+            true => std::mem::swap(due, &mut queue.keys),
+            false => due.append(&mut queue.keys),
+        }
         self.has_keys.store(false, Ordering::Release);
     }
 
