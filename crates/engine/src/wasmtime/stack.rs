@@ -311,7 +311,14 @@ impl<D: IsolateData> WasmtimeStack<D> {
         let requests = store.data().requests.as_ref();
         let word = requests.and_then(Requests::sliced).cloned();
         let run: Run<D> = match std::mem::replace(&mut self.state, State::Failed) {
-            State::Call { func, args } => Box::pin(call(store, func, args)),
+            State::Call {
+                func,
+                args: mut slots,
+            } => {
+                slots.resize(func.slots(), 0);
+                store.data_mut().entry = Some(Entry { func, slots });
+                Box::pin(call(store))
+            }
             State::Instantiate { module, imports } => Box::pin(instantiate(store, module, imports)),
             other => {
                 self.state = other;
@@ -352,13 +359,8 @@ impl<D: IsolateData> WasmtimeStack<D> {
     }
 }
 
-async fn call<D: IsolateData>(
-    mut store: Store<StoreData<D>>,
-    func: Func,
-    mut slots: Vec<u64>,
-) -> (Store<StoreData<D>>, Ended) {
-    slots.resize(func.slots(), 0);
-    store.data_mut().entry = Some(Entry { func, slots });
+/// Calls what is in the store's entry.
+async fn call<D: IsolateData>(mut store: Store<StoreData<D>>) -> (Store<StoreData<D>>, Ended) {
     if let Err(error) = stack_funcs::prepare(store.as_context_mut()) {
         return (store, Err(convert::from_engine(error)));
     }
