@@ -91,7 +91,6 @@ pub(super) fn resume(
 
 /// Runs a stack until it parks, ends or must be waited for. `isolate` is its isolate, unless that is in the stack. The baton comes back to its place, unless
 /// it is with what is waited for.
-#[inline(always)]
 fn run_once(
     (home, level, interrupts): At<'_>,
     baton: &mut Baton,
@@ -194,9 +193,7 @@ pub(super) async fn run_on(at: At<'_>, baton: &mut Baton, mut paused: Paused) ->
     }
 }
 
-/// A stack has parked: does what it asks for. `place` is its isolate, unless that is in the stack. Inlined, as its outcome is much larger than what is left
-/// of it where it is looked at.
-#[inline(always)]
+/// A stack has parked: does what it asks for. `place` is its isolate, unless that is in the stack.
 fn requested(
     baton: &mut Baton,
     mut parked: Box<Parked>,
