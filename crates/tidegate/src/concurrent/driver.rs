@@ -6,7 +6,7 @@ use super::go_on::go_on;
 use super::host::{HostGoal, end_call};
 use super::plain;
 use super::step::{Paused, resume, run_on, step};
-use super::thread::{callback_of, reply, returns, thread};
+use super::thread::{reply, returns, thread};
 use super::watch::deadlock;
 use super::work;
 use super::{Run, Then};
@@ -158,16 +158,13 @@ fn advance(
             }
             continue;
         };
-        let outcome = match action {
-            Action::Callback(event)
-                if let Ok((running, callback)) = callback_of(baton, *thread)
-                    && !running.suspendable =>
-            {
-                let args = plain::callback_args(*event);
-                let ran = plain::run(at.2, baton, running, callback, &args);
-                ran.err().map(Outcome::Trapped)
-            }
-            action if returns(action) => {
+        let called = match action {
+            Action::Callback(event) => plain::call_back(at.2, baton, *thread, event),
+            _ => None,
+        };
+        let outcome = match (called, action) {
+            (Some(called), _) => called.err().map(Outcome::Trapped),
+            (None, action) if returns(action) => {
                 let with = reply(baton, *thread, action);
                 match resume(at, baton, *thread, with, cx) {
                     Ok(Outcome::Back) => None,
@@ -175,7 +172,7 @@ fn advance(
                     Err(paused) => return Stop::Paused(paused, Vec::new()),
                 }
             }
-            _ => resumed
+            (None, _) => resumed
                 .take()
                 .map(|resumed| Outcome::Run(Run::Thread(resumed), None)),
         };

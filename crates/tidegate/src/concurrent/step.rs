@@ -286,13 +286,9 @@ pub(super) fn end_of(cx: &mut Cx<'_, Baton>, running: Running, results: &[u64]) 
     }
     let callee = &runtime.concurrent.task(running.task)?.callee;
     if let Some(callback) = callee.callback {
-        let packed = results.first().copied().unwrap_or(0) as u32;
-        return match runtime.state.callback_returned(packed, &mut Fair)? {
-            CallbackStep::Exit => {
-                end_task(runtime, running.task);
-                Ok(Ended::Back)
-            }
-            CallbackStep::Block => Ok(Ended::Back),
+        let packed = results.first().copied().unwrap_or(0);
+        return match callback_returned(runtime, running.task, packed)? {
+            CallbackStep::Exit | CallbackStep::Block => Ok(Ended::Back),
             CallbackStep::Call(event) => Ok(Ended::Callback(callback, event)),
         };
     }
@@ -303,6 +299,20 @@ pub(super) fn end_of(cx: &mut Cx<'_, Baton>, running: Running, results: &[u64]) 
     }
     end_of_sync_lift(cx, running, results)?;
     Ok(Ended::Back)
+}
+
+/// The core function of a task with a callback, or that callback, has returned.
+#[inline]
+pub(super) fn callback_returned(
+    runtime: &mut Runtime,
+    task: TaskId,
+    packed: u64,
+) -> Result<CallbackStep> {
+    let step = runtime.state.callback_returned(packed as u32, &mut Fair)?;
+    if step == CallbackStep::Exit {
+        end_task(runtime, task);
+    }
+    Ok(step)
 }
 
 /// The core function of a function lifted without `async` has returned: its results are those of the call.
@@ -347,7 +357,7 @@ pub(super) fn call_back(running: Running, callback: Func, event: Event) -> Run {
         entry: Entry::Callback,
         ..running
     };
-    let args: &[u64] = &plain::callback_args(event);
+    let args: &[u64] = &plain::callback_args(&event);
     Run::Core {
         running,
         func: callback,
