@@ -86,7 +86,7 @@ pub(super) fn reply(baton: &mut Baton, thread: ThreadId, action: &Action) -> Wit
 }
 
 /// What runs on a thread that is to call its callback, and the callback.
-pub(super) fn callback_of(baton: &mut Baton, thread: ThreadId) -> Result<(Running, Func), Error> {
+fn callback_of(baton: &mut Baton, thread: ThreadId) -> Result<(Running, Func), Error> {
     let task = baton.state.thread_task(thread);
     let callee = &baton.concurrent.task(task)?.callee;
     let callback = callee
