@@ -307,28 +307,10 @@ both! {
         let (plain, checked) = (engine(kind), interruptible(kind));
         for seed in 0..20 {
             let text = Shapes::module(seed);
+            let calls = [[0, 0], [5, 3], [1000, 77]];
             let results = [None, Some(1), Some(7)].map(|yield_every| {
                 let engine = if yield_every.is_some() { &checked } else { &plain };
-                let module = module(engine, &text);
-                let mut isolate = isolate(engine);
-                if let Some(every) = yield_every.and_then(NonZeroU32::new) {
-                    isolate.yield_every(every).unwrap();
-                }
-                let instance = instantiate(&mut isolate, &module, &[]);
-                let f = func(&mut isolate.cx(), instance, "f0");
-                let mut isolate = Some(isolate);
-                let mut results = Vec::new();
-                for args in [[0, 0], [5, 3], [1000, 77]] {
-                    let mut stack = Stack::call(f, &args).unwrap();
-                    loop {
-                        match start(&mut stack, &mut isolate) {
-                            Step::Yielded => {}
-                            Step::Done(Ok(())) => break results.push(stack.results().to_vec()),
-                            other => panic!("{other:?} of seed {seed}: {text}"),
-                        }
-                    }
-                }
-                results
+                results(engine, &text, "f0", yield_every, calls)
             });
             assert_eq!(results[0], results[1], "seed {seed}: {text}");
             assert_eq!(results[0], results[2], "seed {seed}: {text}");
@@ -341,23 +323,11 @@ both! {
             let text = format!(
                 "(module (memory 1) (func (export \"f\") (param i32 i32) (result i32) (local i32 i64) {body}))"
             );
+            let turns = (0..12).chain([1000, 1001]);
+            let calls: Vec<_> = turns.flat_map(|turns| [[turns, 3], [turns, 5]]).collect();
             let results = [None, Some(1), Some(3)].map(|yield_every| {
                 let engine = if yield_every.is_some() { &checked } else { &plain };
-                let module = module(engine, &text);
-                let mut isolate = isolate(engine);
-                if let Some(every) = yield_every.and_then(NonZeroU32::new) {
-                    isolate.yield_every(every).unwrap();
-                }
-                let instance = instantiate(&mut isolate, &module, &[]);
-                let f = func(&mut isolate.cx(), instance, "f");
-                let mut isolate = Some(isolate);
-                let mut results = Vec::new();
-                for (turns, other) in (0..12).chain([1000, 1001]).flat_map(|turns| [(turns, 3), (turns, 5)]) {
-                    let mut stack = Stack::call(f, &[turns, other]).unwrap();
-                    while let Step::Yielded = start(&mut stack, &mut isolate) {}
-                    results.push(stack.results().to_vec());
-                }
-                results
+                results(engine, &text, "f", yield_every, calls.iter().copied())
             });
             assert_eq!(results[0], results[1], "{number}: {body}");
             assert_eq!(results[0], results[2], "{number}: {body}");
@@ -368,6 +338,35 @@ both! {
         let bytes = wat::parse_str("(module (memory 1 1 shared))").unwrap();
         assert!(Module::new(&interruptible(kind), &bytes).is_err());
     }
+}
+
+/// What a function gives in calls with these arguments, if it yields at every so many opportunities and is gone on with.
+fn results(
+    engine: &Engine,
+    text: &str,
+    name: &str,
+    yield_every: Option<u32>,
+    calls: impl IntoIterator<Item = [u64; 2]>,
+) -> Vec<Vec<u64>> {
+    let module = module(engine, text);
+    let mut isolate = isolate(engine);
+    if let Some(every) = yield_every.and_then(NonZeroU32::new) {
+        isolate.yield_every(every).unwrap();
+    }
+    let instance = instantiate(&mut isolate, &module, &[]);
+    let f = func(&mut isolate.cx(), instance, name);
+    let mut isolate = Some(isolate);
+    let call = |args: [u64; 2]| {
+        let mut stack = Stack::call(f, &args).unwrap();
+        loop {
+            match start(&mut stack, &mut isolate) {
+                Step::Yielded => {}
+                Step::Done(Ok(())) => return stack.results().to_vec(),
+                other => panic!("{other:?} of {args:?}: {text}"),
+            }
+        }
+    };
+    calls.into_iter().map(call).collect()
 }
 
 /// Code of random shapes that ends: each loop has a local that counts its turns.
