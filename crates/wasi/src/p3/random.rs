@@ -37,3 +37,25 @@ impl insecure_seed::Host for WasiCtxView<'_> {
         Ok(self.ctx.insecure_seed()?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::WasiCtx;
+    use tidegate::ResourceTable;
+
+    #[test]
+    fn one_call_gives_no_more_than_can_be_waited_for() -> Result<()> {
+        let (mut ctx, mut table) = (WasiCtx::builder().build(), ResourceTable::new());
+        let mut view = WasiCtxView {
+            ctx: &mut ctx,
+            table: &mut table,
+        };
+        for (asked, given) in [(0, 0), (100, 100), (AT_ONCE, AT_ONCE), (u64::MAX, AT_ONCE)] {
+            let secure = random::Host::get_random_bytes(&mut view, asked)?;
+            let insecure = insecure::Host::get_insecure_random_bytes(&mut view, asked)?;
+            assert_eq!([secure.len(), insecure.len()], [given as usize; 2]);
+        }
+        Ok(())
+    }
+}
