@@ -50,7 +50,7 @@ pub struct Memory(pub(crate) MemoryInner);
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum MemoryInner {
-    Wasmtime(::wasmtime::Memory),
+    Wasmtime(crate::wasmtime::NumberedMemory),
     Wasmi(::wasmi::Memory),
 }
 

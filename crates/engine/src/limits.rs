@@ -49,6 +49,8 @@ pub(crate) struct Limiter {
     used: Usage,
     /// What was used before the growth that was asked for last.
     before: u64,
+    /// How often a memory has asked to grow.
+    growths: u64,
     /// The last refusal, to explain a failed instantiation.
     refused: Option<LimitExceeded>,
 }
@@ -68,6 +70,7 @@ impl Limiter {
             limits,
             used: Usage::default(),
             before: 0,
+            growths: 0,
             refused: None,
         }
     }
@@ -94,6 +97,12 @@ impl Limiter {
         self.refused.take()
     }
 
+    /// How often a memory has asked to grow, a new one among them. Until the next time each is where it was, and as long.
+    #[inline]
+    pub(crate) fn growths(&self) -> u64 {
+        self.growths
+    }
+
     /// Whether a memory may grow. Growth that the memory's own maximum forbids is refused without being counted. Growth that
     /// the system then cannot carry out stays counted where the engine does not tell it apart from growth that was never asked here:
     /// giving back too much would let a guest past its limit.
@@ -103,6 +112,7 @@ impl Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> bool {
+        self.growths += 1;
         let (used, allowed) = (&mut self.used.memory_bytes, self.limits.memory_bytes);
         self.before = *used;
         let grown = grow(used, allowed, "memory bytes", current, desired, maximum);

@@ -7,18 +7,6 @@ use crate::trap::{Trap, TrapCode};
 /// The methods of an adapter's `Cx` for memories.
 macro_rules! memories {
     () => {
-        #[inline]
-        pub(crate) fn memory(&self, memory: Memory) -> &[u8] {
-            own!(MemoryInner, memory.0).data(self.0.as_context())
-        }
-
-        #[inline]
-        pub(crate) fn memory_and_data_mut(&mut self, memory: Memory) -> (&mut [u8], &mut D) {
-            let (bytes, data) =
-                own!(MemoryInner, memory.0).data_and_store_mut(self.0.as_context_mut());
-            (bytes, &mut data.user)
-        }
-
         pub(crate) fn memory_type(&self, memory: Memory) -> MemoryType {
             convert::memory_type(&own!(MemoryInner, memory.0).ty(&self.0))
         }

@@ -327,6 +327,17 @@ impl<D: IsolateData> WasmiCx<'_, D> {
         }
     }
 
+    #[inline]
+    pub(crate) fn memory(&self, memory: Memory) -> &[u8] {
+        own!(MemoryInner, memory.0).data(self.0.as_context())
+    }
+
+    #[inline]
+    pub(crate) fn memory_and_data_mut(&mut self, memory: Memory) -> (&mut [u8], &mut D) {
+        let (bytes, data) = own!(MemoryInner, memory.0).data_and_store_mut(self.0.as_context_mut());
+        (bytes, &mut data.user)
+    }
+
     crate::memories::memories!();
 
     /// There is none: nobody could have made an index.

@@ -7,7 +7,7 @@ use std::{
 
 use wasmtime::{AsContext, AsContextMut, StoreContextMut, Val};
 
-use super::{checks, convert, host, isolate::StoreData};
+use super::{checks, convert, host, isolate::StoreData, memories::NumberedMemory};
 use crate::{
     cx::{Cx, CxInner},
     error::EngineError,
@@ -167,7 +167,7 @@ impl<D: IsolateData> WasmtimeCx<'_, D> {
                     inner: FuncInner::Wasmtime(func),
                     ..
                 }) => Ok(func.into()),
-                Extern::Memory(Memory(MemoryInner::Wasmtime(memory))) => Ok(memory.into()),
+                Extern::Memory(Memory(MemoryInner::Wasmtime(memory))) => Ok((*memory).into()),
                 Extern::Global(Global(GlobalInner::Wasmtime(global))) => Ok(global.into()),
                 Extern::Table(Table(TableInner::Wasmtime(table))) => Ok(table.into()),
                 Extern::Tag(Tag(TagInner::Wasmtime(tag))) => Ok(tag.into()),
@@ -244,7 +244,7 @@ impl<D: IsolateData> WasmtimeCx<'_, D> {
                 None => self.func(func),
             }),
             wasmtime::Extern::Memory(memory) => {
-                Extern::Memory(Memory(MemoryInner::Wasmtime(memory)))
+                Extern::Memory(Memory(MemoryInner::Wasmtime(NumberedMemory::new(memory))))
             }
             wasmtime::Extern::Global(global) => {
                 Extern::Global(Global(GlobalInner::Wasmtime(global)))
@@ -292,6 +292,38 @@ impl<D: IsolateData> WasmtimeCx<'_, D> {
 
     pub(crate) fn tag_type(&self, tag: Tag) -> FuncType {
         convert::func_type(own!(TagInner, tag.0).ty(&self.0).ty())
+    }
+
+    #[inline]
+    pub(crate) fn memory(&self, memory: Memory) -> &[u8] {
+        let (memory, data) = (own!(MemoryInner, memory.0), self.0.data());
+        match data.places.find(&memory, data.limiter.growths()) {
+            // SAFETY: as in `memory_and_data_mut`, and whoever has the bytes only reads them.
+            Some((base, length)) => unsafe { std::slice::from_raw_parts(base, length) },
+            None => memory.data(self.0.as_context()),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn memory_and_data_mut(&mut self, memory: Memory) -> (&mut [u8], &mut D) {
+        let (memory, data) = (own!(MemoryInner, memory.0), self.0.data());
+        let known = data.places.find(&memory, data.limiter.growths());
+        let (base, length) = known.unwrap_or_else(|| self.look_for(&memory));
+        // SAFETY: the memory is this store's: only of such a one it is remembered where it is. It is there until the store is dropped, and neither moves nor
+        // changes its length without asking the limiter, since which nothing is remembered. Nobody else gets at it or the store's data while this one is
+        // borrowed, and the two do not overlap.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(base, length) };
+        (bytes, &mut self.0.data_mut().user)
+    }
+
+    /// Where a memory is, which is remembered.
+    #[cold]
+    fn look_for(&mut self, memory: &NumberedMemory) -> (*mut u8, usize) {
+        let (base, length) = (memory.data_ptr(&self.0), memory.data_size(&self.0));
+        let data = self.0.data_mut();
+        data.places
+            .note(memory, base, length, data.limiter.growths());
+        (base, length)
     }
 
     crate::memories::memories!();

@@ -11,6 +11,7 @@ use super::{
     checks::Requests,
     cx::WasmtimeCx,
     engine::WasmtimeEngine,
+    memories::Places,
     stack::{Entry, Mailbox},
     stack_funcs::{StackDefinitions, StackFuncs},
 };
@@ -34,6 +35,8 @@ pub(super) struct StoreData<D: IsolateData> {
     /// Set once, and there until the store is dropped: shared host functions rely on it.
     pub(super) local: Option<Arc<D::Local>>,
     pub(super) limiter: Limiter,
+    /// Where its memories are.
+    pub(super) places: Places,
     /// Whether the innermost entry into this store is that of a stack, which can be suspended. Every plain entry clears it
     /// for its duration.
     pub(super) may_block: bool,
@@ -67,6 +70,7 @@ impl<D: IsolateData> WasmtimeIsolate<D> {
             user,
             local: None,
             limiter: Limiter::new(limits),
+            places: Places::default(),
             may_block: false,
             entry: None,
             blocks: false,

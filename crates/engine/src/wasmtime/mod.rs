@@ -16,6 +16,7 @@ mod cx;
 mod engine;
 mod host;
 mod isolate;
+mod memories;
 mod pre;
 mod stack;
 mod stack_funcs;
@@ -26,6 +27,7 @@ pub(crate) use engine::{
     WasmtimeEngine, compatibility, deserialize, deserialize_file, module, shared_memory,
 };
 pub(crate) use isolate::WasmtimeIsolate;
+pub(crate) use memories::NumberedMemory;
 pub(crate) use pre::WasmtimePre;
 pub(crate) use stack::WasmtimeStack;
 pub(crate) use stack_funcs::StackDefinitions;

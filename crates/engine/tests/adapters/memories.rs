@@ -39,6 +39,43 @@ both! {
         assert_eq!(cx.memory_size(a), 3);
     }
 
+    fn memories_are_found_where_they_are_after_any_has_grown(kind) {
+        let engine = engine(kind);
+        let module = module(&engine, r#"(module
+            (memory (export "a") 0 20) (memory (export "b") 1 20) (memory (export "c") 1 1)
+            (func (export "grow") (param i32) (result i32) (memory.grow 0 (local.get 0)))
+            (func (export "store") (param i32 i32) (i32.store8 1 (local.get 0) (local.get 1))))"#);
+        let mut isolate = isolate(&engine);
+        let instances: Vec<_> = (0..3).map(|_| instantiate(&mut isolate, &module, &[])).collect();
+        let mut cx = isolate.cx();
+        // More handles than are remembered, each memory having several.
+        let handles: Vec<_> = (0..4)
+            .flat_map(|_| instances.clone())
+            .flat_map(|instance| ["a", "b", "c"].map(|name| (instance, name)))
+            .map(|(instance, name)| memory(&mut cx, instance, name))
+            .collect();
+        let lengths = |cx: &mut tidegate_engine::Cx<'_, Log>| -> Vec<(usize, usize)> {
+            handles.iter().map(|handle| (cx.memory_mut(*handle).len() >> 16, cx.memory(*handle).len() >> 16)).collect()
+        };
+        let expected = |pages: [usize; 3]| -> Vec<(usize, usize)> {
+            pages.iter().flat_map(|&a| [(a, a), (1, 1), (1, 1)]).collect::<Vec<_>>().repeat(4)
+        };
+        assert_eq!(lengths(&mut cx), expected([0; 3]));
+        for pages in 1..=20 {
+            // The guest grows one, and then the host another.
+            assert_eq!(call(&mut isolate, instances[1], "grow", &[1]).unwrap(), pages - 1);
+            let mut cx = isolate.cx();
+            let pages = pages as usize;
+            assert_eq!(lengths(&mut cx), expected([pages - 1, pages, 0]));
+            assert_eq!(cx.memory_grow(handles[0], 1), Some(pages as u64 - 1));
+            assert_eq!(lengths(&mut cx), expected([pages, pages, 0]));
+            cx.memory_mut(handles[0])[(pages << 16) - 1] = pages as u8;
+            assert_eq!(cx.memory(handles[9])[(pages << 16) - 1], pages as u8);
+            call(&mut isolate, instances[2], "store", &[9, pages as u64]).unwrap();
+            assert_eq!(isolate.cx().memory(handles[7])[9], pages as u8);
+        }
+    }
+
     fn bytes_are_copied_between_memories_and_within_one(kind) {
         let engine = engine(kind);
         let module = module(&engine, TWO);
