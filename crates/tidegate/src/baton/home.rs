@@ -24,6 +24,8 @@ struct Kept {
     runtime: Option<Box<Runtime>>,
     /// How many accessors have borrowed it: more than one if, inside the closure of one, a guest was called that called another.
     lent: Level,
+    /// How many threads wait for what was lent to come back.
+    waiting: usize,
 }
 
 /// How many borrows of accessors are further up the call stack: whoever puts the baton there waits only for those that came later.
@@ -71,11 +73,13 @@ impl Home {
     pub(crate) fn reclaim(&self, level: Level) -> Baton {
         let mut kept = self.lock();
         while kept.lent > level {
+            kept.waiting += 1;
             kept = self
                 .0
                 .returned
                 .wait(kept)
                 .unwrap_or_else(PoisonError::into_inner);
+            kept.waiting -= 1;
         }
         Baton(kept.runtime.take())
     }
@@ -137,9 +141,13 @@ impl Drop for Lent<'_> {
             baton.concurrent.work.handle().nudge();
         }
         drop(baton);
+        let mut kept = home.lock();
         // Counted when this was made.
-        home.lock().lent.0 -= 1;
-        home.0.returned.notify_all();
+        kept.lent.0 -= 1;
+        // Telling costs a call of the system, whether anybody waits or not.
+        if kept.waiting > 0 {
+            home.0.returned.notify_all();
+        }
     }
 }
 
