@@ -139,7 +139,7 @@ pub(super) fn asked(baton: &mut Baton) -> Option<(Run, Option<Then>)> {
 }
 
 fn start(baton: &mut Baton, number: u64) -> First {
-    let By::Accessor { callee, .. } = &baton.concurrent.host.get(&number)?.by else {
+    let By::Accessor { callee, .. } = &baton.concurrent.host.get(number)?.by else {
         return None;
     };
     let callee = callee.clone();
@@ -154,7 +154,7 @@ fn start(baton: &mut Baton, number: u64) -> First {
 
 /// Lowers the arguments of a call that may start now; gives the flat ones.
 pub(super) fn args(baton: &mut Baton, number: u64, callee: &Callee, task: TaskId) -> Result<Args> {
-    let call = baton.concurrent.host.get_mut(&number);
+    let call = baton.concurrent.host.get_mut(number);
     let Some(By::Accessor { args, .. }) = call.map(|call| &mut call.by) else {
         bail!("the call was dropped before it started");
     };
@@ -163,7 +163,7 @@ pub(super) fn args(baton: &mut Baton, number: u64, callee: &Callee, task: TaskId
 }
 
 fn cancel(baton: &mut Baton, number: u64) -> Option<Run> {
-    let Some(task) = baton.concurrent.host.get(&number)?.task else {
+    let Some(task) = baton.concurrent.host.get(number)?.task else {
         end_call(baton, number, Err(CallCancelled.into()));
         return None;
     };

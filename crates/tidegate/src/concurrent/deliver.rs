@@ -128,13 +128,12 @@ impl CallData {
             From::Host(number) => {
                 let number = *number;
                 let calls = &mut cx.data_mut().concurrent.host;
-                let Some(mut keep) = calls.get_mut(&number).and_then(|call| call.keep.take())
-                else {
+                let Some(mut keep) = calls.get_mut(number).and_then(|call| call.keep.take()) else {
                     // Nobody waits for it any more.
                     return Ok(());
                 };
                 let lifted = self.lift(cx, options, &mut *keep, words);
-                if let Some(call) = cx.data_mut().concurrent.host.get_mut(&number) {
+                if let Some(call) = cx.data_mut().concurrent.host.get_mut(number) {
                     call.keep = Some(keep);
                 }
                 lifted?;

@@ -241,6 +241,7 @@ where
             number,
             lower: self.lower,
             first: !self.begun,
+            looked: None,
         };
         let first = match self.begun {
             true => Ok(None),
@@ -266,7 +267,7 @@ where
 
 /// Fetches how a call has ended, and what has its result. Otherwise nobody waits for it any more.
 fn take_ended(baton: &mut Baton, number: u64) -> Option<(HostCall, Result<()>)> {
-    let call = baton.concurrent.host.get_mut(&number)?;
+    let call = baton.concurrent.host.get_mut(number)?;
     let By::Driver(outcome) = &mut call.by else {
         return None;
     };
@@ -274,7 +275,7 @@ fn take_ended(baton: &mut Baton, number: u64) -> Option<(HostCall, Result<()>)> 
         leave_call(baton, number);
         return None;
     };
-    let mut call = baton.concurrent.host.remove(&number)?;
+    let mut call = baton.concurrent.host.remove(number)?;
     baton.state.give_back(HOST, &mut call.lends);
     Some((call, outcome))
 }

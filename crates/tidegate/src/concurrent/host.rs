@@ -61,14 +61,14 @@ impl HostCall {
 /// Ends a call, unless it has ended before.
 pub(crate) fn end_call(baton: &mut Baton, number: u64, result: Result<()>) {
     let calls = &mut baton.concurrent.host;
-    let Some(call) = calls.get_mut(&number) else {
+    let Some(call) = calls.get_mut(number) else {
         return;
     };
     if let By::Driver(outcome) = &mut call.by {
         outcome.get_or_insert(result);
         return;
     }
-    let Some(mut call) = calls.remove(&number) else {
+    let Some(mut call) = calls.remove(number) else {
         return;
     };
     baton.state.give_back(HOST, &mut call.lends);
@@ -81,7 +81,7 @@ pub(crate) fn end_call(baton: &mut Baton, number: u64, result: Result<()>) {
 #[cold]
 pub(crate) fn cancel_dropped(baton: &mut Baton, number: u64) {
     leave_call(baton, number);
-    if baton.concurrent.host.contains_key(&number) {
+    if baton.concurrent.host.get(number).is_some() {
         let work = baton.concurrent.work.handle();
         work.ask(Asked::Cancel(number));
     }
@@ -90,7 +90,7 @@ pub(crate) fn cancel_dropped(baton: &mut Baton, number: u64) {
 /// Whoever drove a call waits for it no more. It goes on if it has started, and leaves nothing when it ends.
 #[cold]
 pub(super) fn leave_call(baton: &mut Baton, number: u64) {
-    let Some(call) = baton.concurrent.host.get_mut(&number) else {
+    let Some(call) = baton.concurrent.host.get_mut(number) else {
         return;
     };
     let ended = !matches!(call.by, By::Driver(None));
@@ -158,6 +158,8 @@ pub(super) struct Call<L> {
     pub(super) lower: Option<L>,
     /// Whether the call itself has not given control back yet.
     pub(super) first: bool,
+    /// How often the calls by the host had changed when this was looked at last.
+    pub(super) looked: Option<u64>,
 }
 
 impl<L: LowerArgs> Call<L> {
@@ -189,7 +191,11 @@ impl<L: LowerArgs> HostGoal for Call<L> {
 
     fn reached(&mut self, baton: &mut Baton) -> bool {
         self.first = false;
-        let call = baton.concurrent.host.get(&self.number);
+        let changes = baton.concurrent.host.changes();
+        if self.looked.replace(changes) == Some(changes) {
+            return false;
+        }
+        let call = baton.concurrent.host.get(self.number);
         call.is_none_or(|call| !matches!(call.by, By::Driver(None)))
     }
 
@@ -202,7 +208,7 @@ impl<L: LowerArgs> HostGoal for Call<L> {
     }
 
     fn trapped(&mut self, baton: &mut Baton, error: Error, own: bool) {
-        let call = baton.concurrent.host.get_mut(&self.number);
+        let call = baton.concurrent.host.get_mut(self.number);
         let Some(By::Driver(outcome)) = call.map(|call| &mut call.by) else {
             return;
         };
@@ -233,7 +239,7 @@ pub(super) fn lower_args(
     let lowered = visit(baton, options.isolate, |cx| {
         options.lower(cx, Some(task), &mut lends, lower)
     });
-    match baton.concurrent.host.get_mut(&number) {
+    match baton.concurrent.host.get_mut(number) {
         Some(call) => call.lends = lends,
         None => baton.state.give_back(HOST, &mut lends),
     }
@@ -277,7 +283,7 @@ pub(super) fn begin(
         from: From::Host(number),
     };
     baton.concurrent.tasks.insert(task, data);
-    if let Some(call) = baton.concurrent.host.get_mut(&number) {
+    if let Some(call) = baton.concurrent.host.get_mut(number) {
         call.task = Some(task);
     }
     let Some(thread) = thread else {

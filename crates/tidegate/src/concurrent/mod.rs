@@ -16,6 +16,7 @@ mod driver;
 mod end;
 mod go_on;
 mod host;
+mod host_calls;
 mod host_func;
 mod id_map;
 mod lower;
@@ -46,7 +47,7 @@ pub(crate) use direct::{Begin, DirectResult, begin_call};
 pub(crate) use driver::drive;
 pub(crate) use end::{call_trapped, end_entered, fail_instance, instance_unusable};
 pub(crate) use host::{LaterArgs, call_cancelled, cancel_dropped};
-pub(crate) use host_func::{Begun, LowerFn, call_host_function};
+pub(crate) use host_func::{Begun, call_host_function};
 pub(crate) use needs::{Needs, needs_several_stacks, uses_async};
 pub(crate) use park::{Entry, Parked, Request, Run, Then};
 pub(crate) use reply::{Reply, With};
@@ -65,8 +66,8 @@ use crate::call::guest::{GuestCall, Pending};
 use anyhow::{Context, Error, Result};
 use args::Args;
 use calls::Calls;
+use host_calls::HostCalls;
 use id_map::IdMap;
-use number_map::NumberMap;
 use parked_stacks::ParkedStacks;
 use spare::Spares;
 use std::pin::Pin;
@@ -91,7 +92,7 @@ pub(crate) struct Concurrent {
     /// What a start function's module was instantiated as, until that is fetched.
     pub(crate) started: Option<tidegate_engine::Instance>,
     /// Results of calls by the host, until they are fetched.
-    pub(crate) host: NumberMap<host::HostCall>,
+    pub(crate) host: HostCalls,
     /// Results of calls that run on their caller's stack, the innermost last.
     pub(crate) direct: Vec<DirectResult>,
     /// What made instances unusable: the cause of traps in those that depended on them.

@@ -99,7 +99,7 @@ fn end_all(baton: &mut Baton) {
     let calls = baton.concurrent.host.iter();
     let mut numbers: Vec<u64> = calls
         .filter(|(_, call)| matches!(call.by, By::Accessor { .. }))
-        .map(|(number, _)| *number)
+        .map(|(number, _)| number)
         .collect();
     numbers.sort_unstable();
     for number in numbers {
