@@ -103,6 +103,19 @@ pub fn memcpy(length: usize) -> Result<Subject> {
     }))
 }
 
+/// The same from a vector that is cloned first.
+pub fn cloned_and_copied(length: usize) -> Result<Subject> {
+    let from = vec![3u8; length];
+    let mut to = vec![0u8; length];
+    Ok(Subject::new(move |n| -> Result<u64> {
+        for _ in 0..n {
+            let cloned = std::hint::black_box(std::hint::black_box(&from).clone());
+            std::hint::black_box(&mut to).copy_from_slice(&cloned);
+        }
+        Ok(n)
+    }))
+}
+
 /// So many bytes through a pipe of the operating system.
 pub fn pipe(length: usize) -> std::io::Result<Subject> {
     let (mut read, mut write) = std::io::pipe()?;
