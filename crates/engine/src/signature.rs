@@ -12,9 +12,14 @@ pub(crate) struct Signature {
     pub(crate) results: u8,
     /// Whether all values are numbers, and few enough.
     pub(crate) callable: bool,
+    /// Whether all values are 32 bits wide, as they are in most functions: then none is looked at by itself.
+    narrow: bool,
     param_kinds: u64,
     result_kinds: u64,
 }
+
+/// The bits of the kinds of a [`Signature`] that are set for values of 64 bits.
+const WIDE: u64 = 0x5555_5555_5555_5555;
 
 /// The kind of a value as a [`Signature`] keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +72,7 @@ impl Signature {
             params: 0,
             results: 0,
             callable: false,
+            narrow: false,
             param_kinds: 0,
             result_kinds: 0,
         };
@@ -81,6 +87,7 @@ impl Signature {
             params: param_count as u8,
             results: result_count as u8,
             callable: true,
+            narrow: (param_kinds | result_kinds) & WIDE == 0,
             param_kinds,
             result_kinds,
         }
@@ -98,6 +105,33 @@ impl Signature {
     #[inline]
     pub(crate) fn result(&self, index: usize) -> Number {
         Number::from_bits(self.result_kinds >> (2 * index))
+    }
+
+    /// Gives each word of the parameters its value: `word` says what a parameter's is, given whether it is 32 bits wide.
+    #[inline(always)]
+    pub(crate) fn read_params(&self, words: &mut [u64], word: impl Fn(usize, bool) -> u64) {
+        let words = &mut words[..usize::from(self.params)];
+        self.read(words, self.param_kinds, word);
+    }
+
+    /// The same for the results.
+    #[inline(always)]
+    pub(crate) fn read_results(&self, words: &mut [u64], word: impl Fn(usize, bool) -> u64) {
+        let words = &mut words[..usize::from(self.results)];
+        self.read(words, self.result_kinds, word);
+    }
+
+    #[inline(always)]
+    fn read(&self, words: &mut [u64], kinds: u64, word: impl Fn(usize, bool) -> u64) {
+        if self.narrow {
+            for (index, slot) in words.iter_mut().enumerate() {
+                *slot = word(index, true);
+            }
+        } else {
+            for (index, slot) in words.iter_mut().enumerate() {
+                *slot = word(index, Number::from_bits(kinds >> (2 * index)).is_narrow());
+            }
+        }
     }
 
     #[inline]

@@ -118,6 +118,7 @@ impl<D: IsolateData> Stack<D> {
     ///
     /// Wrong use (a job for a stack that is not blocked, none for one that is, a finished stack, no isolate) is
     /// [`Step::Done`] with an [`EngineError::Misuse`]; the stack stays as it is.
+    #[inline(always)]
     pub fn run(
         &mut self,
         isolate: &mut Option<Isolate<D>>,

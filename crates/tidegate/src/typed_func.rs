@@ -6,9 +6,7 @@ use crate::concurrent::{Begin, ConcurrentCall, LaterArgs, begin_call};
 use crate::interrupt::{block_on, block_on_within};
 use crate::{Accessor, AsContextMut, Func, HasData, Result};
 use std::marker::PhantomData;
-use tidegate_core::abi::{
-    FlatReader, FlatWriter, LiftContext, LiftResult, LowerContext, LowerParams, MAX_FLAT_PARAMS,
-};
+use tidegate_core::abi::{FlatWriter, LiftResult, LowerContext, LowerParams, MAX_FLAT_PARAMS};
 use tidegate_core::types::FuncTypeIdx;
 
 /// A [`Func`] whose type has been checked: `P` is a tuple of parameters, `R` is `()` or a tuple of one result.
@@ -52,7 +50,7 @@ impl<P: LowerParams + Send + Sync, R: LiftResult + Send + 'static> TypedFunc<P, 
             let lower = |cx: &mut LowerContext<'_>, ty, dst: &mut FlatWriter<'_>| {
                 lower(&params, cx, ty, dst)
             };
-            return match begin_call(place, callee, lower, lift) {
+            return match begin_call(place, callee, lower, R::lift_result) {
                 Begin::Ended(result) => result,
                 Begin::Drive(call) => {
                     block_on_within(place.control.clone(), call.finish(place, callee))
@@ -69,7 +67,7 @@ impl<P: LowerParams + Send + Sync, R: LiftResult + Send + 'static> TypedFunc<P, 
             place,
             callee,
             |cx, ty, dst| lower(&params, cx, ty, dst),
-            lift,
+            R::lift_result,
         )
     }
 
@@ -92,7 +90,7 @@ impl<P: LowerParams + Send + Sync, R: LiftResult + Send + 'static> TypedFunc<P, 
             let lower = |cx: &mut LowerContext<'_>, ty, dst: &mut FlatWriter<'_>| {
                 lower(&params, cx, ty, dst)
             };
-            return match begin_call(place, callee, lower, lift) {
+            return match begin_call(place, callee, lower, R::lift_result) {
                 Begin::Ended(result) => result,
                 Begin::Drive(call) => call.finish(place, callee).await,
             };
@@ -102,7 +100,7 @@ impl<P: LowerParams + Send + Sync, R: LiftResult + Send + 'static> TypedFunc<P, 
                 place,
                 callee,
                 |cx, ty, dst| lower(&params, cx, ty, dst),
-                lift,
+                R::lift_result,
             );
         }
         let callee = self.func.entered(place, &mut opened)?;
@@ -112,7 +110,7 @@ impl<P: LowerParams + Send + Sync, R: LiftResult + Send + 'static> TypedFunc<P, 
             baton,
             callee,
             |cx, ty, dst| lower(&params, cx, ty, dst),
-            lift,
+            R::lift_result,
         );
         let (baton, result) = call.await;
         guard.put(baton);
@@ -132,7 +130,7 @@ impl<P: LowerParams + Send + 'static, R: LiftResult + Send + 'static> TypedFunc<
         params: P,
     ) -> ConcurrentCall<R> {
         let args: LaterArgs = Box::new(move |cx, ty, dst| lower(&params, cx, ty, dst));
-        ConcurrentCall::new(accessor, &self.func, args, lift)
+        ConcurrentCall::new(accessor, &self.func, args, R::lift_result)
     }
 }
 
@@ -143,22 +141,7 @@ fn lower<P: LowerParams>(
     ty: FuncTypeIdx,
     dst: &mut FlatWriter<'_>,
 ) -> Result<()> {
-    if const { P::LAYOUT.flat == 0 } {
-        return Ok(());
-    }
-    let types = cx.types;
-    params.lower_params(cx, types.func(ty), MAX_FLAT_PARAMS, dst)
-}
-
-#[inline]
-fn lift<R: LiftResult>(
-    cx: &mut LiftContext<'_>,
-    ty: FuncTypeIdx,
-    max_flat: usize,
-    src: &mut FlatReader<'_>,
-) -> Result<R> {
-    let types = cx.types;
-    R::lift_result(cx, types.func(ty), max_flat, src)
+    params.lower_params(cx, ty, MAX_FLAT_PARAMS, dst)
 }
 
 impl<P, R> std::fmt::Debug for TypedFunc<P, R> {

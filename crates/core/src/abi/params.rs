@@ -10,7 +10,7 @@ use super::{
     ComponentType, FlatReader, FlatWriter, Layout, Lift, LiftContext, Lower, LowerContext,
     TypeContext, TypeMismatch,
 };
-use crate::types::{FuncType, ValType};
+use crate::types::{FuncType, FuncTypeIdx, Types, ValType};
 
 /// A tuple of Rust types that stands for a function's parameters, by position.
 pub trait ParamList {
@@ -33,7 +33,7 @@ pub trait LiftParams: ParamList + Sized {
     /// The guest's traps.
     fn lift_params(
         cx: &mut LiftContext<'_>,
-        func: &FuncType,
+        func: FuncTypeIdx,
         max_flat: usize,
         src: &mut FlatReader<'_>,
     ) -> anyhow::Result<Self>;
@@ -48,7 +48,7 @@ pub trait LowerParams: ParamList {
     fn lower_params(
         &self,
         cx: &mut LowerContext<'_>,
-        func: &FuncType,
+        func: FuncTypeIdx,
         max_flat: usize,
         dst: &mut FlatWriter<'_>,
     ) -> anyhow::Result<()>;
@@ -75,7 +75,7 @@ pub trait LiftResult: ResultList + Sized {
     /// The guest's traps.
     fn lift_result(
         cx: &mut LiftContext<'_>,
-        func: &FuncType,
+        func: FuncTypeIdx,
         max_flat: usize,
         src: &mut FlatReader<'_>,
     ) -> anyhow::Result<Self>;
@@ -91,7 +91,7 @@ pub trait LowerResult: ResultList {
     fn lower_result(
         &self,
         cx: &mut LowerContext<'_>,
-        func: &FuncType,
+        func: FuncTypeIdx,
         max_flat: usize,
         out: &mut FlatReader<'_>,
         dst: &mut FlatWriter<'_>,
@@ -147,7 +147,7 @@ impl LiftResult for () {
     #[inline]
     fn lift_result(
         _: &mut LiftContext<'_>,
-        _: &FuncType,
+        _: FuncTypeIdx,
         _: usize,
         _: &mut FlatReader<'_>,
     ) -> anyhow::Result<Self> {
@@ -160,7 +160,7 @@ impl LowerResult for () {
     fn lower_result(
         &self,
         _: &mut LowerContext<'_>,
-        _: &FuncType,
+        _: FuncTypeIdx,
         _: usize,
         _: &mut FlatReader<'_>,
         _: &mut FlatWriter<'_>,
@@ -184,11 +184,11 @@ impl<T: Lift> LiftResult for (T,) {
     #[inline]
     fn lift_result(
         cx: &mut LiftContext<'_>,
-        func: &FuncType,
+        func: FuncTypeIdx,
         max_flat: usize,
         src: &mut FlatReader<'_>,
     ) -> anyhow::Result<Self> {
-        let ty = func.result.unwrap_or(ValType::Bool);
+        let ty = result(cx.types, func);
         if T::LAYOUT.flat as usize > max_flat {
             let ptr = spilled_source(cx, T::LAYOUT, src)?;
             Ok((T::lift_mem(cx, ty, ptr)?,))
@@ -203,12 +203,12 @@ impl<T: Lower> LowerResult for (T,) {
     fn lower_result(
         &self,
         cx: &mut LowerContext<'_>,
-        func: &FuncType,
+        func: FuncTypeIdx,
         max_flat: usize,
         out: &mut FlatReader<'_>,
         dst: &mut FlatWriter<'_>,
     ) -> anyhow::Result<()> {
-        let ty = func.result.unwrap_or(ValType::Bool);
+        let ty = result(cx.types, func);
         if T::LAYOUT.flat as usize > max_flat {
             let ptr = spilled_result(cx, T::LAYOUT, out)?;
             self.0.lower_mem(cx, ty, ptr)
@@ -246,16 +246,17 @@ macro_rules! params {
             #[allow(unused)]
             fn lift_params(
                 cx: &mut LiftContext<'_>,
-                func: &FuncType,
+                func: FuncTypeIdx,
                 max_flat: usize,
                 src: &mut FlatReader<'_>,
             ) -> anyhow::Result<Self> {
+                let types = cx.types;
                 if <Self as ParamList>::LAYOUT.flat as usize > max_flat {
                     let ptr = spilled_source(cx, <Self as ParamList>::LAYOUT, src)?;
                     let mut fields = Fields::new(ptr, cx.memory64);
-                    Ok(($($name::lift_mem(cx, param(func, $index), fields.next($name::LAYOUT))?,)*))
+                    Ok(($($name::lift_mem(cx, param(types, func, $index), fields.next($name::LAYOUT))?,)*))
                 } else {
-                    Ok(($($name::lift_flat(cx, param(func, $index), src)?,)*))
+                    Ok(($($name::lift_flat(cx, param(types, func, $index), src)?,)*))
                 }
             }
         }
@@ -266,16 +267,17 @@ macro_rules! params {
             fn lower_params(
                 &self,
                 cx: &mut LowerContext<'_>,
-                func: &FuncType,
+                func: FuncTypeIdx,
                 max_flat: usize,
                 dst: &mut FlatWriter<'_>,
             ) -> anyhow::Result<()> {
+                let types = cx.types;
                 if <Self as ParamList>::LAYOUT.flat as usize > max_flat {
                     let ptr = spilled_params(cx, <Self as ParamList>::LAYOUT, dst)?;
                     let mut fields = Fields::new(ptr, cx.memory64);
-                    $(self.$index.lower_mem(cx, param(func, $index), fields.next($name::LAYOUT))?;)*
+                    $(self.$index.lower_mem(cx, param(types, func, $index), fields.next($name::LAYOUT))?;)*
                 } else {
-                    $(self.$index.lower_flat(cx, param(func, $index), dst)?;)*
+                    $(self.$index.lower_flat(cx, param(types, func, $index), dst)?;)*
                 }
                 Ok(())
             }
@@ -288,8 +290,15 @@ params!();
 
 /// The type of a parameter. After the typecheck there is one; types without parts do not look at it, so that the optimiser drops the look-up.
 #[inline]
-fn param(func: &FuncType, index: usize) -> ValType {
-    func.params
-        .get(index)
-        .map_or(ValType::Bool, |param| param.ty)
+fn param(types: &Types, func: FuncTypeIdx, index: usize) -> ValType {
+    let param = types.funcs().get(func.index());
+    let param = param.and_then(|func| func.params.get(index));
+    param.map_or(ValType::Bool, |param| param.ty)
+}
+
+/// The type of the result, likewise.
+#[inline]
+fn result(types: &Types, func: FuncTypeIdx) -> ValType {
+    let result = types.funcs().get(func.index()).and_then(|func| func.result);
+    result.unwrap_or(ValType::Bool)
 }

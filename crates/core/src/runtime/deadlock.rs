@@ -157,6 +157,7 @@ impl State {
                     WaitingFor::Exclusive(instance.exclusive_thread)
                 }
             }
+            Until::Host { .. } => WaitingFor::HostCall,
             Until::Event(waitable) | Until::Resolved(waitable) => match thread.parked {
                 Parked::Copy(end) => {
                     let end = self.end(end);

@@ -1,8 +1,8 @@
 //! What a trap takes with it: the instance that trapped, and nothing else.
 
 use super::{
-    Caller, Handle, Instance, InstanceId, State, TaskId, TaskState, ThreadId, WaitableId,
-    WaitableKind, subtask::Callee,
+    Caller, Handle, Instance, InstanceId, Parked, Run, State, TaskId, TaskState, ThreadId, Until,
+    WaitableId, WaitableKind, subtask::Callee,
 };
 use crate::trap::Trap;
 
@@ -143,6 +143,12 @@ impl State {
             .map(|(name, _)| ThreadId(name))
             .collect();
         for thread in threads {
+            let entry = &self.threads[thread.0];
+            if let (Run::Waiting(Until::Host { returned: false }), Parked::HostCall(number)) =
+                (entry.run, entry.parked)
+            {
+                out.host_functions.push(number);
+            }
             self.stop_waiting(thread);
             self.threads.discard(thread.0);
             out.threads.push(thread);

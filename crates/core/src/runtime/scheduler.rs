@@ -121,9 +121,15 @@ impl State {
             return None;
         }
         let takes_first = chooser.takes_first();
-        if takes_first && let Some((thread, event)) = self.next_callback() {
-            let action = Action::Callback(event);
-            return Some(Resumed { thread, action });
+        if takes_first {
+            if let Some((thread, event)) = self.next_callback() {
+                let action = Action::Callback(event);
+                return Some(Resumed { thread, action });
+            }
+            if let Some(thread) = self.next_returned() {
+                let action = Action::HostReturned;
+                return Some(Resumed { thread, action });
+            }
         }
         if !self.has_ready() {
             return None;

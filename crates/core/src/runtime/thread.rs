@@ -52,6 +52,8 @@ pub(super) enum Until {
     Event(WaitableId),
     /// That the subtask is resolved.
     Resolved(WaitableId),
+    /// That the host function returns, or that it has.
+    Host { returned: bool },
 }
 
 /// What a thread that does not run is in the middle of.
@@ -73,8 +75,10 @@ pub(super) enum Parked {
     Copy(WaitableId),
     /// A synchronous `subtask.cancel`.
     SubtaskCancel(WaitableId),
-    /// A synchronous call of an import.
+    /// A synchronous call of a guest's function.
     Call(WaitableId),
+    /// A synchronous call of a host function, by the driver's number.
+    HostCall(u64),
 }
 
 /// A thread that the driver is to run now. It is the current thread until it blocks, switches or exits.
@@ -102,6 +106,8 @@ pub enum Action {
     Event(Event),
     /// The synchronous call that the thread is blocked in has returned; its results were lowered, or are to be lowered now.
     Returned(WaitableId),
+    /// The host function has returned that the thread is blocked in: its results are to be lowered now.
+    HostReturned,
     /// The built-in or call that the thread is blocked in traps.
     Trap(Trap),
 }
@@ -213,6 +219,7 @@ impl State {
             }
             Until::Event(waitable) => self.waitables[waitable.0].pending.is_some(),
             Until::Resolved(waitable) => self.is_resolved(waitable),
+            Until::Host { returned } => returned,
         }
     }
 
@@ -236,7 +243,10 @@ impl State {
                 Until::Now | Until::NotExclusive => true,
                 // It would overtake those that wait already.
                 Until::Entry => self.others_wait_to_enter(id),
-                Until::SetEvent { .. } | Until::Event(_) | Until::Resolved(_) => false,
+                Until::SetEvent { .. }
+                | Until::Event(_)
+                | Until::Resolved(_)
+                | Until::Host { .. } => false,
             };
             if chooser.choose(Choice::BlockThoughReady { yields }) == 0 {
                 self.threads[id.0].run = Run::Running;
@@ -272,7 +282,7 @@ impl State {
             Until::Event(waitable) | Until::Resolved(waitable) => {
                 self.waitables[waitable.0].waiter = Some(id);
             }
-            Until::Now | Until::NotExclusive => {}
+            Until::Now | Until::NotExclusive | Until::Host { .. } => {}
         }
         if until == Until::Entry {
             self.hint_entering(instance);
@@ -309,7 +319,7 @@ impl State {
             Until::Event(waitable) | Until::Resolved(waitable) => {
                 self.waitables[waitable.0].waiter = None;
             }
-            Until::Now | Until::NotExclusive => {}
+            Until::Now | Until::NotExclusive | Until::Host { .. } => {}
         }
     }
 
@@ -381,6 +391,7 @@ impl State {
                 self.deliver_call(subtask)?;
                 Ok(Action::Returned(subtask))
             }
+            Parked::HostCall(_) => Ok(Action::HostReturned),
         }
     }
 

@@ -103,7 +103,7 @@ impl State {
     }
 
     /// Hints at whoever waits for an event of a waitable, which has been noted.
-    #[inline]
+    #[inline(always)]
     pub(super) fn tell(&mut self, id: WaitableId, Noted { set, waiter }: Noted) {
         if let Some(waiter) = waiter {
             self.hint(waiter);
@@ -114,7 +114,7 @@ impl State {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn hint_waiters(&mut self, set: WaitableSetId) {
         for &waiter in &self.waitable_sets[set.0].waiters {
             hint(&mut self.threads, &mut self.hints, waiter);

@@ -168,11 +168,11 @@ fn agree<P: LiftParams + LowerParams + std::fmt::Debug>(types: Types, func: Func
         let words = world.lower_params(func, &vals).unwrap();
         let lifted = world
             .lift(&words, |cx, src| {
-                P::lift_params(cx, &ty, MAX_FLAT_PARAMS, src)
+                P::lift_params(cx, func, MAX_FLAT_PARAMS, src)
             })
             .unwrap();
         let again = twin
-            .lower(|cx, dst| lifted.lower_params(cx, &ty, MAX_FLAT_PARAMS, dst))
+            .lower(|cx, dst| lifted.lower_params(cx, func, MAX_FLAT_PARAMS, dst))
             .unwrap();
         if vals
             .iter()

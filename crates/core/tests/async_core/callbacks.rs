@@ -19,6 +19,8 @@ struct Guest {
     ends: Vec<(u32, Side)>,
     /// Tasks that have not exited.
     tasks: Vec<TaskId>,
+    /// Threads that are blocked in functions of the host.
+    blocked: Vec<ThreadId>,
 }
 
 struct World {
@@ -44,6 +46,7 @@ impl World {
                 set: state.waitable_set_new(instance).unwrap(),
                 ends: Vec::new(),
                 tasks: Vec::new(),
+                blocked: Vec::new(),
             });
         }
         for (from, to) in [(0, 1), (1, 2), (2, 0), (1, 0), (2, 1), (0, 2)].repeat(2) {
@@ -84,6 +87,11 @@ impl World {
                     self.call(guest);
                 }
                 1 => self.cancel_some_task(),
+                2 => {
+                    let guest = self.random.below(3);
+                    self.call_blocking(guest);
+                }
+                3 | 4 => self.end_some_host_call(),
                 _ => {
                     if let Some(resumed) = self.state.tick(&mut *self.chooser) {
                         self.go_on(resumed);
@@ -108,6 +116,32 @@ impl World {
         }
     }
 
+    /// Calls a function that calls one of the host, and is blocked in it with its stack.
+    fn call_blocking(&mut self, guest: usize) {
+        let spec = CallSpec {
+            callee: self.guests[guest].instance,
+            lift: Lift::Stackful,
+            from: Err(0),
+        };
+        let called = self.state.call(spec, &mut *self.chooser).unwrap();
+        if called.started {
+            self.state.task_return(spec.callee, true, true).unwrap();
+            self.state.finish_return(called.task);
+            let thread = self.state.block_in_host_call(0).unwrap();
+            self.guests[guest].blocked.push(thread);
+        }
+    }
+
+    fn end_some_host_call(&mut self) {
+        let guest = self.random.below(3);
+        let blocked = &mut self.guests[guest].blocked;
+        if !blocked.is_empty() {
+            let position = self.random.below(blocked.len());
+            let thread = blocked.swap_remove(position);
+            self.state.host_call_returned(thread);
+        }
+    }
+
     fn cancel_some_task(&mut self) {
         let guest = self.random.below(3);
         let Some(task) = self.guests[guest].tasks.pop() else {
@@ -126,6 +160,19 @@ impl World {
 
     fn go_on(&mut self, Resumed { thread, action }: Resumed) {
         self.turns.push(format!("{thread:?} {action:?}"));
+        if let Action::HostReturned = action {
+            // It calls again, or is done.
+            if self.random.below(2) == 0 {
+                let blocked = self.state.block_in_host_call(0).unwrap();
+                assert_eq!(blocked, thread);
+                let instance = self.state.task_instance(self.state.thread_task(thread));
+                let guest = self.guests.iter().position(|it| it.instance == instance);
+                self.guests[guest.unwrap()].blocked.push(thread);
+            } else {
+                self.state.exit_thread().unwrap();
+            }
+            return;
+        }
         assert!(matches!(action, Action::StartTask | Action::Callback(_)));
         let instance = self.state.task_instance(self.state.thread_task(thread));
         let guest = self.guests.iter().position(|it| it.instance == instance);
@@ -212,12 +259,15 @@ fn the_short_way_leads_where_the_long_one_leads() {
         world.run();
         world.turns
     };
-    let mut events = 0;
+    let (mut events, mut returns) = (0, 0);
     for seed in 0..200 {
         let (short, long) = (run(seed, Box::new(Fair)), run(seed, Box::new(LongWay)));
         assert_eq!(short, long, "seed {seed}");
         let is_event = |turn: &&String| turn.contains("code: Stream");
         events += short.iter().filter(is_event).count();
+        let is_return = |turn: &&String| turn.contains("HostReturned");
+        returns += short.iter().filter(is_return).count();
     }
+    assert!(returns > 2_000, "{returns} host functions returned");
     assert!(events > 2_000, "{events} events reached callbacks");
 }

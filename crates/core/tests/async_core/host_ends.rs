@@ -254,10 +254,13 @@ fn a_trapped_caller_gives_up_its_host_functions() {
     let mut pair = Pair::new();
     pair.enter(pair.a, Lift::Stackful);
     let thread = pair.state.current_thread().unwrap();
-    let subtask = pair.state.host_call(pair.a, 5).unwrap();
-    let step = pair.state.lower_returned(subtask, false, &mut Fair);
-    assert_eq!(step, Ok(LowerStep::Block));
-    let poisoned = pair.state.trapped(thread, pair.a);
-    assert_eq!(poisoned.host_functions, [5]);
+    let subtask = pair.state.host_call(pair.a, 4).unwrap();
+    let step = pair.state.lower_returned(subtask, true, &mut Fair);
+    assert!(matches!(step, Ok(LowerStep::Return(_))));
+    assert_eq!(pair.state.block_in_host_call(5), Ok(thread));
+    assert_eq!(pair.state.waiting_for(thread), WaitingFor::HostCall);
+    let mut poisoned = pair.state.trapped(thread, pair.a);
+    poisoned.host_functions.sort_unstable();
+    assert_eq!(poisoned.host_functions, [4, 5]);
     assert_eq!(pair.state.counts(), Counts::default());
 }

@@ -13,6 +13,13 @@ enum Did {
     Switch(ThreadId, Action),
 }
 
+/// What waits for a host function.
+#[derive(Clone, Copy, PartialEq)]
+enum HostCaller {
+    Subtask(WaitableId),
+    Thread(ThreadId),
+}
+
 struct World {
     state: State,
     /// A number below another.
@@ -20,7 +27,7 @@ struct World {
     chooser: Box<dyn Chooser>,
     instances: Vec<InstanceId>,
     payload: PayloadId,
-    host_functions: Vec<(u64, WaitableId)>,
+    host_functions: Vec<(u64, HostCaller)>,
     next_number: u64,
     host_ends: Vec<(SharedId, Side)>,
     host_tasks: Vec<TaskId>,
@@ -140,12 +147,14 @@ impl World {
     }
 
     fn host_function(&mut self) {
-        if let Some((_, subtask)) = self.host_functions.pop() {
-            match self.below(3) {
+        match self.host_functions.pop() {
+            Some((_, HostCaller::Subtask(subtask))) => match self.below(3) {
                 0 => self.state.host_call_failed(subtask),
                 1 => self.state.host_call_resolved(subtask, false),
                 _ => self.state.host_call_resolved(subtask, true),
-            }
+            },
+            Some((_, HostCaller::Thread(thread))) => self.state.host_call_returned(thread),
+            None => {}
         }
     }
 
@@ -493,14 +502,19 @@ impl World {
             19 => {
                 self.next_number += 1;
                 let number = self.next_number;
+                if !async_ {
+                    let thread = self.state.block_in_host_call(number)?;
+                    self.host_functions
+                        .push((number, HostCaller::Thread(thread)));
+                    return Ok(Did::Block);
+                }
                 let subtask = self.state.host_call(instance, number)?;
                 let step = self
                     .state
-                    .lower_returned(subtask, async_, &mut *self.chooser)?;
-                self.host_functions.push((number, subtask));
-                if step == LowerStep::Block {
-                    return Ok(Did::Block);
-                }
+                    .lower_returned(subtask, true, &mut *self.chooser)?;
+                self.host_functions
+                    .push((number, HostCaller::Subtask(subtask)));
+                assert!(matches!(step, LowerStep::Return(_)));
             }
             20 => match self.below(2) {
                 0 => self.state.backpressure_inc(instance)?,
@@ -652,7 +666,8 @@ impl World {
             }
             Some(SubtaskCancelStep::Host(id, _)) => {
                 if self.chance(50) {
-                    self.host_functions.retain(|&(_, other)| other != id);
+                    let cancelled = HostCaller::Subtask(id);
+                    self.host_functions.retain(|&(_, other)| other != cancelled);
                     self.state.host_call_resolved(id, false);
                 }
                 Some(self.state.finish_subtask_cancel(id, async_)?)

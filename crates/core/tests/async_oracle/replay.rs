@@ -282,7 +282,7 @@ impl World {
                     self.store_event(thread, event);
                     self.expect(&["ret"], &[serial, event.code as u64])?;
                 }
-                Action::Returned(_) => self.expect(&["ret"], &[serial])?,
+                Action::Returned(_) | Action::HostReturned => self.expect(&["ret"], &[serial])?,
                 Action::Trap(trap) => return self.trace.borrow_mut().trapped(trap),
             }
             loop {

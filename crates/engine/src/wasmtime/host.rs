@@ -16,7 +16,7 @@ use crate::{
     host_type::HostType,
     instance_pre::{NO_LOCAL, SharedFunc},
     isolate::IsolateData,
-    signature::{Number, Signature},
+    signature::Signature,
     stack::{BlockingHostFn, Flow, HostFn, Resume},
     types::Import,
 };
@@ -76,23 +76,17 @@ unsafe fn call_with<D: IsolateData, const MOST: usize>(
     // SAFETY: the caller vouches for the signature. All of `values` is initialised, the values are numbers (any bits are a
     // valid number), and they are as many as the larger of parameters and results.
     unsafe { func.call_unchecked(store, std::ptr::from_mut(values) as *mut [ValRaw])? };
-    for (index, slot) in slots[..usize::from(signature.results)]
-        .iter_mut()
-        .enumerate()
-    {
+    signature.read_results(slots, |index, narrow| {
         // SAFETY: initialised above, and overwritten by the callee with a value of the result's type.
-        *slot = read(
-            unsafe { values[index].assume_init_ref() },
-            signature.result(index),
-        );
-    }
+        read(unsafe { values[index].assume_init_ref() }, narrow)
+    });
     Ok(())
 }
 
 /// The engine writes only as many bytes as a value has.
 #[inline(always)]
-fn read(value: &ValRaw, kind: Number) -> u64 {
-    if kind.is_narrow() {
+fn read(value: &ValRaw, narrow: bool) -> u64 {
+    if narrow {
         u64::from(value.get_u32())
     } else {
         value.get_u64()
@@ -136,16 +130,10 @@ fn with_slots(
     slots: &mut [u64],
     call: impl FnOnce(&mut [u64]) -> wasmtime::Result<()>,
 ) -> wasmtime::Result<()> {
-    for (index, slot) in slots[..usize::from(signature.params)]
-        .iter_mut()
-        .enumerate()
-    {
+    signature.read_params(slots, |index, narrow| {
         // SAFETY: the engine hands in as many initialised values of the function's type as it has parameters.
-        *slot = read(
-            unsafe { values[index].assume_init_ref() },
-            signature.param(index),
-        );
-    }
+        read(unsafe { values[index].assume_init_ref() }, narrow)
+    });
     call(slots)?;
     for (value, slot) in values
         .iter_mut()
@@ -276,7 +264,7 @@ pub(super) fn shared_func<D: IsolateData>(
 ///
 /// # Errors
 /// There is no such stack, or it is being dropped: then everything on it must return without delay.
-#[cold]
+#[inline(always)]
 fn park<D: IsolateData>(
     caller: &mut Caller<'_, StoreData<D>>,
     payload: D::Block,

@@ -223,6 +223,7 @@ impl<D: IsolateData> WasmtimeStack<D> {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn run(
         &mut self,
         isolate: &mut Option<Isolate<D>>,

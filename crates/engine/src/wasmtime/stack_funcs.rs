@@ -85,6 +85,7 @@ fn define<D: IsolateData>(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<
 /// # Safety
 /// The function belongs to the store. What runs was entered on a stack, and between here and there lie no frames but the engine's and this adapter's, all
 /// of which hold only what may move to another thread.
+#[inline(always)]
 pub(super) unsafe fn suspend<D: IsolateData>(
     store: StoreContextMut<'_, StoreData<D>>,
     park: wasmtime::Func,

@@ -105,6 +105,7 @@ impl IsolateData for Baton {
         local.call_shared_blocking(cx, number, slots)
     }
 
+    #[inline]
     fn reply(cx: Cx<'_, Self>, slots: &mut [u64], reply: Reply) -> Result<Flow<Blocked>> {
         reply.give(cx, slots)
     }

@@ -4,13 +4,14 @@
 //! caller's business (the host's, or another guest's) and come as closures over the callee's [`Cx`].
 
 use super::canon::Callee;
-use crate::baton::{Baton, Blocked};
+use crate::baton::{Baton, Blocked, Waiting};
 use crate::concurrent::{Reply, Request, With, call_trapped};
 use crate::group::{settle, unwind};
 use crate::interrupt;
 use anyhow::{Error, Result};
-use std::future::poll_fn;
-use std::task::Poll;
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
+use std::task::{Poll, ready};
 use tidegate_core::abi::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
 use tidegate_core::runtime::{Fair, InstanceId, TaskId};
 use tidegate_core::trap::Trap;
@@ -238,7 +239,7 @@ pub(crate) fn idle_isolate(baton: &mut Baton, index: usize) -> Option<Isolate<Ba
 }
 
 /// Undoes [`take_isolate`]; gives the baton.
-#[inline]
+#[inline(always)]
 pub(crate) fn return_isolate(mut isolate: Isolate<Baton>, index: usize) -> Baton {
     let mut baton = isolate.data_mut().take();
     baton.isolates[index] = Some(isolate);
@@ -258,10 +259,25 @@ pub(crate) async fn run_stack(
     }
     let mut place = Some(isolate);
     let mut resume = Resume::Continue;
+    let mut waits: Option<Waiting> = None;
     loop {
+        // Goes on by itself as long as stacks only wait and nobody interrupts them: one frame to come back to, as returns from a stack are slow ones.
         let step = poll_fn(|cx| {
-            let resume = std::mem::replace(&mut resume, Resume::Continue);
-            Poll::Ready(interrupt::run(control, stack, &mut place, cx, resume))
+            loop {
+                if let Some(waiting) = &mut waits {
+                    let with = ready!(Pin::new(waiting).poll(cx));
+                    waits = None;
+                    let baton = Baton::default();
+                    resume = Resume::Reply(Reply { baton, with });
+                }
+                let resume = std::mem::replace(&mut resume, Resume::Continue);
+                match interrupt::run(control, stack, &mut place, cx, resume) {
+                    Step::Blocked(Blocked::Waiting(waiting)) if control.is_none() => {
+                        waits = Some(waiting);
+                    }
+                    step => return Poll::Ready(step),
+                }
+            }
         })
         .await;
         match step {

@@ -146,7 +146,7 @@ pub(crate) fn pass(cx: &mut Cx<'_, Baton>, own: &CopyOptions, copy: &Copy) -> Re
 
 /// The same for integers whose other side is in another isolate, which is idle: the bytes go from memory to memory. `ours` is the memory of the isolate
 /// that has the baton. `None` if it is not so.
-#[inline]
+#[inline(always)]
 pub(crate) fn pass_plain(
     ours: &mut [u8],
     runtime: &mut Runtime,

@@ -53,7 +53,7 @@ pub(crate) fn copy_at_once(
 }
 
 /// A copy was performed.
-#[inline]
+#[inline(always)]
 fn finish(runtime: &mut Runtime, copy: Copy, bytes: u64) -> Result<u32> {
     match runtime.state.finish_copy_at_once(&copy, bytes) {
         Some(returned) => Ok(returned),

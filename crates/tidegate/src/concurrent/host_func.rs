@@ -8,26 +8,14 @@ use super::work::HostWork;
 use crate::baton::{Baton, Blocked, Home, in_turn};
 use crate::call::canon::CallSite;
 use crate::error::bug;
-use crate::link::HostCall;
+use crate::link::{HostCall, HostResult};
 use anyhow::{Context as _, Result, bail};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
-use tidegate_core::abi::{FlatReader, FlatWriter, LowerContext};
 use tidegate_core::runtime::{Fair, LowerStep, ThreadId, WaitableId};
-use tidegate_core::types::FuncTypeIdx;
 use tidegate_engine::{Cx, Flow, Job};
-
-/// Lowers the result of a host function.
-pub(crate) type LowerFn<R> = fn(
-    &R,
-    &mut LowerContext<'_>,
-    FuncTypeIdx,
-    usize,
-    &mut FlatReader<'_>,
-    &mut FlatWriter<'_>,
-) -> Result<()>;
 
 pin_project_lite::pin_project! {
     /// A call of a host function by a guest: its arguments were lifted, and its future is there. What it leaves serves the next call of the function.
@@ -35,14 +23,13 @@ pin_project_lite::pin_project! {
         function: FunctionId,
         site: Arc<CallSite>,
         signal: Arc<Signal>,
-        lower: LowerFn<R>,
         // What the future is made with and gives back in the end.
         kit: Option<K>,
         #[pin]
         future: Option<F>,
         // `None` once it has ended.
         call: Option<HostCall>,
-        // Once a subtask stands for it.
+        // Once it goes on beside others.
         caller: Option<Caller>,
         // What it gave, until the caller's stack goes on.
         result: Option<Result<R>>,
@@ -50,24 +37,26 @@ pin_project_lite::pin_project! {
 }
 
 /// Who waits for a host function.
-struct Caller {
-    subtask: WaitableId,
-    /// The thread that is parked in the call, if it is synchronous.
-    waiter: Option<ThreadId>,
+#[derive(Clone, Copy)]
+enum Caller {
+    /// A guest that has the subtask.
+    Subtask(WaitableId),
+    /// A thread that is parked in the call.
+    Thread(ThreadId),
 }
 
 /// A call that has begun, but for its future.
-pub(crate) struct Begun<'a, R> {
+pub(crate) struct Begun<'a> {
     pub(crate) function: FunctionId,
     pub(crate) call: &'a mut HostCall,
-    pub(crate) lower: LowerFn<R>,
 }
 
 /// A call is over, and its future gone.
+#[inline]
 fn recycle<K, R, F>(place: &mut Baton, function: Pin<Box<HostFunction<K, R, F>>>)
 where
     K: Send + 'static,
-    R: Send + 'static,
+    R: HostResult + Send + 'static,
     F: Send + 'static,
 {
     // Its own and the accessor's: nobody else knows the signal.
@@ -80,24 +69,21 @@ where
 /// type is not `async`, the caller's stack parks and holds the store, as for functions that wait by themselves.
 ///
 /// `make` makes what `run` makes a future of, and which the future gives back: it is used again and again.
+#[inline(always)]
 pub(crate) fn call_host_function<K, R, F>(
     cx: &mut Cx<'_, Baton>,
     site: &Arc<CallSite>,
     slots: &mut [u64],
-    begun: Begun<'_, R>,
+    begun: Begun<'_>,
     make: impl FnOnce(Home, Arc<Signal>) -> K,
     run: impl FnOnce(K) -> F,
 ) -> Result<Flow<Blocked>>
 where
     K: Send + 'static,
-    R: Send + 'static,
+    R: HostResult + Send + 'static,
     F: Future<Output = (K, Result<R>)> + Send + 'static,
 {
-    let Begun {
-        function: id,
-        call,
-        lower,
-    } = begun;
+    let Begun { function: id, call } = begun;
     let baton = cx.data_mut();
     let spare = baton.concurrent.spares.take::<HostFunction<K, R, F>>(id);
     let mut function = spare.unwrap_or_else(|| {
@@ -105,7 +91,6 @@ where
             function: id,
             site: site.clone(),
             signal: Arc::default(),
-            lower,
             kit: None,
             future: None,
             call: None,
@@ -131,12 +116,12 @@ where
         parts.future.set(None);
         *parts.kit = Some(kit);
         recycle(cx.data_mut(), function);
-        call.end(cx, site, slots, result, lower)?;
+        call.end(cx, site, slots, result)?;
         return Ok(Flow::Return);
     }
     *parts.call = Some(std::mem::take(call));
     if site.async_type && site.options.shared.component.is_concurrent() {
-        as_subtask(cx, site, slots, function)
+        go_on_beside(cx, site, slots, function)
     } else {
         Ok(hold(cx, site, function))
     }
@@ -150,8 +135,9 @@ fn poll_future<F: Future>(future: Pin<&mut Option<F>>, cx: &mut Context<'_>) -> 
     }
 }
 
-/// Makes a subtask of the call. It may fail only before that is known to the guest.
-fn as_subtask<K, R, F>(
+/// Has the call go on beside others: it becomes a subtask, or its caller's stack parks.
+#[inline(never)]
+fn go_on_beside<K, R, F>(
     cx: &mut Cx<'_, Baton>,
     site: &Arc<CallSite>,
     slots: &mut [u64],
@@ -159,14 +145,24 @@ fn as_subtask<K, R, F>(
 ) -> Result<Flow<Blocked>>
 where
     K: Send + 'static,
-    R: Send + 'static,
+    R: HostResult + Send + 'static,
     F: Future<Output = (K, Result<R>)> + Send + 'static,
 {
     let parts = function.as_mut().project();
     let baton = cx.data_mut();
-    let thread = baton.state.current_thread();
-    let key = baton.concurrent.work.next_key();
-    let called = baton.state.host_call(site.options.instance, key.number());
+    let runtime = &mut **baton;
+    let number = runtime.concurrent.work.next_key().number();
+    if !site.async_ {
+        let thread = runtime.state.block_in_host_call(number)?;
+        *parts.caller = Some(Caller::Thread(thread));
+        runtime.concurrent.work.insert(function);
+        let request = Request::Blocked {
+            thread,
+            memory: None,
+        };
+        return Ok(Flow::Block(Blocked::Request(baton.take(), request)));
+    }
+    let called = runtime.state.host_call(site.options.instance, number);
     let subtask = match called {
         Ok(subtask) => subtask,
         Err(trap) => {
@@ -177,34 +173,21 @@ where
         }
     };
     if let Some(call) = parts.call {
-        baton.state.lend(subtask, call.take_lends());
+        runtime.state.lend(subtask, call.take_lends());
     }
-    // A caller whose stack waits takes the result when it goes on.
-    *parts.caller = Some(Caller {
-        subtask,
-        waiter: thread.filter(|_| !site.async_),
-    });
-    baton.concurrent.work.insert(function);
-    match baton
-        .state
-        .lower_returned(subtask, site.async_, &mut Fair)?
-    {
+    *parts.caller = Some(Caller::Subtask(subtask));
+    runtime.concurrent.work.insert(function);
+    match baton.state.lower_returned(subtask, true, &mut Fair)? {
         LowerStep::Return(code) => {
             slots[0] = code.into();
             Ok(Flow::Return)
         }
-        LowerStep::Block => {
-            let thread = thread.context(bug("a guest calls without a thread"))?;
-            let request = Request::Blocked {
-                thread,
-                memory: None,
-            };
-            Ok(Flow::Block(Blocked::Request(cx.data_mut().take(), request)))
-        }
+        LowerStep::Block => bail!(bug("an asynchronous call blocks")),
     }
 }
 
 /// Parks the caller's stack, and with it the store, until the function is done.
+#[inline(never)]
 fn hold<K, R, F>(
     cx: &mut Cx<'_, Baton>,
     site: &Arc<CallSite>,
@@ -212,7 +195,7 @@ fn hold<K, R, F>(
 ) -> Flow<Blocked>
 where
     K: Send + 'static,
-    R: Send + 'static,
+    R: HostResult + Send + 'static,
     F: Future<Output = (K, Result<R>)> + Send + 'static,
 {
     let mut baton = cx.data_mut().take();
@@ -224,9 +207,8 @@ where
             let parts = function.as_mut().project();
             let call = parts.call.take();
             let mut call = call.with_context(|| bug("a call has ended twice"))?;
-            let lower = *parts.lower;
             recycle(cx.data_mut(), function);
-            call.end(&mut cx, &site, slots, result, lower)?;
+            call.end(&mut cx, &site, slots, result)?;
             Ok(Flow::Return)
         });
         job
@@ -236,7 +218,7 @@ where
 impl<K, R, F> HostFunction<K, R, F>
 where
     K: Send + 'static,
-    R: Send + 'static,
+    R: HostResult + Send + 'static,
     F: Future<Output = (K, Result<R>)> + Send + 'static,
 {
     /// Gives the future its turn. When it is ready, it makes way for the next one.
@@ -255,22 +237,23 @@ where
     /// Takes what the function gave to its caller, which learns of it later.
     fn finish(self: Pin<&mut Self>, place: &mut Baton, result: Result<R>) {
         let parts = self.project();
-        let Some(&mut Caller { subtask, waiter }) = parts.caller.as_mut() else {
-            return;
+        let subtask = match *parts.caller {
+            None => return,
+            Some(Caller::Thread(thread)) => {
+                // It takes the result when it goes on.
+                *parts.result = Some(result);
+                place.state.host_call_returned(thread);
+                return;
+            }
+            Some(Caller::Subtask(subtask)) => subtask,
         };
-        if waiter.is_some() {
-            // It takes the result when it goes on.
-            *parts.result = Some(result);
-            place.state.host_call_resolved(subtask, true);
-            return;
-        }
         let Some(mut call) = parts.call.take() else {
             return;
         };
-        let (site, lower) = (&*parts.site, *parts.lower);
+        let site = &*parts.site;
         let lowered = visit(place, site.options.isolate, |cx| {
             // An asynchronous call's results go by way of memory.
-            call.end(cx, site, &mut [0; 1], result, lower)
+            call.end(cx, site, &mut [0; 1], result)
         });
         match lowered {
             Ok(()) => place.state.host_call_resolved(subtask, true),
@@ -286,7 +269,7 @@ where
 impl<K, R, F> HostWork for HostFunction<K, R, F>
 where
     K: Send + 'static,
-    R: Send + 'static,
+    R: HostResult + Send + 'static,
     F: Future<Output = (K, Result<R>)> + Send + 'static,
 {
     fn poll(mut self: Pin<&mut Self>, place: &mut Baton, cx: &mut Context<'_>) -> Poll<()> {
@@ -296,10 +279,9 @@ where
     }
 
     fn done(mut self: Pin<Box<Self>>, place: &mut Baton) {
-        let caller = self.as_mut().project().caller.take();
-        match caller.and_then(|caller| caller.waiter) {
-            Some(thread) => place.concurrent.deliveries.insert(thread, self),
-            None => recycle(place, self),
+        match self.as_mut().project().caller.take() {
+            Some(Caller::Thread(thread)) => place.concurrent.deliveries.insert(thread, self),
+            _ => recycle(place, self),
         }
     }
 
@@ -309,7 +291,7 @@ where
         let (Some(mut call), Some(result)) = (call, result) else {
             bail!(bug("a call has ended twice"));
         };
-        call.end(cx, parts.site, slots, result, *parts.lower)?;
+        call.end(cx, parts.site, slots, result)?;
         recycle(cx.data_mut(), self);
         Ok(())
     }
@@ -327,13 +309,15 @@ where
                 return Ok(Poll::Pending);
             };
             let parts = self.project();
-            let (Some(mut call), Some(caller)) = (parts.call.take(), parts.caller.take()) else {
+            let (Some(mut call), Some(Caller::Subtask(subtask))) =
+                (parts.call.take(), parts.caller.take())
+            else {
                 return Ok(Poll::Ready(()));
             };
             // Only a call that came back as a subtask can be cancelled: its results go by way of memory.
-            call.end(cx, parts.site, &mut [0; 1], result, *parts.lower)?;
-            cx.data_mut().state.host_call_resolved(caller.subtask, true);
-        } else if let Some(subtask) = parts.caller.as_ref().map(|caller| caller.subtask) {
+            call.end(cx, parts.site, &mut [0; 1], result)?;
+            cx.data_mut().state.host_call_resolved(subtask, true);
+        } else if let Some(Caller::Subtask(subtask)) = *parts.caller {
             self.abandon(cx.data_mut());
             cx.data_mut().state.host_call_resolved(subtask, false);
         }

@@ -109,6 +109,7 @@ pub(super) fn enter(
 }
 
 /// Calls a callback with an event, and with those that are there when it returns, until its thread waits or has exited.
+#[inline(always)]
 fn call_with_events(
     cx: &mut Cx<'_, Baton>,
     task: TaskId,

@@ -19,6 +19,7 @@ pub(crate) struct Signal {
 
 impl Signal {
     /// Whether it is as it was made.
+    #[inline]
     pub(super) fn is_untouched(&self) -> bool {
         !self.requested.load(Ordering::Relaxed) && !self.watched.load(Ordering::Relaxed)
     }

@@ -66,6 +66,7 @@ pub(super) fn step(
 ///
 /// # Errors
 /// It must be waited for something.
+#[inline(always)]
 pub(super) fn resume(
     at: At<'_>,
     baton: &mut Baton,
@@ -91,6 +92,7 @@ pub(super) fn resume(
 
 /// Runs a stack until it parks, ends or must be waited for. `isolate` is its isolate, unless that is in the stack. The baton comes back to its place, unless
 /// it is with what is waited for.
+#[inline(always)]
 fn run_once(
     (home, level, interrupts): At<'_>,
     baton: &mut Baton,
@@ -209,7 +211,8 @@ fn requested(
     let (thread, outcome) = match request {
         Request::Blocked { thread, memory } => {
             parked.memory = memory;
-            (thread, Outcome::Back)
+            baton.concurrent.parked.insert(thread, parked);
+            return Outcome::Back;
         }
         Request::Run { thread, run, then } => (thread, Outcome::Run(*run, Some(then))),
         Request::Switch { thread, resumed } => (thread, Outcome::Run(Run::Thread(*resumed), None)),
@@ -302,7 +305,7 @@ pub(super) fn end_of(cx: &mut Cx<'_, Baton>, running: Running, results: &[u64]) 
 }
 
 /// The core function of a task with a callback, or that callback, has returned.
-#[inline]
+#[inline(always)]
 pub(super) fn callback_returned(
     runtime: &mut Runtime,
     task: TaskId,

@@ -26,7 +26,7 @@ pub(super) fn thread(
         Action::StartTask => start_task(baton, thread, goal),
         Action::StartThread => start_thread(baton, thread),
         Action::Callback(event) => callback(baton, thread, event),
-        Action::Return(_) | Action::Event(_) | Action::Returned(_) => {
+        Action::Return(_) | Action::Event(_) | Action::Returned(_) | Action::HostReturned => {
             let with = reply(baton, thread, &action);
             Ok(Outcome::Run(Run::Resume { thread, with }, None))
         }
@@ -64,7 +64,7 @@ pub(super) fn thread(
 pub(super) fn returns(action: &Action) -> bool {
     matches!(
         action,
-        Action::Return(_) | Action::Event(_) | Action::Returned(_)
+        Action::Return(_) | Action::Event(_) | Action::Returned(_) | Action::HostReturned
     )
 }
 
@@ -77,9 +77,10 @@ pub(super) fn reply(baton: &mut Baton, thread: ThreadId, action: &Action) -> Wit
             let parked = concurrent.parked.get(thread);
             With::Event(parked.and_then(|parked| parked.memory), event)
         }
-        Action::Returned(subtask) => match concurrent.deliveries.remove(thread) {
+        Action::Returned(subtask) => With::Value(concurrent.returned.remove(subtask).unwrap_or(0)),
+        Action::HostReturned => match concurrent.deliveries.remove(thread) {
             Some(done) => With::Result(done),
-            None => With::Value(concurrent.returned.remove(subtask).unwrap_or(0)),
+            None => With::Trap(anyhow!(bug("a host function has left no result"))),
         },
         _ => With::Trap(anyhow!(bug("a thread that is not blocked goes on"))),
     }

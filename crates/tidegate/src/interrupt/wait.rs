@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use tidegate_engine::{Flow, Isolate, Resume, Stack, Step, Trap, TrapCode};
 
 /// Runs a stack until it parks, yields or ends, and has the time counted.
+#[inline(always)]
 pub(crate) fn run(
     control: Option<&Control>,
     stack: &mut Stack<Baton>,

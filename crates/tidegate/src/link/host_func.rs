@@ -134,9 +134,9 @@ impl HostFunc {
     {
         let call = move |cx: &mut Cx<'_, Baton>, site: &CallSite, slots: &mut [u64]| {
             let mut call = HostCall::default();
-            let params = call.begin(cx, site, slots, lift_typed::<P>)?;
+            let params = call.begin(cx, site, slots, P::lift_params)?;
             let result = func(StoreContextMut::new(cx.data_mut()), params);
-            call.end(cx, site, slots, result, lower_typed::<R>)
+            call.end(cx, site, slots, result)
         };
         Self {
             check: typecheck::<P, R>(),
@@ -155,11 +155,10 @@ impl HostFunc {
         let (func, function) = (Arc::new(func), FunctionId::next());
         let define = define_waiting(move |cx, site, slots| {
             let mut call = HostCall::default();
-            let params = call.begin(cx, site, slots, lift_typed::<P>)?;
+            let params = call.begin(cx, site, slots, P::lift_params)?;
             let begun = Begun {
                 function,
                 call: &mut call,
-                lower: lower_typed::<R>,
             };
             let make = || func.clone();
             call_waiting(cx, site, slots, begun, make, |func, mut baton| async move {
@@ -185,11 +184,10 @@ impl HostFunc {
         let define = define_waiting(move |cx, site, slots| {
             check_sync_lower(cx, site)?;
             let mut call = HostCall::default();
-            let params = call.begin(cx, site, slots, lift_typed::<P>)?;
+            let params = call.begin(cx, site, slots, P::lift_params)?;
             let begun = Begun {
                 function,
                 call: &mut call,
-                lower: lower_typed::<R>,
             };
             let make = |home, signal| Kit::new(home, signal, &func);
             call_host_function(cx, site, slots, begun, make, |kit| run(kit, params))
@@ -214,7 +212,6 @@ impl HostFunc {
             let begun = Begun {
                 function,
                 call: &mut call,
-                lower: DynamicResult::lower,
             };
             let make = |home, signal| Kit::new(home, signal, &func);
             call_host_function(cx, site, slots, begun, make, |kit| async move {
@@ -243,13 +240,7 @@ impl HostFunc {
                 &params,
                 results.slots(),
             );
-            call.end(
-                cx,
-                site,
-                slots,
-                result.map(|()| results),
-                DynamicResult::lower,
-            )
+            call.end(cx, site, slots, result.map(|()| results))
         };
         Self {
             check: Box::new(|_, _| Ok(())),
@@ -274,7 +265,6 @@ impl HostFunc {
             let begun = Begun {
                 function,
                 call: &mut call,
-                lower: DynamicResult::lower,
             };
             let make = || func.clone();
             call_waiting(cx, site, slots, begun, make, |func, mut baton| async move {
@@ -333,6 +323,7 @@ where
 }
 
 /// A synchronous call of an `async` function must be one that may block, whether it will or not.
+#[inline]
 fn check_sync_lower(cx: &mut Cx<'_, Baton>, site: &CallSite) -> Result<()> {
     if site.async_type && !site.async_ {
         let (state, instance) = (&mut cx.data_mut().state, site.options.instance);
@@ -349,26 +340,34 @@ pub(super) fn typecheck<P: LiftParams, R: LowerResult>() -> Check {
     })
 }
 
-fn lift_typed<P: LiftParams>(
-    cx: &mut LiftContext<'_>,
-    ty: FuncTypeIdx,
-    max_flat: usize,
-    src: &mut FlatReader<'_>,
-) -> Result<P> {
-    let types = cx.types;
-    P::lift_params(cx, types.func(ty), max_flat, src)
+/// What a host function gives, as it is lowered into its caller.
+pub(crate) trait HostResult {
+    /// Lowers it: see [`LowerResult::lower_result`].
+    ///
+    /// # Errors
+    /// As there.
+    fn lower(
+        &self,
+        cx: &mut LowerContext<'_>,
+        ty: FuncTypeIdx,
+        max_flat: usize,
+        out: &mut FlatReader<'_>,
+        dst: &mut FlatWriter<'_>,
+    ) -> Result<()>;
 }
 
-pub(super) fn lower_typed<R: LowerResult>(
-    result: &R,
-    cx: &mut LowerContext<'_>,
-    ty: FuncTypeIdx,
-    max_flat: usize,
-    out: &mut FlatReader<'_>,
-    dst: &mut FlatWriter<'_>,
-) -> Result<()> {
-    let types = cx.types;
-    result.lower_result(cx, types.func(ty), max_flat, out, dst)
+impl<R: LowerResult> HostResult for R {
+    #[inline]
+    fn lower(
+        &self,
+        cx: &mut LowerContext<'_>,
+        ty: FuncTypeIdx,
+        max_flat: usize,
+        out: &mut FlatReader<'_>,
+        dst: &mut FlatWriter<'_>,
+    ) -> Result<()> {
+        self.lower_result(cx, ty, max_flat, out, dst)
+    }
 }
 
 /// The results of a function over dynamic values: none or one.
@@ -382,7 +381,9 @@ impl DynamicResult {
     fn slots(&mut self) -> &mut [Val] {
         self.0.as_mut_slice()
     }
+}
 
+impl HostResult for DynamicResult {
     fn lower(
         &self,
         cx: &mut LowerContext<'_>,
@@ -408,8 +409,8 @@ pub(crate) struct HostCall {
 
 impl HostCall {
     /// Lifts the parameters: `canon lower`, up to the call.
-    #[inline]
-    fn begin<P>(
+    #[inline(always)]
+    pub(super) fn begin<P>(
         &mut self,
         cx: &mut Cx<'_, Baton>,
         site: &CallSite,
@@ -443,33 +444,14 @@ impl HostCall {
         }
     }
 
-    /// The same for typed parameters.
-    #[inline]
-    pub(super) fn begin_typed<P: LiftParams>(
-        &mut self,
-        cx: &mut Cx<'_, Baton>,
-        site: &CallSite,
-        slots: &[u64],
-    ) -> Result<P> {
-        self.begin(cx, site, slots, lift_typed::<P>)
-    }
-
     /// Lowers the result: the rest of `canon lower`.
-    #[inline]
-    pub(crate) fn end<R>(
+    #[inline(always)]
+    pub(crate) fn end<R: HostResult>(
         &mut self,
         cx: &mut Cx<'_, Baton>,
         site: &CallSite,
         slots: &mut [u64],
         result: Result<R>,
-        lower: impl FnOnce(
-            &R,
-            &mut LowerContext<'_>,
-            FuncTypeIdx,
-            usize,
-            &mut FlatReader<'_>,
-            &mut FlatWriter<'_>,
-        ) -> Result<()>,
     ) -> Result<()> {
         let result = result.and_then(|result| {
             if let Some(task) = self.task {
@@ -484,7 +466,7 @@ impl HostCall {
             site.options.lower(cx, None, &mut self.lends, |cx| {
                 let mut out = FlatReader::new(out.as_slice());
                 let mut dst = FlatWriter::new(slots);
-                lower(&result, cx, site.ty, max_flat, &mut out, &mut dst)
+                result.lower(cx, site.ty, max_flat, &mut out, &mut dst)
             })?;
             if let Some(slot) = slots.first_mut().filter(|_| site.async_) {
                 *slot = SubtaskState::Returned as u64;
@@ -495,13 +477,18 @@ impl HostCall {
         result
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn give_back(&mut self, cx: &mut Cx<'_, Baton>, site: &CallSite) {
         if let Some(task) = self.task.take() {
-            let state = &mut cx.data_mut().state;
-            state.give_back(site.options.instance, &mut self.lends);
-            state.remove_task(task);
+            self.end_borrows(task, cx, site);
         }
+    }
+
+    #[inline(never)]
+    fn end_borrows(&mut self, task: TaskId, cx: &mut Cx<'_, Baton>, site: &CallSite) {
+        let state = &mut cx.data_mut().state;
+        state.give_back(site.options.instance, &mut self.lends);
+        state.remove_task(task);
     }
 
     /// What the host has borrowed, for somebody else to give back.

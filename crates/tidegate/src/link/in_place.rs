@@ -1,6 +1,6 @@
 //! Functions of the host that work on bytes where they lie, in the memory of the guest that calls.
 
-use super::host_func::{Body, HostCall, HostFunc, define_waiting, lower_typed, typecheck};
+use super::host_func::{Body, HostCall, HostFunc, define_waiting, typecheck};
 use crate::baton::{Baton, Blocked};
 use crate::call::canon::{CallSite, Guest};
 use crate::{Result, StoreContextMut};
@@ -82,9 +82,9 @@ impl HostFunc {
     {
         let call = move |cx: &mut Cx<'_, Baton>, site: &CallSite, slots: &mut [u64]| {
             let mut call = HostCall::default();
-            let params = call.begin_typed::<P>(cx, site, slots)?;
+            let params = call.begin(cx, site, slots, P::lift_params)?;
             let result = func(&mut InPlace::new(cx.reborrow(), site), &params);
-            call.end(cx, site, slots, result, lower_typed::<R>)
+            call.end(cx, site, slots, result)
         };
         Self {
             check: typecheck::<P, R>(),
@@ -103,7 +103,7 @@ impl HostFunc {
         let func = Arc::new(func);
         let define = define_waiting(move |cx, site, slots| {
             let mut call = HostCall::default();
-            let params = call.begin_typed::<P>(cx, site, slots)?;
+            let params = call.begin(cx, site, slots, P::lift_params)?;
             attempt(cx, site, slots, call, params, &func)
         });
         Self {
@@ -152,7 +152,7 @@ where
             Ok(Answer::Return(result)) => Ok(result),
             Err(error) => Err(error),
         };
-        call.end(cx, site, slots, result, lower_typed::<R>)?;
+        call.end(cx, site, slots, result)?;
         return Ok(Flow::Return);
     }
 }

@@ -14,7 +14,7 @@ mod trampolines;
 mod waiting;
 
 pub(crate) use functions::CoreBody;
-pub(crate) use host_func::{Body, HostCall, HostDtor, HostFunc};
+pub(crate) use host_func::{Body, HostCall, HostDtor, HostFunc, HostResult};
 pub use imports::LinkError;
 use imports::{Imports, Resolved};
 pub use in_place::{Answer, InPlace};

@@ -1,9 +1,9 @@
 //! Host functions that hold the store while they wait: the caller's stack parks.
 
-use super::HostCall;
+use super::{HostCall, HostResult};
 use crate::baton::{Baton, Blocked, Waits};
 use crate::call::canon::CallSite;
-use crate::concurrent::{Begun, FunctionId, LowerFn};
+use crate::concurrent::{Begun, FunctionId};
 use crate::error::bug;
 use anyhow::{Context as _, Result};
 use std::future::Future;
@@ -17,7 +17,6 @@ pin_project_lite::pin_project! {
     struct Awaited<K, R, F> {
         function: FunctionId,
         site: Arc<CallSite>,
-        lower: LowerFn<R>,
         // What the future is made with and gives back in the end.
         kit: Option<K>,
         #[pin]
@@ -32,31 +31,27 @@ pin_project_lite::pin_project! {
 /// Runs a host function as far as it gets. If it must wait, the caller's stack parks.
 ///
 /// `make` makes what `run` makes a future of, with the store, and which the future gives back: it is used again and again.
+#[inline(always)]
 pub(super) fn call_waiting<K, R, F>(
     cx: &mut Cx<'_, Baton>,
     site: &Arc<CallSite>,
     slots: &mut [u64],
-    begun: Begun<'_, R>,
+    begun: Begun<'_>,
     make: impl FnOnce() -> K,
     run: impl FnOnce(K, Baton) -> F,
 ) -> Result<Flow<Blocked>>
 where
     K: Send + 'static,
-    R: Send + 'static,
+    R: HostResult + Send + 'static,
     F: Future<Output = (K, Baton, Result<R>)> + Send + 'static,
 {
-    let Begun {
-        function,
-        call,
-        lower,
-    } = begun;
+    let Begun { function, call } = begun;
     let spares = &mut cx.data_mut().concurrent.spares;
     let spare = spares.take::<Awaited<K, R, F>>(function);
     let mut awaited = spare.unwrap_or_else(|| {
         Box::pin(Awaited {
             function,
             site: site.clone(),
-            lower,
             kit: None,
             future: None,
             call: None,
@@ -76,7 +71,7 @@ where
         let (baton, result) = ended.with_context(|| bug("a call has ended twice"))?;
         *cx.data_mut() = baton;
         cx.data_mut().concurrent.spares.put(function, awaited);
-        call.end(cx, site, slots, result, lower)?;
+        call.end(cx, site, slots, result)?;
         return Ok(Flow::Return);
     }
     *awaited.as_mut().project().call = Some(std::mem::take(call));
@@ -86,7 +81,7 @@ where
 impl<K, R, F> Waits for Awaited<K, R, F>
 where
     K: Send + 'static,
-    R: Send + 'static,
+    R: HostResult + Send + 'static,
     F: Future<Output = (K, Baton, Result<R>)> + Send + 'static,
 {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -116,7 +111,7 @@ where
         let (baton, result) = ended.with_context(|| bug("a call has ended twice"))?;
         *cx.data_mut() = baton;
         let mut call = call.with_context(|| bug("a call has ended twice"))?;
-        call.end(&mut cx, parts.site, slots, result, *parts.lower)?;
+        call.end(&mut cx, parts.site, slots, result)?;
         let function = *parts.function;
         cx.data_mut().concurrent.spares.put(function, self);
         Ok(Flow::Return)

@@ -127,7 +127,7 @@ impl State {
 
     /// After the copy that [`begin_at_once`](Self::begin_at_once) asked for: what the built-in returns. `None` if something has happened meanwhile,
     /// and [`finish_copy`](Self::finish_copy) is to be called.
-    #[inline]
+    #[inline(always)]
     pub fn finish_copy_at_once(&mut self, copy: &Copy, bytes: u64) -> Option<u32> {
         let id = copy.call.end;
         let shared = self.shared.get_mut(copy.shared.0)?;

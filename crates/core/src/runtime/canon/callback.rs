@@ -34,17 +34,27 @@ impl State {
     ///
     /// # Errors
     /// [`Offence::CallbackCode`]; for `WAIT` an unknown index or another kind of handle; for `EXIT` [`Offence::NotResolved`].
+    #[inline]
     pub fn callback_returned(
         &mut self,
         packed: u32,
         chooser: &mut dyn Chooser,
     ) -> Result<CallbackStep, Trap> {
-        let (code, index) = (packed & 0xf, packed >> 4);
-        if code == WAIT
-            && let Some(step) = self.wait_at_once(index, chooser)
+        if packed & 0xf == WAIT
+            && let Some(step) = self.wait_at_once(packed >> 4, chooser)
         {
             return Ok(step);
         }
+        self.callback_returned_in_full(packed, chooser)
+    }
+
+    /// The same the long way.
+    fn callback_returned_in_full(
+        &mut self,
+        packed: u32,
+        chooser: &mut dyn Chooser,
+    ) -> Result<CallbackStep, Trap> {
+        let (code, index) = (packed & 0xf, packed >> 4);
         let thread = self.current()?;
         let task = self.threads[thread.0].task;
         let instance = self.tasks[task.0].instance;
@@ -79,7 +89,7 @@ impl State {
 
     /// [`callback_returned`](Self::callback_returned) with `WAIT` for the set at an index, in a thread that was entered and that nobody waits for: it waits,
     /// or by the [fair](super::super::Fair) choice has the first event that is there. `None` if it is not so.
-    #[inline]
+    #[inline(always)]
     fn wait_at_once(&mut self, index: u32, chooser: &mut dyn Chooser) -> Option<CallbackStep> {
         let &Frame {
             thread: id,

@@ -1,8 +1,8 @@
 //! `canon lower`: calls of imports, from the caller's side.
 
 use super::super::{
-    Chooser, Handle, InstanceId, Offence, Parked, State, SubtaskState, Until, WaitableId,
-    subtask::Callee,
+    Base, Chooser, Frame, Handle, InstanceId, Offence, Parked, Run, State, SubtaskState, ThreadId,
+    Until, WaitableId, subtask::Callee,
 };
 use crate::trap::Trap;
 
@@ -67,7 +67,8 @@ impl State {
         Ok(state)
     }
 
-    /// A host function was called by a guest and did not return at once: makes a subtask, which has started. `number` is the driver's.
+    /// A host function was called by a guest with the `async` option and did not return at once: makes a subtask, which has started. `number` is the
+    /// driver's.
     ///
     /// Go on with [`lower_returned`](Self::lower_returned). A host function that returns at once needs none of this.
     ///
@@ -77,6 +78,53 @@ impl State {
         let subtask = self.new_subtask(instance, Callee::Host(number))?;
         self.subtask_mut(subtask).state = SubtaskState::Started;
         Ok(subtask)
+    }
+
+    /// The same for a call without that option, which has no subtask: nobody could tell. The current thread, which is given, waits for
+    /// [`host_call_returned`](Self::host_call_returned), and its own caller goes on.
+    ///
+    /// # Errors
+    /// [`Trap::Poisoned`].
+    pub fn block_in_host_call(&mut self, number: u64) -> Result<ThreadId, Trap> {
+        let id = self.current()?;
+        let thread = &mut self.threads[id.0];
+        thread.run = Run::Waiting(Until::Host { returned: false });
+        thread.parked = Parked::HostCall(number);
+        thread.cancellable = false;
+        self.pop_frame();
+        Ok(id)
+    }
+
+    /// The host function has returned that a thread is blocked in. Its results are lowered when the thread goes on.
+    pub fn host_call_returned(&mut self, id: ThreadId) {
+        if let Some(thread) = self.threads.get_mut(id.0)
+            && let Run::Waiting(Until::Host { returned }) = &mut thread.run
+        {
+            *returned = true;
+            self.hint(id);
+        }
+    }
+
+    /// [`tick`](Self::tick) by the fair choice, where the thread that comes first is blocked in a host function that has returned. `None` if it is not so.
+    /// No guest code runs.
+    #[inline]
+    pub(in super::super) fn next_returned(&mut self) -> Option<ThreadId> {
+        let &id = self.hints.front()?;
+        let thread = self.threads.get_mut(id.0)?;
+        if thread.run != Run::Waiting(Until::Host { returned: true }) || !thread.hinted {
+            return None;
+        }
+        let instance = self.tasks.get(thread.task.0)?.instance;
+        self.hints.pop_front();
+        thread.hinted = false;
+        thread.run = Run::Running;
+        self.set_may_enter(instance, None, false);
+        self.frames.push(Frame {
+            thread: id,
+            instance,
+            base: Base::Entered(None),
+        });
+        Some(id)
     }
 
     /// A host function has returned and its results were lowered; or it has confirmed its cancellation.

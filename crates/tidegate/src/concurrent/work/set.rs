@@ -194,10 +194,18 @@ impl WorkSet {
     /// Drops an item that was ready, or failed, when it was polled.
     #[inline]
     pub(super) fn retire(&mut self, key: WorkKey, handle: Waker) {
+        let Some(slot) = self.slots.get_mut(key.index as usize) else {
+            return;
+        };
+        slot.take_back(handle);
         // It may have been removed while it was polled.
-        drop(self.remove(key));
-        if let Some(slot) = self.slots.get_mut(key.index as usize) {
-            slot.take_back(handle);
+        if slot.generation == key.generation
+            && let Some(Item { active, .. }) = slot.item.take()
+        {
+            slot.generation = slot.generation.wrapping_add(1);
+            self.free.push(key.index);
+            // Every active item is counted.
+            self.active -= usize::from(active);
         }
     }
 
