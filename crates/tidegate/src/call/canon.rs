@@ -197,7 +197,7 @@ impl CanonOptions {
     }
 
     /// The same from core values alone, if there is no memory.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lift_from<R>(
         &self,
         memory: Option<Memory>,
@@ -249,7 +249,7 @@ impl CanonOptions {
     }
 
     /// Runs `f` in a context for lowering into the instance, whose isolate `cx` is.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lower<R>(
         &self,
         cx: &mut Cx<'_, Baton>,

@@ -453,28 +453,40 @@ impl HostCall {
         slots: &mut [u64],
         result: Result<R>,
     ) -> Result<()> {
-        let result = result.and_then(|result| {
-            if let Some(task) = self.task {
-                cx.data_mut().state.check_borrows(task)?;
-            }
-            let out = self.out;
-            let max_flat = if site.async_ {
-                MAX_FLAT_ASYNC_RESULTS
-            } else {
-                MAX_FLAT_RESULTS
-            };
-            site.options.lower(cx, None, &mut self.lends, |cx| {
-                let mut out = FlatReader::new(out.as_slice());
-                let mut dst = FlatWriter::new(slots);
-                result.lower(cx, site.ty, max_flat, &mut out, &mut dst)
-            })?;
-            if let Some(slot) = slots.first_mut().filter(|_| site.async_) {
-                *slot = SubtaskState::Returned as u64;
-            }
-            Ok(())
-        });
+        let result = match result {
+            Ok(result) => self.lower(cx, site, slots, &result),
+            Err(error) => Err(error),
+        };
         self.give_back(cx, site);
         result
+    }
+
+    #[inline(always)]
+    fn lower<R: HostResult>(
+        &mut self,
+        cx: &mut Cx<'_, Baton>,
+        site: &CallSite,
+        slots: &mut [u64],
+        result: &R,
+    ) -> Result<()> {
+        if let Some(task) = self.task {
+            cx.data_mut().state.check_borrows(task)?;
+        }
+        let out = self.out;
+        let max_flat = if site.async_ {
+            MAX_FLAT_ASYNC_RESULTS
+        } else {
+            MAX_FLAT_RESULTS
+        };
+        site.options.lower(cx, None, &mut self.lends, |cx| {
+            let mut out = FlatReader::new(out.as_slice());
+            let mut dst = FlatWriter::new(slots);
+            result.lower(cx, site.ty, max_flat, &mut out, &mut dst)
+        })?;
+        if let Some(slot) = slots.first_mut().filter(|_| site.async_) {
+            *slot = SubtaskState::Returned as u64;
+        }
+        Ok(())
     }
 
     #[inline(always)]
