@@ -33,6 +33,7 @@ pub(crate) enum With {
 
 impl Reply {
     /// Goes on in the context of the host call.
+    #[inline(always)]
     pub(crate) fn give(self, mut cx: Cx<'_, Baton>, slots: &mut [u64]) -> Result<Flow<Blocked>> {
         if !self.baton.is_away() {
             *cx.data_mut() = self.baton;
@@ -43,6 +44,7 @@ impl Reply {
 
 impl With {
     /// Goes on in the context of the host call. The baton is in its isolate, or in what is waited for.
+    #[inline]
     pub(crate) fn give(self, mut cx: Cx<'_, Baton>, slots: &mut [u64]) -> Result<Flow<Blocked>> {
         match self {
             Self::Value(value) => {
