@@ -48,6 +48,6 @@ pub use module::Module;
 pub use module_export::ModuleExport;
 pub use prompt::wake_promptly;
 pub use shared_memory::SharedMemory;
-pub use stack::{BlockingHostFn, Flow, HostFn, Job, Resume, Stack, Step};
+pub use stack::{BlockingHostFn, Flow, HostFn, Job, Resume, Stack, Step, TopCall};
 pub use trap::{Backtrace, Frame, Trap, TrapCode};
 pub use types::{Export, ExternType, FuncType, GlobalType, Import, MemoryType, TableType, ValType};

@@ -60,6 +60,26 @@ pub(crate) fn switch() -> Entered {
     }
 }
 
+/// Restores what was known of the native stack before, and keeps what is known of the one that was run on, when dropped.
+pub(crate) struct Switched<'a> {
+    own: &'a mut usize,
+    before: usize,
+}
+
+impl Drop for Switched<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        *self.own = LIMIT.replace(self.before);
+    }
+}
+
+/// The same for a native stack that is run on again and again: its limit, 0 at first, is kept in `own` meanwhile.
+#[inline]
+pub(crate) fn switch_to(own: &mut usize) -> Switched<'_> {
+    let before = LIMIT.replace(*own);
+    Switched { own, before }
+}
+
 /// Roughly where the native stack ends now.
 #[inline(always)]
 fn address() -> usize {

@@ -35,6 +35,19 @@ pub type Job<D> = Box<
     dyn FnOnce(Cx<'_, D>, &mut [u64]) -> anyhow::Result<Flow<<D as IsolateData>::Block>> + Send,
 >;
 
+/// A call on top of a blocked stack, by [`Resume::Call`]: all of it runs in the context of the host call that the stack is blocked in.
+pub trait TopCall<D: IsolateData>: Send {
+    /// What is done before; gives the function.
+    fn begin(&mut self, cx: Cx<'_, D>) -> Func;
+
+    /// The arguments, which make way for the results: as many words as the function has of either.
+    fn slots(&mut self) -> &mut [u64];
+
+    /// What is done when the function has ended: the stack is blocked where it was, with the payload that this gives. The results are in the
+    /// slots; errors are those of [`Cx::call`].
+    fn end(self: Box<Self>, cx: Cx<'_, D>, result: anyhow::Result<()>) -> D::Block;
+}
+
 /// How a stack is run on.
 pub enum Resume<D: IsolateData> {
     /// For the first time, or after [`Step::Yielded`].
@@ -43,6 +56,10 @@ pub enum Resume<D: IsolateData> {
     Job(Job<D>),
     /// Likewise: [`IsolateData::reply`] says what it means.
     Reply(D::Reply),
+    /// Likewise: calls a function on top of what is blocked, which stays so. The function may block like any other code of the stack, yield, and be resumed;
+    /// when it has ended, the stack is blocked with what [`TopCall::end`] gives, and resuming it is resuming what lies below. Not on wasmi, where a
+    /// stack of its own can be had.
+    Call(Box<dyn TopCall<D>>),
 }
 
 /// Where a run of a stack ended.
@@ -60,7 +77,8 @@ pub enum Step<B> {
 ///
 /// # Where the isolate is
 /// On wasmtime a started stack owns the isolate: the first [`run`](Self::run) takes it out of the `Option`, and the run that
-/// ends in [`Step::Done`] puts it back. So there is one started stack per isolate. On wasmi a run borrows the isolate, and
+/// ends in [`Step::Done`] puts it back. So there is one started stack per isolate; while it is blocked, others may be called
+/// [on top](Resume::Call) of it, where the last that was called is the first that goes on. On wasmi a run borrows the isolate, and
 /// the `Option` is filled again whenever `run` returns: any number of stacks may be parked, and resumed in any order.
 ///
 /// # Dropping

@@ -106,6 +106,7 @@ impl<D: IsolateData> WasmiStack<D> {
             }
             (State::Finished, Resume::Continue) => return misuse("the stack has finished"),
             (_, Resume::Job(_) | Resume::Reply(_)) => return misuse("the stack is not blocked"),
+            (_, Resume::Call(_)) => return misuse("the call can have a stack of its own"),
         }
         let Some(Isolate {
             inner: IsolateInner::Wasmi(isolate),
@@ -251,7 +252,7 @@ impl<D: IsolateData> WasmiStack<D> {
         let flow = match resume {
             Resume::Job(job) => job(cx, &mut host_call.slots),
             Resume::Reply(reply) => D::reply(cx, &mut host_call.slots, reply),
-            Resume::Continue => {
+            Resume::Continue | Resume::Call(_) => {
                 Err(EngineError::Misuse("a blocked stack is resumed with a job").into())
             }
         };

@@ -13,11 +13,13 @@ use super::{
 use crate::{
     cx::{Cx, CxInner},
     error::EngineError,
+    handles::{Func, FuncInner},
     host_type::HostType,
     instance_pre::{NO_LOCAL, SharedFunc},
     isolate::IsolateData,
+    native_stack,
     signature::Signature,
-    stack::{BlockingHostFn, Flow, HostFn, Resume},
+    stack::{BlockingHostFn, Flow, HostFn, Resume, TopCall},
     types::Import,
 };
 
@@ -200,6 +202,7 @@ fn may_block<D: IsolateData>(
                 flow = match park(caller, payload)? {
                     Resume::Reply(reply) => D::reply(cx(caller), slots, reply),
                     Resume::Job(job) => job(cx(caller), slots),
+                    Resume::Call(call) => call_on_top(caller, call).map(Flow::Block),
                     Resume::Continue => {
                         return Err(wasmtime::Error::msg("resumed without a job"));
                     }
@@ -258,6 +261,47 @@ pub(super) fn shared_func<D: IsolateData>(
         Ok(_) => Ok(signature),
         Err(error) => Err(EngineError::Link(format!("{error:#}"))),
     }
+}
+
+/// Makes a call on top of what is blocked, and gives what that is blocked with from then on.
+///
+/// # Errors
+/// The stack is being dropped.
+#[cold]
+fn call_on_top<D: IsolateData>(
+    caller: &mut Caller<'_, StoreData<D>>,
+    mut call: Box<dyn TopCall<D>>,
+) -> anyhow::Result<D::Block> {
+    caller.data_mut().may_block = false;
+    let func = call.begin(cx(caller));
+    caller.data_mut().may_block = true;
+    let result = enter_on_top(caller, func, call.slots());
+    let data = caller.data_mut();
+    if data.unwinds {
+        return Err(EngineError::CannotBlock.into());
+    }
+    data.may_block = false;
+    let payload = call.end(cx(caller), result);
+    caller.data_mut().may_block = true;
+    Ok(payload)
+}
+
+fn enter_on_top<D: IsolateData>(
+    caller: &mut Caller<'_, StoreData<D>>,
+    func: Func,
+    slots: &mut [u64],
+) -> anyhow::Result<()> {
+    func.signature.check(slots.len())?;
+    let FuncInner::Wasmtime(raw) = func.inner else {
+        return Err(EngineError::Misuse("a function of another engine").into());
+    };
+    let data = caller.data();
+    let _native = native_stack::enter(data.native_stack, data.max_wasm_stack)?;
+    // SAFETY: `check` has compared the function's signature, made from its type, with the slots. The engine panics if the function belongs to another
+    // store. As to what it may be suspended over (`may_block`): this frame and the one before hold the call, which is `Send`, words, and what is known of
+    // the native stack, which goes with it.
+    let result = unsafe { call_raw(caller.as_context_mut(), raw, &func.signature, slots) };
+    result.map_err(convert::from_engine)
 }
 
 /// Suspends the stack that this runs on until it is resumed with a job. Lets visitors in meanwhile.

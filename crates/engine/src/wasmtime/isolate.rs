@@ -40,6 +40,8 @@ pub(super) struct StoreData<D: IsolateData> {
     /// Whether the innermost entry into this store is that of a stack, which can be suspended. Every plain entry clears it
     /// for its duration.
     pub(super) may_block: bool,
+    /// Whether a stack is being dropped, so that everything on it returns without delay.
+    pub(super) unwinds: bool,
     /// What the stack being started is to call, and its slots; handed back with the results.
     pub(super) entry: Option<Entry>,
     /// Whether there is a blocking host function.
@@ -72,6 +74,7 @@ impl<D: IsolateData> WasmtimeIsolate<D> {
             limiter: Limiter::new(limits),
             places: Places::default(),
             may_block: false,
+            unwinds: false,
             entry: None,
             blocks: false,
             stack_funcs: None,

@@ -56,6 +56,8 @@ struct Started<D: IsolateData> {
     /// The word of its isolate, if that has time slices.
     word: Option<Arc<Word>>,
     blocked: bool,
+    /// How far down its native stack may be used.
+    limit: usize,
 }
 
 type Run<D> = Pin<Box<dyn Future<Output = (Store<StoreData<D>>, Ended)> + Send>>;
@@ -245,14 +247,18 @@ impl<D: IsolateData> WasmtimeStack<D> {
                 self.start(store);
             }
             (State::Started(started), Resume::Continue) if !started.blocked => {}
-            (State::Started(started), Resume::Job(_) | Resume::Reply(_)) if started.blocked => {
+            (State::Started(started), Resume::Job(_) | Resume::Reply(_) | Resume::Call(_))
+                if started.blocked =>
+            {
                 started.blocked = false;
                 started.mailbox.put_resume(resume);
             }
             (State::Started(_), Resume::Continue) => {
                 return misuse("a blocked stack is resumed with a job");
             }
-            (_, Resume::Job(_) | Resume::Reply(_)) => return misuse("the stack is not blocked"),
+            (_, Resume::Job(_) | Resume::Reply(_) | Resume::Call(_)) => {
+                return misuse("the stack is not blocked");
+            }
             _ => return misuse("the stack has finished"),
         }
         let State::Started(started) = &mut self.state else {
@@ -262,7 +268,7 @@ impl<D: IsolateData> WasmtimeStack<D> {
             return misuse("the stack has finished");
         };
         let polled = {
-            let _native = native_stack::switch();
+            let _native = native_stack::switch_to(&mut started.limit);
             let _running = started.word.as_ref().map(|word| word.run());
             run.as_mut().poll(context)
         };
@@ -286,6 +292,7 @@ impl<D: IsolateData> WasmtimeStack<D> {
             run: Some(run),
             mailbox,
             blocked: true,
+            limit,
             ..
         }) = &mut self.state
         else {
@@ -298,7 +305,7 @@ impl<D: IsolateData> WasmtimeStack<D> {
             let visitor = unsafe { Visitor::new(&mut visitor) };
             let _leave = Leave(mailbox);
             mailbox.with(|mail| mail.visitor = Some(visitor));
-            let _native = native_stack::switch();
+            let _native = native_stack::switch_to(limit);
             run.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         };
         if polled.is_ready() {
@@ -331,6 +338,7 @@ impl<D: IsolateData> WasmtimeStack<D> {
             mailbox,
             word,
             blocked: false,
+            limit: 0,
         });
     }
 
@@ -342,6 +350,7 @@ impl<D: IsolateData> WasmtimeStack<D> {
     ) -> Step<D::Block> {
         let data = store.data_mut();
         data.may_block = false;
+        data.unwinds = false;
         let entry = data.entry.take();
         *isolate = Some(Isolate {
             inner: IsolateInner::Wasmtime(WasmtimeIsolate { store }),

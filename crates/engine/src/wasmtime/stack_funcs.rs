@@ -87,14 +87,17 @@ fn define<D: IsolateData>(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<
 /// of which hold only what may move to another thread.
 #[inline(always)]
 pub(super) unsafe fn suspend<D: IsolateData>(
-    store: StoreContextMut<'_, StoreData<D>>,
+    mut store: StoreContextMut<'_, StoreData<D>>,
     park: wasmtime::Func,
 ) -> wasmtime::Result<()> {
     suspend_next(true);
     // SAFETY: a function without parameters and results; for the rest, see above.
-    let result = unsafe { park.call_unchecked(store, &mut []) };
-    // If it was not called at all.
-    suspend_next(false);
+    let result = unsafe { park.call_unchecked(store.as_context_mut(), &mut []) };
+    if result.is_err() {
+        // If it was not called at all.
+        suspend_next(false);
+        store.data_mut().unwinds = true;
+    }
     result
 }
 
@@ -127,7 +130,9 @@ fn suspend_next(suspend: bool) -> bool {
 /// What a stack is entered by. It is the engine's way to have host code run on a fiber; from there the guest is called with words like anywhere else.
 fn enter<D: IsolateData>(mut caller: Caller<'_, StoreData<D>>) -> wasmtime::Result<()> {
     let data = caller.data_mut();
-    let _native = native_stack::enter(data.native_stack, data.max_wasm_stack)
+    // As large as the engine was asked to make it.
+    let size = data.native_stack.saturating_add(data.max_wasm_stack);
+    let _native = native_stack::enter(size, data.max_wasm_stack)
         .map_err(|trap| convert::to_engine(trap.into()))?;
     let Some(Entry { func, mut slots }) = data.entry.take() else {
         return Err(wasmtime::Error::msg("a stack entered without a call"));

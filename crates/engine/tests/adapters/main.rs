@@ -8,6 +8,7 @@ mod limits;
 mod memories;
 mod modules;
 mod nesting;
+mod on_top;
 mod shared_memories;
 mod stacks;
 mod support;
