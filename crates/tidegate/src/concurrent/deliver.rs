@@ -53,7 +53,7 @@ pub(crate) fn reachable(place: &Baton, isolate: usize) -> bool {
 }
 
 #[cold]
-pub(super) fn visit_parked<R>(
+fn visit_parked<R>(
     place: &mut Baton,
     thread: ThreadId,
     f: impl FnOnce(&mut Cx<'_, Baton>) -> Result<R>,

@@ -23,6 +23,7 @@ mod lower;
 mod needs;
 mod nested;
 mod number_map;
+mod on_top;
 mod park;
 mod parked_stacks;
 mod plain;

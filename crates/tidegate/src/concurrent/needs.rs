@@ -225,9 +225,9 @@ pub(crate) fn needs_several_stacks(plan: &Plan, isolate: &IsolatePlan) -> Option
     let is_async = |lift: &Lift| plan.types.func(lift.ty).async_;
     let keeps_stack = lifts().any(|lift| {
         let options = &plan.options[lift.options.index()];
-        // Of those without the `async` option one runs at a time; but a function whose type is not `async` may be called meanwhile.
-        let alone = !options.async_ && lifts().all(is_async);
-        is_async(lift) && options.callback.is_none() && !alone
+        // Of those without the `async` option one runs at a time. A function whose type is not `async` may be called meanwhile: it has returned when that one
+        // goes on.
+        is_async(lift) && options.async_ && options.callback.is_none()
     });
     if switches {
         Some("its threads switch among themselves")

@@ -1,5 +1,6 @@
 //! Parked stacks, and what they ask of the driver.
 
+use super::on_top::OnTop;
 use super::{Args, With};
 use crate::baton::Baton;
 use tidegate_core::runtime::{InstanceId, Resumed, TaskId, ThreadId, WaitableId};
@@ -14,6 +15,50 @@ pub(crate) struct Parked {
     pub(crate) running: Running,
     /// Where `waitable-set.wait` puts its event, if that is what it is blocked in.
     pub(crate) memory: Option<Memory>,
+    /// What is parked below on the same stack, the last that parked last: it goes on when what is above has ended.
+    below: Vec<Below>,
+}
+
+/// A thread that is parked below another one, on the same stack.
+struct Below {
+    thread: ThreadId,
+    serial: u64,
+    running: Running,
+    memory: Option<Memory>,
+}
+
+impl Parked {
+    pub(crate) fn new(stack: Stack<Baton>, running: Running) -> Self {
+        Self {
+            stack,
+            serial: 0,
+            running,
+            memory: None,
+            below: Vec::new(),
+        }
+    }
+
+    /// From now on something else runs on the stack, on top of what was parked as `thread`.
+    pub(crate) fn cover(&mut self, thread: ThreadId, running: Running) {
+        self.below.push(Below {
+            thread,
+            serial: self.serial,
+            running: std::mem::replace(&mut self.running, running),
+            memory: self.memory.take(),
+        });
+    }
+
+    /// What was on top has ended: gives the thread that is parked as before.
+    pub(crate) fn uncover(&mut self) -> Option<ThreadId> {
+        let Below {
+            thread,
+            serial,
+            running,
+            memory,
+        } = self.below.pop()?;
+        (self.serial, self.running, self.memory) = (serial, running, memory);
+        Some(thread)
+    }
 }
 
 /// What runs on a stack.
@@ -62,6 +107,8 @@ pub(crate) enum Request {
         thread: ThreadId,
         resumed: Box<Resumed>,
     },
+    /// What was called on top of a parked stack has ended.
+    Ended(Box<OnTop>),
 }
 
 /// Something to run.

@@ -4,7 +4,7 @@ use super::Parked;
 use super::id_map::IdMap;
 use tidegate_core::runtime::ThreadId;
 
-/// The parked stacks of a store.
+/// The parked stacks of a store. Of several threads on one stack the one on top is known.
 #[derive(Default)]
 pub(crate) struct ParkedStacks {
     by_thread: IdMap<ThreadId, Place>,

@@ -1,17 +1,16 @@
 //! Running one stack until it parks or ends, and what follows from that.
 
-use super::deliver::visit_parked;
 use super::driver::{At, Outcome};
 use super::end::trapped;
 use super::park::Running;
-use super::plain;
-use super::{Args, Entry, From, Parked, Reply, Request, Run, With};
+use super::{Entry, From, Parked, Reply, Request, Run, With};
+use super::{on_top, plain};
 use crate::baton::{Baton, Blocked, Home, Level, Runtime, Waiting};
 use crate::call::enter::{idle_isolate, return_isolate, take_isolate};
 use crate::call::guest::GuestCall;
 use crate::error::bug;
 use crate::interrupt;
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 use tidegate_core::runtime::{CallbackStep, Event, Fair, TaskId, ThreadId};
@@ -34,7 +33,7 @@ pub(super) fn step(
             args,
         } => {
             if baton.isolates[running.isolate].is_none() {
-                return Ok(barge_in(baton, running, func, &args));
+                return on_top::enter(at, baton, running, func, &args, cx);
             }
             match Stack::call(func, &args) {
                 Ok(stack) => (running, stack),
@@ -50,12 +49,7 @@ pub(super) fn step(
     };
     match take_isolate(baton, running.isolate) {
         Ok(isolate) => {
-            let parked = Box::new(Parked {
-                stack,
-                serial: 0,
-                running,
-                memory: None,
-            });
+            let parked = Box::new(Parked::new(stack, running));
             run_once(at, baton, parked, Some(isolate), Resume::Continue, cx)
         }
         Err(error) => Ok(trapped(baton, running, error).into()),
@@ -93,18 +87,19 @@ pub(super) fn resume(
 /// Runs a stack until it parks, ends or must be waited for. `isolate` is its isolate, unless that is in the stack. The baton comes back to its place, unless
 /// it is with what is waited for.
 #[inline(always)]
-fn run_once(
-    (home, level, interrupts): At<'_>,
+pub(super) fn run_once(
+    at: At<'_>,
     baton: &mut Baton,
     mut parked: Box<Parked>,
     mut isolate: Option<Isolate<Baton>>,
     resume: Resume<Baton>,
     cx: &mut Context<'_>,
 ) -> Result<Outcome, Paused> {
+    let (home, level, interrupts) = at;
     match interrupt::run(interrupts, &mut parked.stack, &mut isolate, cx, resume) {
         Step::Blocked(Blocked::Request(back, request)) => {
             *baton = back;
-            Ok(requested(baton, parked, isolate, request))
+            Ok(requested(at, baton, parked, isolate, request))
         }
         Step::Blocked(Blocked::Waiting(waiting)) => Err(Paused {
             parked,
@@ -133,33 +128,6 @@ pub(super) struct Paused {
     isolate: Option<Isolate<Baton>>,
     /// What it waits for; `None` if it has yielded.
     waiting: Option<Waiting>,
-}
-
-/// Runs a function whose type is not `async` in an isolate whose one stack is parked: by a plain call on that very stack, since it may not block.
-fn barge_in(baton: &mut Baton, running: Running, func: Func, args: &Args) -> Outcome {
-    const TWO_STACKS: &str = "two stacks are needed in one isolate, which compiled code cannot have (run it with the interpreter: engine `wasmi`)";
-
-    let call = baton.concurrent.tasks.get(running.task);
-    let is_sync = call.is_some_and(|data| !data.callee.lift.async_type());
-    let parked = baton.concurrent.parked.in_isolate(running.isolate);
-    let Some(thread) = parked.filter(|_| is_sync && running.entry == Entry::Lifted) else {
-        return trapped(baton, running, anyhow!(TWO_STACKS)).into();
-    };
-    let home = baton.home();
-    let level = home.level();
-    let result = visit_parked(baton, thread, |cx| {
-        let result = plain::enter_with(cx, running, func, args);
-        if cx.data().is_away() {
-            // Something would have parked the stack, and the store went with its request.
-            *cx.data_mut() = home.reclaim(level);
-            return result.context(TWO_STACKS);
-        }
-        result
-    });
-    match result {
-        Ok(()) => Outcome::Back,
-        Err(error) => trapped(baton, running, error).into(),
-    }
 }
 
 /// Waits for what a stack waits for, and runs it on until it parks or ends. The baton comes to its place.
@@ -197,6 +165,7 @@ pub(super) async fn run_on(at: At<'_>, baton: &mut Baton, mut paused: Paused) ->
 
 /// A stack has parked: does what it asks for. `place` is its isolate, unless that is in the stack.
 fn requested(
+    at: At<'_>,
     baton: &mut Baton,
     mut parked: Box<Parked>,
     place: Option<Isolate<Baton>>,
@@ -216,6 +185,7 @@ fn requested(
         }
         Request::Run { thread, run, then } => (thread, Outcome::Run(*run, Some(then))),
         Request::Switch { thread, resumed } => (thread, Outcome::Run(Run::Thread(*resumed), None)),
+        Request::Ended(call) => return on_top::ended(at, baton, parked, *call),
     };
     baton.concurrent.parked.insert(thread, parked);
     outcome
@@ -253,6 +223,11 @@ fn ended(
         _ => end_of(&mut isolate.cx(), running, stack.results()),
     });
     *baton = return_isolate(isolate, running.isolate);
+    follows(baton, running, result)
+}
+
+/// Goes on when core code has ended.
+pub(super) fn follows(baton: &mut Baton, running: Running, result: Result<Ended>) -> Outcome {
     match result {
         Ok(Ended::Back) => Outcome::Back,
         Ok(Ended::Callback(callback, event)) => {

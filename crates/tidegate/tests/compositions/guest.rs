@@ -6,19 +6,31 @@
 /// How a guest is made.
 #[derive(Clone, Copy, Debug)]
 pub struct Style {
-    /// Its tasks return to the host while they wait; otherwise they keep their stacks.
-    pub callback: bool,
+    /// How its `async` functions are lifted.
+    pub lift: Lift,
     /// It calls what blocks.
     pub blocks: bool,
 }
 
+/// How `async` functions are lifted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lift {
+    /// With callbacks: tasks return to the host while they wait.
+    Callback,
+    /// Tasks keep their stacks.
+    Stackful,
+    /// Without the `async` option: so do these, one at a time.
+    Blocking,
+}
+
 /// The compositions: the caller's style and the callee's. Compiled code runs isolates of which no two stacks wait at the same time, so some of these mix
 /// engines.
-pub const STYLES: [[Style; 2]; 6] = {
-    const CALLS_BACK: Style = style(true, false);
-    const BLOCKS: Style = style(true, true);
-    const STACKS: Style = style(false, false);
-    const BOTH: Style = style(false, true);
+pub const STYLES: [[Style; 2]; 9] = {
+    const CALLS_BACK: Style = style(Lift::Callback, false);
+    const BLOCKS: Style = style(Lift::Callback, true);
+    const STACKS: Style = style(Lift::Stackful, false);
+    const BOTH: Style = style(Lift::Stackful, true);
+    const ALONE: Style = style(Lift::Blocking, true);
     [
         [BLOCKS, BLOCKS],
         [CALLS_BACK, STACKS],
@@ -26,11 +38,14 @@ pub const STYLES: [[Style; 2]; 6] = {
         [STACKS, BLOCKS],
         [BOTH, CALLS_BACK],
         [BLOCKS, BOTH],
+        [ALONE, ALONE],
+        [ALONE, STACKS],
+        [BLOCKS, ALONE],
     ]
 };
 
-const fn style(callback: bool, blocks: bool) -> Style {
-    Style { callback, blocks }
+const fn style(lift: Lift, blocks: bool) -> Style {
+    Style { lift, blocks }
 }
 
 const INTERFACES: &str = r#"
@@ -246,11 +261,12 @@ fn guest(who: u32, style: Style) -> String {
     let imports =
         each(&|name, _, ty| format!("    (import \"\" \"{name}\" (func ${name} {ty}))\n"));
     let given = each(&|name, _, _| format!("(export \"{name}\" (func ${name})) "));
-    let lift = |name: &str| match style.callback {
-        true => {
+    let lift = |name: &str| match style.lift {
+        Lift::Callback => {
             format!(r#"(canon lift (core func $i "{name}") async (callback (func $i "callback")))"#)
         }
-        false => format!(r#"(canon lift (core func $i "{name}") async)"#),
+        Lift::Stackful => format!(r#"(canon lift (core func $i "{name}") async)"#),
+        Lift::Blocking => format!(r#"(canon lift (core func $i "{name}"))"#),
     };
     format!(
         r#"(component $guest{who} {INTERFACES}
@@ -398,10 +414,10 @@ fn operations(style: Style) -> Vec<String> {
         stream_copy("s-write", STREAMS_OUT),
         future_copy("f-read", FUTURES_IN),
         future_copy("f-write", FUTURES_OUT),
-        on_a_stack(style, on(STREAMS_IN, 1, "(call $cancelled-copy (local.get $at) (call $s-cancel-read (i32.load (local.get $at))))")),
-        on_a_stack(style, on(STREAMS_OUT, 1, "(call $cancelled-copy (local.get $at) (call $s-cancel-write (i32.load (local.get $at))))")),
-        on_a_stack(style, on(FUTURES_IN, 1, "(call $cancelled-copy (local.get $at) (call $f-cancel-read (i32.load (local.get $at))))")),
-        on_a_stack(style, on(FUTURES_OUT, 1, "(call $cancelled-copy (local.get $at) (call $f-cancel-write (i32.load (local.get $at))))")),
+        on(STREAMS_IN, 1, "(call $cancelled-copy (local.get $at) (call $s-cancel-read (i32.load (local.get $at))))"),
+        on(STREAMS_OUT, 1, "(call $cancelled-copy (local.get $at) (call $s-cancel-write (i32.load (local.get $at))))"),
+        on(FUTURES_IN, 1, "(call $cancelled-copy (local.get $at) (call $f-cancel-read (i32.load (local.get $at))))"),
+        on(FUTURES_OUT, 1, "(call $cancelled-copy (local.get $at) (call $f-cancel-write (i32.load (local.get $at))))"),
         on(STREAMS_IN, 0, "(call $s-drop-read (i32.load (local.get $at))) (call $put (local.get $at) (i32.const 0))"),
         on(STREAMS_IN, 2, "(call $s-drop-read (i32.load (local.get $at))) (call $put (local.get $at) (i32.const 0))"),
         on(STREAMS_OUT, 0, "(call $s-drop-write (i32.load (local.get $at))) (call $put (local.get $at) (i32.const 0))"),
@@ -419,17 +435,17 @@ fn operations(style: Style) -> Vec<String> {
         format!("(if (i32.eqz (i32.and (call $byte) (i32.const 3))) (then {}))",
             on(SETS, 0, "(call $set-drop (i32.load (local.get $at))) (call $put (local.get $at) (i32.const 0))")),
         // Calls.
-        call(style, "(call $go (call $byte) (i32.add (i32.const 12288) (local.get $at)))"),
-        call(style, "(call $go (call $byte) (i32.add (i32.const 12288) (local.get $at)))"),
-        call(style, "(call $give (call $byte) (i32.add (i32.const 1536) (local.get $at)))"),
+        call("(call $go (call $byte) (i32.add (i32.const 12288) (local.get $at)))"),
+        call("(call $go (call $byte) (i32.add (i32.const 12288) (local.get $at)))"),
+        call("(call $give (call $byte) (i32.add (i32.const 1536) (local.get $at)))"),
         format!("(local.set $in (call $pick (i32.const {STREAMS_IN}))) (local.set $out (call $pick (i32.const {FUTURES_IN})))
           (if (i32.and (call $is (local.get $in) (i32.const 0)) (call $is (local.get $out) (i32.const 0))) (then {}))",
-            call(style, "(call $take (i32.load (local.get $in)) (i32.load (local.get $out)) (i32.add (i32.const 12288) (local.get $at)))
+            call("(call $take (i32.load (local.get $in)) (i32.load (local.get $out)) (i32.add (i32.const 12288) (local.get $at)))
               (call $put (local.get $in) (i32.const 0)) (call $put (local.get $out) (i32.const 0))")),
-        on_a_stack(style, "(call $tell (i32.const 6) (call $plain (call $byte)))".to_owned()),
-        on_a_stack(style, on(SUBTASKS, 1, "(local.set $in (call $subtask-cancel (i32.load (local.get $at))))
+        "(call $tell (i32.const 6) (call $plain (call $byte)))".to_owned(),
+        on(SUBTASKS, 1, "(local.set $in (call $subtask-cancel (i32.load (local.get $at))))
           (call $tell (i32.const 7) (local.get $in))
-          (call $mark (local.get $at) (select (i32.const 3) (i32.const 0) (i32.eq (local.get $in) (i32.const -1))))")),
+          (call $mark (local.get $at) (select (i32.const 3) (i32.const 0) (i32.eq (local.get $in) (i32.const -1))))"),
         on(SUBTASKS, 0, "(call $subtask-drop (i32.load (local.get $at))) (call $put (local.get $at) (i32.const 0))"),
         // The stream that a call gave, if it has.
         format!("(local.set $at (i32.add (i32.const 1536) (call $pick (i32.const {SUBTASKS}))))
@@ -451,18 +467,17 @@ fn operations(style: Style) -> Vec<String> {
           (then (i32.store (i32.add (i32.const 1024) (i32.shl (i32.rem_u (call $byte) (i32.const 48)) (i32.const 2))) (call $byte))))".to_owned(),
     ];
     if style.blocks {
-        let blocking = |code| on_a_stack(style, code);
         all.extend([
-            blocking(format!("(if (i32.eqz (i32.and (call $byte) (i32.const 1))) (then {}))", poll("set-wait"))),
-            blocking("(call $tell (i32.const 8) (call $yield))".to_owned()),
-            blocking("(call $tell (i32.const 9) (call $go-sync (call $byte)))".to_owned()),
-            blocking(format!("(local.set $in (call $give-sync (call $byte)))
+            may_trap(format!("(if (i32.eqz (i32.and (call $byte) (i32.const 1))) (then {}))", poll("set-wait"))),
+            "(call $tell (i32.const 8) (call $yield))".to_owned(),
+            may_trap("(call $tell (i32.const 9) (call $go-sync (call $byte)))".to_owned()),
+            may_trap(format!("(local.set $in (call $give-sync (call $byte)))
               (call $tell (i32.const 10) (local.get $in))
               (local.set $at (call $free (i32.const {STREAMS_IN})))
               (if (local.get $at) (then (call $put (local.get $at) (local.get $in))) (else (call $s-drop-read (local.get $in))))")),
-            blocking(stream_copy("s-read-sync", STREAMS_IN)),
-            blocking(stream_copy("s-write-sync", STREAMS_OUT)),
-            blocking(future_copy("f-read-sync", FUTURES_IN)),
+            may_trap(stream_copy("s-read-sync", STREAMS_IN)),
+            may_trap(stream_copy("s-write-sync", STREAMS_OUT)),
+            may_trap(future_copy("f-read-sync", FUTURES_IN)),
         ]);
     }
     all
@@ -532,25 +547,21 @@ fn poll(name: &str) -> String {
     )
 }
 
-/// What a guest that blocks does not do in a function that is not `async`: that may have been called while a stack waits in the middle of compiled code. It has no
-/// stack of its own then, as it has interpreted: it cannot wait, nor can whom it calls get at what lies in its memory.
-fn on_a_stack(style: Style, code: String) -> String {
-    match style.blocks {
-        true => format!("(if (i32.eqz (local.get $sync)) (then {code}))"),
-        false => code,
-    }
-}
-
-fn call(style: Style, code: &str) -> String {
-    on_a_stack(
-        style,
-        format!(
-            "(local.set $at (call $free (i32.const {SUBTASKS}))) (if (local.get $at) (then (call $called (local.get $at) {code})))"
-        ),
+/// What is not allowed in a function that is not `async`, where it would block: now and then it is done all the same.
+fn may_trap(code: String) -> String {
+    format!(
+        "(if (i32.or (i32.ne (local.get $sync) (i32.const 1)) (i32.eqz (i32.and (call $byte) (i32.const 15)))) (then {code}))"
     )
 }
 
-/// Does what the script says until it says that the task is over, or waits. Gives what a callback returns.
+fn call(code: &str) -> String {
+    format!(
+        "(local.set $at (call $free (i32.const {SUBTASKS}))) (if (local.get $at) (then (call $called (local.get $at) {code})))"
+    )
+}
+
+/// Does what the script says until it says that the task is over, or waits. Gives what a callback returns. `$sync` is 0 in tasks that return by a built-in, and
+/// 1 in functions that are not `async`.
 fn segment(style: Style) -> String {
     let operations = operations(style);
     let count = operations.len();
@@ -590,39 +601,31 @@ fn entries(style: Style) -> String {
       (local.set $at (call $free (i32.const {FUTURES_IN})))
       (if (local.get $at) (then (call $put (local.get $at) (local.get 1))) (else (call $f-drop-read (local.get 1))))"
     );
-    let (result, runs) = if style.callback {
-        (
+    let (result, runs) = match style.lift {
+        Lift::Callback => (
             "(result i32)",
             "(func $begin (param i32) (result i32) (call $segment (local.get 0) (i32.const 0)))
     (func (export \"callback\") (param i32 i32 i32) (result i32)
       (call $event (local.get 0) (local.get 1) (local.get 2))
       (call $segment (i32.and (call $get) (i32.const 15)) (i32.const 0)))"
                 .to_owned(),
-        )
-    } else {
-        let (rest, wait) = match style.blocks {
-            true => (
-                "(drop (call $yield))",
-                "(call $event (call $set-wait (local.get $code) (i32.const 16)) (i32.load (i32.const 16)) (i32.load (i32.const 20)))",
-            ),
-            false => (
-                "",
-                "(call $event (call $set-poll (local.get $code) (i32.const 16)) (i32.load (i32.const 16)) (i32.load (i32.const 20)))",
-            ),
-        };
-        (
-            "",
+        ),
+        Lift::Blocking => (
+            "(result i32)",
             format!(
-                "(func $begin (param $kind i32)
-      (local $code i32)
-      (loop $again
-        (local.set $code (call $segment (local.get $kind) (i32.const 0)))
-        (if (i32.eqz (local.get $code)) (then (return)))
-        (local.set $code (i32.shr_u (local.get $code) (i32.const 4)))
-        (if (local.get $code) (then {wait}) (else {rest}))
-        (br $again)))"
+                "(func $begin (param $kind i32) (result i32)
+      (local $both i64) (local $at i32)
+      (drop (call $segment (local.get $kind) (i32.const 2)))
+      (if (i32.lt_u (local.get $kind) (i32.const 2)) (then (return (call $byte))))
+      (local.set $both (call $s-new))
+      (local.set $at (call $free (i32.const {STREAMS_OUT})))
+      (if (local.get $at)
+        (then (call $put (local.get $at) (i32.wrap_i64 (i64.shr_u (local.get $both) (i64.const 32)))))
+        (else (call $s-drop-write (i32.wrap_i64 (i64.shr_u (local.get $both) (i64.const 32))))))
+      (i32.wrap_i64 (local.get $both)))"
             ),
-        )
+        ),
+        Lift::Stackful => stackful(style),
     };
     format!(
         r#"
@@ -637,5 +640,32 @@ fn entries(style: Style) -> String {
         go = begin(0, ""),
         take = begin(1, &keep),
         give = begin(2, ""),
+    )
+}
+
+/// What runs the tasks that keep their stacks, and what their functions give.
+fn stackful(style: Style) -> (&'static str, String) {
+    let (rest, wait) = match style.blocks {
+        true => (
+            "(drop (call $yield))",
+            "(call $event (call $set-wait (local.get $code) (i32.const 16)) (i32.load (i32.const 16)) (i32.load (i32.const 20)))",
+        ),
+        false => (
+            "",
+            "(call $event (call $set-poll (local.get $code) (i32.const 16)) (i32.load (i32.const 16)) (i32.load (i32.const 20)))",
+        ),
+    };
+    (
+        "",
+        format!(
+            "(func $begin (param $kind i32)
+      (local $code i32)
+      (loop $again
+        (local.set $code (call $segment (local.get $kind) (i32.const 0)))
+        (if (i32.eqz (local.get $code)) (then (return)))
+        (local.set $code (i32.shr_u (local.get $code) (i32.const 4)))
+        (if (local.get $code) (then {wait}) (else {rest}))
+        (br $again)))"
+        ),
     )
 }

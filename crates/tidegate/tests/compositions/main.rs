@@ -9,6 +9,7 @@ mod guest;
 use ends::{Consumer, Producer, Taken};
 use futures_channel::oneshot;
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -123,7 +124,8 @@ async fn go(accessor: &Accessor<World>, x: u32) -> Result<(u32,)> {
     Ok((x + 1000,))
 }
 
-fn linker(engine: &Engine) -> Result<Linker<World>> {
+/// What the components import. `waits`: also a function whose type is not `async` may wait, and hold the store meanwhile.
+fn linker(engine: &Engine, waits: bool) -> Result<Linker<World>> {
     let mut linker: Linker<World> = Linker::new(engine);
     let mut script = linker.instance("script")?;
     script.func_wrap("next", |mut store, (_who,): (u32,)| {
@@ -162,10 +164,22 @@ fn linker(engine: &Engine) -> Result<Linker<World>> {
             Ok((reader,))
         })
     })?;
-    peer.func_wrap("plain", |mut store, (x,): (u32,)| {
-        store.data_mut().note(format!("host: plain {x}"));
-        Ok((x * 3,))
-    })?;
+    if waits {
+        peer.func_wrap_async("plain", |mut store, (x,): (u32,)| {
+            Box::new(async move {
+                store.data_mut().note(format!("host: plain {x} waits"));
+                turns(x % 4).await;
+                anyhow::ensure!(x != 77, "the host does not like {x}");
+                store.data_mut().note(format!("host: plain {x} has waited"));
+                Ok((x * 3,))
+            })
+        })?;
+    } else {
+        peer.func_wrap("plain", |mut store, (x,): (u32,)| {
+            store.data_mut().note(format!("host: plain {x}"));
+            Ok((x * 3,))
+        })?;
+    }
     Ok(linker)
 }
 
@@ -326,38 +340,44 @@ async fn host(accessor: &Accessor<World>, world: &World, exports: &[Exports; 2])
 struct Side {
     engine: Engine,
     components: Vec<Component>,
-    linker: Linker<World>,
+    linkers: [Linker<World>; 2],
 }
 
 impl Side {
-    fn new(strategy: Strategy) -> Self {
+    /// `often`: guests are interrupted at each opportunity.
+    fn new(strategy: Strategy, often: bool) -> Self {
         let mut config = Config::new();
         config.strategy(strategy);
+        if often {
+            config.pause_often(NonZeroU32::MIN);
+        }
         let engine = Engine::new(&config).unwrap();
         let components = guest::STYLES
             .iter()
             .map(|&styles| Component::new(&engine, guest::composition(styles)).unwrap())
             .collect();
-        let linker = linker(&engine).unwrap();
+        let linkers = [false, true].map(|waits| linker(&engine, waits).unwrap());
         Self {
             engine,
             components,
-            linker,
+            linkers,
         }
     }
 
     /// Runs a script; gives what happened.
     fn run(&self, script: &[u8]) -> Vec<String> {
         let world = World::default();
-        let (style, script) = script.split_first().map_or((0, script), |(style, rest)| {
-            (usize::from(*style) % self.components.len(), rest)
-        });
+        let (first, script) = script
+            .split_first()
+            .map_or((0, script), |(first, rest)| (usize::from(*first), rest));
+        let styles = self.components.len();
+        let (component, linker) = (
+            &self.components[first % styles],
+            &self.linkers[first / styles % 2],
+        );
         world.with(|shared| shared.script = script.to_vec());
         let mut store = Store::new(&self.engine, world.clone());
-        let instance = self
-            .linker
-            .instantiate(&mut store, &self.components[style])
-            .unwrap();
+        let instance = linker.instantiate(&mut store, component).unwrap();
         let exports = ["a", "b"].map(|guest| Exports::new(&mut store, &instance, guest).unwrap());
         let ran = tidegate::block_on(
             store.run_concurrent(async |accessor| host(accessor, &world, &exports).await),
@@ -401,21 +421,23 @@ fn compare(sides: &[Side; 2], seed: u64) -> usize {
     a.len()
 }
 
-fn sides() -> [Side; 2] {
-    [
-        Side::new(Strategy::Auto),
-        Side::new(Strategy::Always(EngineKind::Wasmi)),
-    ]
+/// Compiled and interpreted.
+fn sides(often: bool) -> [Side; 2] {
+    [Strategy::Auto, Strategy::Always(EngineKind::Wasmi)].map(|strategy| Side::new(strategy, often))
 }
 
 #[test]
 fn everybody_is_told_the_same_on_both_engines() {
-    let sides = sides();
+    let [usual, interrupted] = [false, true].map(sides);
+    let sides_of = |seed: u64| match seed % 8 {
+        7 => &interrupted,
+        _ => &usual,
+    };
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
     if let Some(seed) = number("FUZZ_SEED") {
-        let lines = sides[1].run(&script(seed));
-        println!("{}", lines.join("\n"));
-        compare(&sides, seed);
+        let sides = sides_of(seed);
+        println!("{}", sides[1].run(&script(seed)).join("\n"));
+        compare(sides, seed);
         return;
     }
     let seconds = number("FUZZ_SECONDS");
@@ -431,7 +453,7 @@ fn everybody_is_told_the_same_on_both_engines() {
         if over {
             break;
         }
-        lines += compare(&sides, seed);
+        lines += compare(sides_of(seed), seed);
         seed += 1;
         scripts += 1;
     }
@@ -442,7 +464,7 @@ fn everybody_is_told_the_same_on_both_engines() {
 /// Both engines must have something to do: where no two stacks wait in one isolate, code is compiled.
 #[test]
 fn compositions_are_compiled_where_they_can_be() {
-    let side = Side::new(Strategy::Auto);
+    let side = Side::new(Strategy::Auto, false);
     let engines: Vec<Vec<EngineKind>> = side
         .components
         .iter()

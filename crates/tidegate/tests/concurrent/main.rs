@@ -8,6 +8,8 @@ mod functions;
 mod late_results;
 mod nested;
 mod on_callers_stack;
+mod on_top;
+mod on_top_values;
 mod plain;
 mod start;
 mod tasks;
