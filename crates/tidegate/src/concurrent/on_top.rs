@@ -19,7 +19,7 @@ use tidegate_core::abi::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
 use tidegate_core::trap::Trap;
 use tidegate_engine::{Cx, Func, Resume, TopCall};
 
-/// A call on top of a parked stack.
+/// A call on top of a parked stack. What it leaves serves the next one.
 pub(crate) struct OnTop {
     /// Until it begins.
     baton: Baton,
@@ -28,6 +28,18 @@ pub(crate) struct OnTop {
     slots: Slots,
     /// Once it has ended.
     ended: Option<Result<Ended>>,
+}
+
+impl OnTop {
+    fn new(running: Running, func: Func) -> Self {
+        Self {
+            baton: Baton::default(),
+            running,
+            func,
+            slots: [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS],
+            ended: None,
+        }
+    }
 }
 
 impl TopCall<Baton> for OnTop {
@@ -68,16 +80,11 @@ pub(super) fn enter(
         return Ok(trapped(baton, running, Trap::CannotEnter.into()).into());
     };
     parked.cover(thread, running);
-    let mut slots: Slots = [0; MAX_FLAT_PARAMS + MAX_FLAT_RESULTS];
-    slots[..args.len()].copy_from_slice(args);
-    let call = OnTop {
-        baton: baton.take(),
-        running,
-        func,
-        slots,
-        ended: None,
-    };
-    run_once(at, baton, parked, None, Resume::Call(Box::new(call)), cx)
+    let spare = parked.spare.take();
+    let mut call = spare.unwrap_or_else(|| Box::new(OnTop::new(running, func)));
+    (call.baton, call.running, call.func) = (baton.take(), running, func);
+    call.slots[..args.len()].copy_from_slice(args);
+    run_once(at, baton, parked, None, Resume::Call(call), cx)
 }
 
 /// Such a call has ended: what it was on top of is parked again, as it was before.
@@ -85,17 +92,17 @@ pub(super) fn ended(
     (home, level, interrupts): At<'_>,
     baton: &mut Baton,
     mut parked: Box<Parked>,
-    call: OnTop,
+    mut call: Box<OnTop>,
 ) -> Outcome {
     if baton.is_away() {
         // Whatever it was lost with has ended.
         *baton = home.reclaim(level);
     }
+    let (running, ended) = (call.running, call.ended.take());
+    parked.spare = Some(call);
     if let Some(thread) = parked.uncover() {
         baton.concurrent.parked.insert(thread, parked);
     }
-    let ended = call
-        .ended
-        .unwrap_or_else(|| Err(anyhow!(bug("a call has not ended"))));
-    follows(baton, call.running, interrupt::explain(interrupts, ended))
+    let ended = ended.unwrap_or_else(|| Err(anyhow!(bug("a call has not ended"))));
+    follows(baton, running, interrupt::explain(interrupts, ended))
 }

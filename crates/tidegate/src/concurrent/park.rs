@@ -17,6 +17,8 @@ pub(crate) struct Parked {
     pub(crate) memory: Option<Memory>,
     /// What is parked below on the same stack, the last that parked last: it goes on when what is above has ended.
     below: Vec<Below>,
+    /// What the last call on top has left.
+    pub(super) spare: Option<Box<OnTop>>,
 }
 
 /// A thread that is parked below another one, on the same stack.
@@ -35,6 +37,7 @@ impl Parked {
             running,
             memory: None,
             below: Vec::new(),
+            spare: None,
         }
     }
 

@@ -185,7 +185,7 @@ fn requested(
         }
         Request::Run { thread, run, then } => (thread, Outcome::Run(*run, Some(then))),
         Request::Switch { thread, resumed } => (thread, Outcome::Run(Run::Thread(*resumed), None)),
-        Request::Ended(call) => return on_top::ended(at, baton, parked, *call),
+        Request::Ended(call) => return on_top::ended(at, baton, parked, call),
     };
     baton.concurrent.parked.insert(thread, parked);
     outcome
