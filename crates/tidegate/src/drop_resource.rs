@@ -4,6 +4,7 @@ use crate::baton::{Baton, HomeGuard};
 use crate::call::canon::Dtor;
 use crate::call::enter::{Slots, return_isolate};
 use crate::call::host::on_stack;
+use crate::concurrent::destroy;
 use crate::interrupt::block_on;
 use crate::link::HostDtor;
 use crate::{AsContextMut, ResourceAny, Result};
@@ -69,6 +70,9 @@ async fn drop_handle(mut baton: Baton, resource: ResourceAny) -> (Baton, Result<
         }
         Some(Dtor::Guest(callee)) => callee,
     };
+    if callee.is_concurrent() && callee.suspendable {
+        return destroy(baton, &callee, rep).await;
+    }
     let mut isolate = match callee.take_isolate(&mut baton) {
         Ok(isolate) => isolate,
         Err(error) => return (baton, Err(error)),

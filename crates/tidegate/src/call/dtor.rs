@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tidegate_core::abi::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
 use tidegate_engine::{Cx, Flow};
 
-/// Calls the destructor of a resource type that a guest implements.
+/// Calls the destructor of a resource type that a guest implements, by a plain call: it may not wait.
 pub(crate) fn call(
     cx: &mut Cx<'_, Baton>,
     caller: &CanonOptions,
@@ -27,9 +27,18 @@ pub(crate) fn call(
 }
 
 fn run(cx: &mut Cx<'_, Baton>, caller: &CanonOptions, dtor: &Callee, rep: u64) -> Result<()> {
+    // A function that would have to wait takes the store with it, and fails.
+    let home = dtor.suspendable.then(|| {
+        let home = cx.data_mut().home();
+        (home.level(), home)
+    });
     dtor.with_slots(|values| {
         let entered = enter(cx, caller, dtor, rep, values)?;
-        dtor.run(cx, entered, values, |_, _, _| Ok(()))
+        let result = cx.call(dtor.core, values);
+        if let Some((level, home)) = home.filter(|_| cx.data_mut().is_away()) {
+            *cx.data_mut() = home.reclaim(level);
+        }
+        dtor.finish(cx, entered, values, result, |_, _, _| Ok(()))
     })
 }
 

@@ -242,7 +242,7 @@ impl GuestCall {
 }
 
 /// The thread whose code runs: there is one wherever a guest calls.
-fn current_thread(state: &State) -> Result<ThreadId> {
+pub(super) fn current_thread(state: &State) -> Result<ThreadId> {
     state
         .current_thread()
         .context(crate::error::bug("a guest calls without a thread"))

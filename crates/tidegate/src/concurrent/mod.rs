@@ -11,6 +11,7 @@ mod at_once;
 mod builtins;
 mod calls;
 mod deliver;
+mod destructor;
 mod direct;
 mod driver;
 mod end;
@@ -44,6 +45,7 @@ pub use accessor_call::{CallCancelled, ConcurrentCall};
 pub(crate) use at_once::copy_at_once;
 pub(crate) use builtins::blocking;
 pub(crate) use deliver::{reachable, visit, visit_from};
+pub(crate) use destructor::{call_destructor, destroy};
 pub(crate) use direct::{Begin, DirectResult, begin_call};
 pub(crate) use driver::drive;
 pub(crate) use end::{call_trapped, end_entered, fail_instance, instance_unusable};
@@ -128,6 +130,8 @@ pub(crate) enum From {
     Direct(usize),
     /// It has returned already.
     Nobody,
+    /// It is a destructor's, and gives nothing.
+    Dropped,
 }
 
 /// A call from a guest.
@@ -165,10 +169,10 @@ impl Concurrent {
                     }
                 }
             }
-            From::Host(_) if !data.callee.lift.async_type() => {
+            From::Host(_) | From::Dropped if !data.callee.lift.async_type() => {
                 self.sync_results.insert(task, 0);
             }
-            From::Host(_) | From::Direct(_) | From::Nobody => {}
+            From::Host(_) | From::Direct(_) | From::Nobody | From::Dropped => {}
         }
     }
 

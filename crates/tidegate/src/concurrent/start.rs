@@ -40,14 +40,11 @@ pub(crate) async fn start(
         task,
         instance,
     };
-    let mut goal = Started {
-        number,
-        result: Ok(()),
-    };
+    let mut goal = SyncCall::new(number);
     let first = Some((Run::Stack { running, stack }, Some(then)));
     let driven;
     (baton, driven) = drive(baton, first, &mut goal).await;
-    let made = driven.and(goal.result).and_then(|()| {
+    let made = driven.and(goal.result()).and_then(|()| {
         let made = baton.concurrent.started.take();
         made.context(bug("a start function ended without an instance"))
     });
@@ -59,16 +56,30 @@ pub(crate) async fn start(
     (baton, made)
 }
 
-/// The start function has returned, or trapped: by the time control comes back it has done the one or the other.
-struct Started {
+/// A call of a function whose type is not `async`, and which gives nothing: by the time control comes back it has returned, or trapped.
+pub(super) struct SyncCall {
     /// The call, among those of the host.
     number: u64,
     result: Result<()>,
 }
 
-impl HostGoal for Started {
+impl SyncCall {
+    pub(super) fn new(number: u64) -> Self {
+        Self {
+            number,
+            result: Ok(()),
+        }
+    }
+
+    /// How it has ended.
+    pub(super) fn result(self) -> Result<()> {
+        self.result
+    }
+}
+
+impl HostGoal for SyncCall {
     fn lower(&mut self, _: &mut Baton, _: u64, _: &Callee, _: TaskId) -> Result<Args> {
-        bail!(bug("a start function takes no arguments"))
+        bail!(bug("a call that has begun takes its arguments again"))
     }
 
     fn reached(&mut self, _: &mut Baton) -> bool {

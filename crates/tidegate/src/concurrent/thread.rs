@@ -121,7 +121,9 @@ fn start_task(baton: &mut Baton, thread: ThreadId, goal: &mut (dyn HostGoal + Se
             }
             args => args,
         },
-        From::Direct(_) | From::Nobody => Err(anyhow!(bug("a call that runs starts later"))),
+        From::Direct(_) | From::Nobody | From::Dropped => {
+            Err(anyhow!(bug("a call that runs starts later")))
+        }
     };
     let args = args.map_err(at)?;
     Ok(Outcome::Run(entry(&callee, thread, task, args), None))

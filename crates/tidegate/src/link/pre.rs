@@ -122,6 +122,7 @@ impl Linked {
         let plan = self.component.plan();
         let isolation = self.component.isolation();
         let caller = isolation.of_instance[trampoline.instance.index()];
+        let mut within = false;
         let callee = match &trampoline.canon {
             Canon::Lower {
                 func: FuncDef::Import(import),
@@ -151,12 +152,16 @@ impl Linked {
                         _ => false,
                     };
                 }
-                Resource::Defined { instance, .. } => instance,
+                Resource::Defined { instance, .. } => {
+                    // By the driver, which runs code of an isolate beside what is parked there.
+                    within = self.component.is_concurrent();
+                    instance
+                }
             },
             _ => return false,
         };
         let callee = isolation.of_instance[callee.index()];
-        callee != caller && callee.is_some_and(|index| self.suspendable[index])
+        (within || callee != caller) && callee.is_some_and(|index| self.suspendable[index])
     }
 }
 

@@ -4,6 +4,7 @@ mod arguments;
 mod calls;
 mod cancel;
 mod deadlock;
+mod destructors;
 mod functions;
 mod late_results;
 mod nested;

@@ -114,9 +114,9 @@ impl Parked {
         let parked = block_on(self.store.run_concurrent(async |accessor| {
             let parked = parks.call_concurrent(accessor, (1,));
             turns(3).await;
-            parked
+            Some(parked)
         }));
-        parked.unwrap()
+        parked.unwrap().unwrap()
     }
 }
 

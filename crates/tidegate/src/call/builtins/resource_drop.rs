@@ -3,6 +3,7 @@
 use super::super::canon::{Callee, CanonOptions, KnownDtor};
 use super::super::dtor;
 use crate::baton::{Baton, Blocked};
+use crate::concurrent::call_destructor;
 use crate::drop_resource::host_rep;
 use crate::error::bug;
 use crate::link::HostDtor;
@@ -58,7 +59,14 @@ impl ResourceDrop {
         match self.remove(cx, slots[0] as u32)? {
             None | Some((KnownDtor::None, _)) => Ok(Flow::Return),
             Some((KnownDtor::Guest(callee), rep)) => {
-                dtor::call_waiting(cx, slots, &self.options, &kept(callee)?, rep)
+                let (callee, site) = (kept(callee)?, &self.options);
+                if !callee.is_concurrent() {
+                    dtor::call_waiting(cx, slots, site, &callee, rep)
+                } else if cx.can_block() {
+                    call_destructor(cx, site, &callee, rep)
+                } else {
+                    dtor::call(cx, site, &callee, rep).map(|()| Flow::Return)
+                }
             }
             Some((KnownDtor::Host(dtor), rep)) => match &**dtor {
                 HostDtor::Sync(dtor) => dtor(cx.data_mut(), host_rep(rep)).map(|()| Flow::Return),
