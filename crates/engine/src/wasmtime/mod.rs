@@ -6,9 +6,10 @@
 //! # How a stack blocks
 //! Host functions, blocking ones too, are synchronous to the engine. One that blocks calls the isolate's only asynchronous
 //! function, *park*, from where it stands: the fiber that the stack runs on is suspended inside that call, and once it is
-//! resumed the host function runs the job it was given. So a blocking host function that does not block costs nothing extra,
-//! no host frame but the adapter's own is ever on a parked stack, and an isolate with blocking host functions can still be
-//! entered by plain calls: whether there is a fiber to suspend is known from [`isolate::StoreData::may_block`].
+//! resumed the host function runs the job it was given, or makes a call on top and blocks again. So a blocking host function
+//! that does not block costs nothing extra, no host frame but the adapter's own is ever on a parked stack, and an isolate
+//! with blocking host functions can still be entered by plain calls: whether there is a fiber to suspend is known from
+//! [`isolate::StoreData::may_block`].
 
 mod checks;
 mod convert;
