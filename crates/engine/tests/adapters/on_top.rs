@@ -268,6 +268,16 @@ fn what_is_called_on_top_yields() {
     done(through(&mut guest, &mut stack, step));
     assert_eq!(stack.results(), [4]);
     assert!(yields >= 2);
+
+    // It may be dropped there.
+    let mut stack = Stack::call(guest.run, &[1]).unwrap();
+    blocked(start(&mut stack, &mut guest.isolate));
+    let call = top(guest.turn, 2);
+    let ended = call.ended.clone();
+    let step = on_top(&mut guest, &mut stack, call);
+    assert!(matches!(step, Step::Yielded), "{step:?}");
+    drop(stack);
+    assert!(!ended.load(Ordering::Relaxed));
 }
 
 #[test]

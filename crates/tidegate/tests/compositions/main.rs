@@ -472,7 +472,7 @@ fn compositions_are_compiled_where_they_can_be() {
         .collect();
     let count = |kind| engines.iter().flatten().filter(|&&one| one == kind).count();
     assert!(
-        count(EngineKind::Wasmtime) >= 6 && count(EngineKind::Wasmi) >= 2,
+        count(EngineKind::Wasmtime) >= 16 && count(EngineKind::Wasmi) >= 2,
         "{engines:?}"
     );
 }

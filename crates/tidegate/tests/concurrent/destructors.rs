@@ -1,6 +1,7 @@
 //! Destructors in components that use async: they may wait, also beside a task of their instance that is parked in mid-stack.
 
-use crate::{Gate, turns};
+use crate::{Gate, poll_once, turns};
+use std::pin::pin;
 use tidegate::{
     Accessor, AsContextMut, Component, ConcurrentCall, Config, DropResource, Engine, EngineKind,
     Instance, Linker, ResourceAny, Result, Store, StoreContextMut, Strategy, TypedFunc, Val,
@@ -202,6 +203,20 @@ fn a_destructor_waits_when_the_host_drops_the_resource() {
         block_on(made.resource_drop_async(guest.store.as_context_mut())).unwrap();
         guest.go_on();
         assert_eq!(guest.total(), 30);
+    });
+}
+
+#[test]
+fn a_destructor_is_dropped_while_it_waits() {
+    each(|mut guest| {
+        let made = guest.make(5);
+        {
+            let mut dropping = pin!(made.resource_drop_async(&mut guest.store));
+            assert!(poll_once(dropping.as_mut()).is_pending());
+        }
+        // Its instance ends with it.
+        let drops = guest.drops.clone();
+        assert!(drops.call(&mut guest.store, (0,)).is_err());
     });
 }
 

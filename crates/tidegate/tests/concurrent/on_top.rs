@@ -4,6 +4,8 @@ use crate::{Gate, Log, poll_once, turns};
 use std::num::NonZeroU32;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 use tidegate::interrupt::{InterruptHandle, Terminated};
 use tidegate::{
     Accessor, Component, ConcurrentCall, Config, Engine, EngineKind, Linker, Result, Store,
@@ -24,6 +26,7 @@ enum Meanwhile {
     Call(Gate, Func),
     Drop(Arc<Mutex<Option<ConcurrentCall<(u32,)>>>>),
     Terminate(InterruptHandle),
+    TerminateLater(InterruptHandle),
 }
 
 struct Parked {
@@ -136,6 +139,12 @@ async fn pause(mut store: StoreContextMut<'_, Log>, n: u32, does: Meanwhile) -> 
         }
         Meanwhile::Drop(call) => drop(call.lock().unwrap().take()),
         Meanwhile::Terminate(handle) => handle.terminate("enough"),
+        Meanwhile::TerminateLater(handle) => {
+            thread::spawn(move || {
+                thread::sleep(Duration::from_millis(20));
+                handle.terminate("enough");
+            });
+        }
     }
     turns(2).await;
     store.data_mut().push(format!("paused {n}"));
@@ -324,6 +333,23 @@ fn a_call_that_waits_beside_a_parked_stack_is_terminated() {
             let ended = block_on(guest.store.run_concurrent(async |_| (&mut parked).await));
             assert!(ended.unwrap().is_err());
         }
+    }
+}
+
+#[test]
+fn a_call_that_computes_beside_a_parked_stack_is_terminated() {
+    for kind in EngineKind::ALL {
+        let mut guest = Parked::with(kind, |config| {
+            config.core().interruptible = true;
+        });
+        let (mut parked, spins) = (guest.park(), guest.func("pauses-and-spins"));
+        let handle = guest.store.interrupt_handle();
+        guest.meanwhile(Meanwhile::TerminateLater(handle));
+        let error = block_on(spins.call_async(&mut guest.store, (1,))).unwrap_err();
+        assert!(error.is::<Terminated>(), "{error:#}");
+        guest.gate.open();
+        let ended = block_on(guest.store.run_concurrent(async |_| (&mut parked).await));
+        assert!(ended.unwrap().is_err());
     }
 }
 
