@@ -43,6 +43,13 @@ impl State {
         self.poison(instance)
     }
 
+    /// What a thread had called has ended; the thread itself was ended meanwhile, by another trap or the same one, and has left its frame.
+    pub fn caller_ended(&mut self, thread: ThreadId) {
+        if self.current_thread() == Some(thread) && self.threads.get(thread.0).is_none() {
+            self.pop_frame();
+        }
+    }
+
     /// Whether the innermost frame is that of a synchronous call, or of a call of `realloc`, that runs in an instance as `task`, or ran until another trap
     /// ended it.
     pub fn is_innermost(&self, task: TaskId, instance: InstanceId) -> bool {

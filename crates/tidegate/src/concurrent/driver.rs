@@ -2,8 +2,9 @@
 
 use super::accessor_call::asked;
 use super::end::end_entered;
-use super::go_on::go_on;
+use super::go_on::{caller_ended, go_on};
 use super::host::{HostGoal, end_call};
+use super::park::Running;
 use super::plain;
 use super::step::{Paused, resume, run_on, step};
 use super::thread::{reply, returns, thread};
@@ -336,25 +337,28 @@ fn follow(
 /// What is done when control has come back, if the caller is still there.
 struct Later {
     then: Then,
-    /// The caller's parked stack: its instance may be made unusable meanwhile, and its thread's name be another's.
-    caller: Option<u64>,
+    /// The caller's parked stack, by its serial, and what runs on it: its instance may be made unusable meanwhile, and its thread's name be another's.
+    caller: Option<(u64, Running)>,
 }
 
 impl Later {
     fn new(baton: &Baton, then: Then) -> Self {
         let caller = then
             .caller()
-            .and_then(|thread| baton.concurrent.parked.get(thread))
-            .map(|parked| parked.serial);
+            .and_then(|thread| baton.concurrent.parked.find(thread));
         Self { then, caller }
     }
 
     fn go_on(self, baton: &mut Baton, error: Option<Error>) -> Outcome {
-        let now = Self::new(baton, self.then);
-        if self.then.caller().is_some() && (now.caller.is_none() || now.caller != self.caller) {
-            // Whoever ended the caller has told those that waited for it.
-            return Outcome::Back;
+        let Some(caller) = self.then.caller() else {
+            return go_on(baton, self.then, error);
+        };
+        let serial = |found: Option<(u64, Running)>| found.map(|(serial, _)| serial);
+        let now = serial(baton.concurrent.parked.find(caller));
+        if now.is_some() && now == serial(self.caller) {
+            return go_on(baton, self.then, error);
         }
-        go_on(baton, self.then, error)
+        let running = self.caller.map(|(_, running)| running);
+        caller_ended(baton, caller, running, self.then, error)
     }
 }

@@ -2,8 +2,8 @@
 
 use super::driver::{Outcome, Trapped};
 use super::end::clean;
-use super::park::SyncCaller;
-use super::{Run, Then, With};
+use super::park::{Running, SyncCaller};
+use super::{From, Run, Then, With};
 use crate::baton::Baton;
 use anyhow::{Error, Result, anyhow};
 use tidegate_core::runtime::{
@@ -57,6 +57,31 @@ pub(super) fn go_on(baton: &mut Baton, then: Then, error: Option<Error>) -> Outc
     }
 }
 
+/// Control has come back to a caller that was ended meanwhile, `running` on a stack that is gone. Whoever did that has told those that waited for it; but
+/// a trap in what it called within its own instance, as a destructor, is its own as well.
+#[cold]
+pub(super) fn caller_ended(
+    baton: &mut Baton,
+    caller: ThreadId,
+    running: Option<Running>,
+    then: Then,
+    error: Option<Error>,
+) -> Outcome {
+    baton.state.caller_ended(caller);
+    let (Some(running), Then::Sync { instance, .. }, Some(error)) = (running, then, error) else {
+        return Outcome::Back;
+    };
+    if running.instance != instance {
+        return Outcome::Back;
+    }
+    let data = baton.concurrent.tasks.remove(running.task);
+    let call = match data.map(|data| data.from) {
+        Some(From::Host(number)) => Some(number),
+        _ => None,
+    };
+    Outcome::Trapped(Trapped { error, call })
+}
+
 /// A call of a function whose type is not `async`: it must come to its end.
 fn sync(
     baton: &mut Baton,
@@ -103,10 +128,23 @@ fn sync(
         Ok(SyncStep::Resolved) => ended(Ok(0)),
         Err(trap) => {
             let error: Error = trap.into();
+            let then = Then::Sync {
+                caller,
+                task,
+                instance,
+            };
+            let waits = then.caller();
+            let running = waits.and_then(|waits| baton.concurrent.parked.find(waits));
             let poisoned = baton.state.poison(instance);
             clean(baton, poisoned, call, &error);
             baton.concurrent.tasks.remove(task);
-            ended(Err(error))
+            match waits {
+                Some(waits) if baton.concurrent.parked.find(waits).is_none() => {
+                    let running = running.map(|(_, running)| running);
+                    caller_ended(baton, waits, running, then, Some(error))
+                }
+                _ => ended(Err(error)),
+            }
         }
     }
 }

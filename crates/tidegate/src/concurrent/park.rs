@@ -51,6 +51,12 @@ impl Parked {
         });
     }
 
+    /// The serial of a thread that is parked below, and what runs as it.
+    pub(crate) fn find_below(&self, thread: ThreadId) -> Option<(u64, Running)> {
+        let below = self.below.iter().find(|below| below.thread == thread)?;
+        Some((below.serial, below.running))
+    }
+
     /// What was on top has ended: gives the thread that is parked as before.
     pub(crate) fn uncover(&mut self) -> Option<ThreadId> {
         let Below {

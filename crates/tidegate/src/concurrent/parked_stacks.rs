@@ -2,6 +2,7 @@
 
 use super::Parked;
 use super::id_map::IdMap;
+use super::park::Running;
 use tidegate_core::runtime::ThreadId;
 
 /// The parked stacks of a store. Of several threads on one stack the one on top is known.
@@ -38,6 +39,21 @@ impl ParkedStacks {
 
     pub(crate) fn contains(&self, thread: ThreadId) -> bool {
         self.by_thread.contains(thread)
+    }
+
+    /// The serial of a thread whose stack is parked, also below another one, and what runs as it.
+    pub(crate) fn find(&self, thread: ThreadId) -> Option<(u64, Running)> {
+        match self.get(thread) {
+            Some(parked) => Some((parked.serial, parked.running)),
+            None => self.find_below(thread),
+        }
+    }
+
+    #[cold]
+    fn find_below(&self, thread: ThreadId) -> Option<(u64, Running)> {
+        // Where threads share a stack there is but one in the isolate.
+        let mut tops = self.by_isolate.iter().filter_map(|threads| threads.last());
+        tops.find_map(|&top| self.get(top)?.find_below(thread))
     }
 
     /// Takes a stack out, to be resumed or dropped.

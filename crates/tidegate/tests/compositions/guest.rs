@@ -208,6 +208,12 @@ fn builtins(style: Style) -> Vec<(&'static str, String, &'static str)> {
             "(param i32)",
         ),
         ("cancelled", "task.cancel".to_owned(), ""),
+        (
+            "r-new",
+            "resource.new $r".to_owned(),
+            "(param i32) (result i32)",
+        ),
+        ("r-drop", "resource.drop $r".to_owned(), "(param i32)"),
         ("get", "context.get i32 0".to_owned(), "(result i32)"),
         ("set", "context.set i32 0".to_owned(), "(param i32)"),
     ];
@@ -274,11 +280,19 @@ fn guest(who: u32, style: Style) -> String {
   (import "peer" (instance $peer (type $peer)))
   (core module $memory (memory (export "memory") 1))
   (core instance $memory (instantiate $memory))
+  (core module $d
+    (type $dtor (func (param i32)))
+    (table (export "table") 1 funcref)
+    (func (export "dtor") (param i32) (call_indirect (type $dtor) (local.get 0) (i32.const 0))))
+  (core instance $d (instantiate $d))
   (type $bytes (stream u8))
   (type $number (future u32))
+  (type $r (resource (rep i32) (dtor (core func $d "dtor"))))
 {canons}
   (core module $m
     (import "" "memory" (memory 1))
+    (import "" "table" (table 1 funcref))
+    (elem (i32.const 0) $dtor)
 {imports}
     (global $wild (mut i32) (i32.const 0))
     (global $pressure (mut i32) (i32.const 0))
@@ -287,7 +301,8 @@ fn guest(who: u32, style: Style) -> String {
 {segment}
 {entries}
   )
-  (core instance $i (instantiate $m (with "" (instance (export "memory" (memory $memory "memory")) {given}))))
+  (core instance $i (instantiate $m (with "" (instance (export "memory" (memory $memory "memory"))
+    (export "table" (table $d "table")) {given}))))
   (func (export "go") async (param "x" u32) (result u32) {go})
   (func (export "take") async (param "s" (stream u8)) (param "f" (future u32)) (result u32) {take})
   (func (export "give") async (param "x" u32) (result (stream u8)) {give})
@@ -452,6 +467,8 @@ fn operations(style: Style) -> Vec<String> {
           (local.set $in (call $free (i32.const {STREAMS_IN})))
           (if (i32.and (i32.ne (local.get $in) (i32.const 0)) (i32.ne (i32.load (local.get $at)) (i32.const 0)))
             (then (call $put (local.get $in) (i32.load (local.get $at))) (i32.store (local.get $at) (i32.const 0))))"),
+        // A resource of its own, whose destructor does what the script says.
+        "(call $r-drop (call $r-new (call $byte)))".to_owned(),
         // The task itself.
         "(call $inc) (global.set $pressure (i32.add (global.get $pressure) (i32.const 1)))".to_owned(),
         "(if (i32.or (global.get $wild) (global.get $pressure))
@@ -636,7 +653,11 @@ fn entries(style: Style) -> String {
     (func (export "plain") (param i32) (result i32)
       (call $tell (i32.const 34) (local.get 0))
       (drop (call $segment (i32.const 3) (i32.const 1)))
-      (call $byte))"#,
+      (call $byte))
+    (func $dtor (param i32)
+      (call $tell (i32.const 35) (local.get 0))
+      (drop (call $segment (i32.const 3) (i32.const 1)))
+      (call $tell (i32.const 36) (local.get 0)))"#,
         go = begin(0, ""),
         take = begin(1, &keep),
         give = begin(2, ""),
