@@ -29,7 +29,7 @@ impl GuestCall {
         } else if cx.can_block() {
             self.lowered_sync(cx, slots)
         } else {
-            // The caller was entered by a plain call, as a destructor of its own instance's is, and cannot be parked. Neither can its callee block.
+            // A caller that was entered by a plain call cannot be parked. Neither can its callee block.
             let within = self.site.options.isolate == self.callee.options.isolate;
             let called = match within {
                 true => self.call_within(cx, slots),

@@ -70,6 +70,7 @@ const GUEST: &str = r#"(component
 
 struct Guest {
     store: Store<()>,
+    linker: Linker<()>,
     component: Component,
     instance: Instance,
     drops: TypedFunc<(u32,), ()>,
@@ -106,6 +107,7 @@ impl Guest {
         let drops = instance.get_typed_func(&mut store, "drops").unwrap();
         Self {
             store,
+            linker,
             component,
             instance,
             drops,
@@ -247,6 +249,12 @@ fn a_destructor_waits_when_its_own_instance_drops_the_resource() {
         guest.go_on();
         let error = guest.call("own", &[Val::U32(99)]).unwrap_err();
         assert!(format!("{error:#}").contains("unreachable"), "{error:#}");
+        // Another instance goes on, also where it waits.
+        guest.instance = (guest.linker.instantiate(&mut guest.store, &guest.component)).unwrap();
+        guest.park();
+        guest.call("own", &[Val::U32(1)]).unwrap();
+        guest.go_on();
+        assert_eq!(guest.total(), 12);
     });
 }
 

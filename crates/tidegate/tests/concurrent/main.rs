@@ -5,6 +5,7 @@ mod calls;
 mod cancel;
 mod deadlock;
 mod destructors;
+mod ended_callers;
 mod functions;
 mod late_results;
 mod nested;
