@@ -4,7 +4,7 @@ use super::accessor_call::asked;
 use super::end::end_entered;
 use super::go_on::{caller_ended, go_on};
 use super::host::{HostGoal, end_call};
-use super::park::Running;
+use super::park::Waiter;
 use super::plain;
 use super::step::{Paused, resume, run_on, step};
 use super::thread::{reply, returns, thread};
@@ -337,15 +337,15 @@ fn follow(
 /// What is done when control has come back, if the caller is still there.
 struct Later {
     then: Then,
-    /// The caller's parked stack, by its serial, and what runs on it: its instance may be made unusable meanwhile, and its thread's name be another's.
-    caller: Option<(u64, Running)>,
+    /// The caller, whose stack is parked: its instance may be made unusable meanwhile, and its thread's name be another's.
+    caller: Option<Waiter>,
 }
 
 impl Later {
     fn new(baton: &Baton, then: Then) -> Self {
         let caller = then
             .caller()
-            .and_then(|thread| baton.concurrent.parked.find(thread));
+            .and_then(|thread| baton.concurrent.parked.waiter(thread));
         Self { then, caller }
     }
 
@@ -353,12 +353,12 @@ impl Later {
         let Some(caller) = self.then.caller() else {
             return go_on(baton, self.then, error);
         };
-        let serial = |found: Option<(u64, Running)>| found.map(|(serial, _)| serial);
-        let now = serial(baton.concurrent.parked.find(caller));
-        if now.is_some() && now == serial(self.caller) {
-            return go_on(baton, self.then, error);
+        let now = baton.concurrent.parked.waiter(caller);
+        match (now, self.caller) {
+            (Some(now), Some(before)) if now.serial == before.serial => {
+                go_on(baton, self.then, error)
+            }
+            (_, before) => caller_ended(baton, caller, before, self.then, error),
         }
-        let running = self.caller.map(|(_, running)| running);
-        caller_ended(baton, caller, running, self.then, error)
     }
 }

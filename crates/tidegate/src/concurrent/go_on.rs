@@ -2,7 +2,7 @@
 
 use super::driver::{Outcome, Trapped};
 use super::end::clean;
-use super::park::{Running, SyncCaller};
+use super::park::{SyncCaller, Waiter};
 use super::{From, Run, Then, With};
 use crate::baton::Baton;
 use anyhow::{Error, Result, anyhow};
@@ -57,24 +57,24 @@ pub(super) fn go_on(baton: &mut Baton, then: Then, error: Option<Error>) -> Outc
     }
 }
 
-/// Control has come back to a caller that was ended meanwhile, `running` on a stack that is gone. Whoever did that has told those that waited for it; but
+/// Control has come back to a caller that was ended meanwhile, and whose stack is gone. Whoever did that has told those that waited for it; but
 /// a trap in what it called within its own instance, as a destructor, is its own as well.
 #[cold]
 pub(super) fn caller_ended(
     baton: &mut Baton,
     caller: ThreadId,
-    running: Option<Running>,
+    waiter: Option<Waiter>,
     then: Then,
     error: Option<Error>,
 ) -> Outcome {
     baton.state.caller_ended(caller);
-    let (Some(running), Then::Sync { instance, .. }, Some(error)) = (running, then, error) else {
+    let (Some(waiter), Then::Sync { instance, .. }, Some(error)) = (waiter, then, error) else {
         return Outcome::Back;
     };
-    if running.instance != instance {
+    if waiter.instance != instance {
         return Outcome::Back;
     }
-    let data = baton.concurrent.tasks.remove(running.task);
+    let data = baton.concurrent.tasks.remove(waiter.task);
     let call = match data.map(|data| data.from) {
         Some(From::Host(number)) => Some(number),
         _ => None,
@@ -133,15 +133,14 @@ fn sync(
                 task,
                 instance,
             };
-            let waits = then.caller();
-            let running = waits.and_then(|waits| baton.concurrent.parked.find(waits));
+            let thread = then.caller();
+            let waiter = thread.and_then(|thread| baton.concurrent.parked.waiter(thread));
             let poisoned = baton.state.poison(instance);
             clean(baton, poisoned, call, &error);
             baton.concurrent.tasks.remove(task);
-            match waits {
-                Some(waits) if baton.concurrent.parked.find(waits).is_none() => {
-                    let running = running.map(|(_, running)| running);
-                    caller_ended(baton, waits, running, then, Some(error))
+            match thread {
+                Some(thread) if baton.concurrent.parked.waiter(thread).is_none() => {
+                    caller_ended(baton, thread, waiter, then, Some(error))
                 }
                 _ => ended(Err(error)),
             }

@@ -29,6 +29,24 @@ struct Below {
     memory: Option<Memory>,
 }
 
+/// Somebody whose stack is parked, and who may be gone when he is to go on.
+#[derive(Clone, Copy)]
+pub(crate) struct Waiter {
+    pub(crate) serial: u64,
+    pub(crate) task: TaskId,
+    pub(crate) instance: InstanceId,
+}
+
+impl Waiter {
+    fn new(serial: u64, running: Running) -> Self {
+        Self {
+            serial,
+            task: running.task,
+            instance: running.instance,
+        }
+    }
+}
+
 impl Parked {
     pub(crate) fn new(stack: Stack<Baton>, running: Running) -> Self {
         Self {
@@ -51,10 +69,14 @@ impl Parked {
         });
     }
 
-    /// The serial of a thread that is parked below, and what runs as it.
-    pub(crate) fn find_below(&self, thread: ThreadId) -> Option<(u64, Running)> {
+    pub(crate) fn waiter(&self) -> Waiter {
+        Waiter::new(self.serial, self.running)
+    }
+
+    /// What waits as a thread that is parked below.
+    pub(crate) fn waiter_below(&self, thread: ThreadId) -> Option<Waiter> {
         let below = self.below.iter().find(|below| below.thread == thread)?;
-        Some((below.serial, below.running))
+        Some(Waiter::new(below.serial, below.running))
     }
 
     /// What was on top has ended: gives the thread that is parked as before.

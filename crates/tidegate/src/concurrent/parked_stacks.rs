@@ -2,7 +2,7 @@
 
 use super::Parked;
 use super::id_map::IdMap;
-use super::park::Running;
+use super::park::Waiter;
 use tidegate_core::runtime::ThreadId;
 
 /// The parked stacks of a store. Of several threads on one stack the one on top is known.
@@ -41,19 +41,19 @@ impl ParkedStacks {
         self.by_thread.contains(thread)
     }
 
-    /// The serial of a thread whose stack is parked, also below another one, and what runs as it.
-    pub(crate) fn find(&self, thread: ThreadId) -> Option<(u64, Running)> {
+    /// What waits as a thread whose stack is parked, also below another one.
+    pub(crate) fn waiter(&self, thread: ThreadId) -> Option<Waiter> {
         match self.get(thread) {
-            Some(parked) => Some((parked.serial, parked.running)),
-            None => self.find_below(thread),
+            Some(parked) => Some(parked.waiter()),
+            None => self.waiter_below(thread),
         }
     }
 
     #[cold]
-    fn find_below(&self, thread: ThreadId) -> Option<(u64, Running)> {
+    fn waiter_below(&self, thread: ThreadId) -> Option<Waiter> {
         // Where threads share a stack there is but one in the isolate.
         let mut tops = self.by_isolate.iter().filter_map(|threads| threads.last());
-        tops.find_map(|&top| self.get(top)?.find_below(thread))
+        tops.find_map(|&top| self.get(top)?.waiter_below(thread))
     }
 
     /// Takes a stack out, to be resumed or dropped.
