@@ -108,7 +108,7 @@ pub(crate) async fn drive(
                 return (baton, Err(error));
             }
         }
-        stream::retry(&mut baton);
+        retry(&mut baton);
     }
 }
 
@@ -178,7 +178,7 @@ fn advance(
                 .map(|resumed| Outcome::Run(Run::Thread(resumed), None)),
         };
         match outcome {
-            None => stream::retry(baton),
+            None => retry(baton),
             Some(outcome) => {
                 if let Err(stop) = go(at, baton, outcome, goal, cx) {
                     return stop;
@@ -199,11 +199,18 @@ fn go(
     let mut later = Vec::new();
     match follow(at, baton, &mut later, outcome, goal, cx) {
         Ok(()) => {
-            stream::retry(baton);
+            retry(baton);
             Ok(())
         }
         Err(paused) => Err(Stop::Paused(paused, later)),
     }
+}
+
+/// Code has run: what it was in the way of has its turn.
+#[inline]
+fn retry(baton: &mut Baton) {
+    stream::retry(baton);
+    baton.concurrent.work.retry();
 }
 
 /// Waits until there is something to do, and polls the host's work. Meanwhile the baton is at home, for accessors. Gives false if nothing can go on, and

@@ -1,10 +1,10 @@
 //! `canon lower` of host functions that run beside others.
 
-use super::deliver::visit;
+use super::deliver::{reachable, visit};
 use super::park::Request;
 use super::signal::Signal;
 use super::spare::FunctionId;
-use super::work::HostWork;
+use super::work::{HostWork, WorkKey};
 use crate::baton::{Baton, Blocked, Home, in_turn};
 use crate::call::canon::CallSite;
 use crate::error::bug;
@@ -31,7 +31,7 @@ pin_project_lite::pin_project! {
         call: Option<HostCall>,
         // Once it goes on beside others.
         caller: Option<Caller>,
-        // What it gave, until the caller's stack goes on.
+        // What it gave, until the caller's stack goes on, or its memory can be had.
         result: Option<Result<R>>,
     }
 }
@@ -39,8 +39,8 @@ pin_project_lite::pin_project! {
 /// Who waits for a host function.
 #[derive(Clone, Copy)]
 enum Caller {
-    /// A guest that has the subtask.
-    Subtask(WaitableId),
+    /// A guest that has the subtask; the call's name among the host's work.
+    Subtask(WaitableId, WorkKey),
     /// A thread that is parked in the call.
     Thread(ThreadId),
 }
@@ -151,9 +151,9 @@ where
     let parts = function.as_mut().project();
     let baton = cx.data_mut();
     let runtime = &mut **baton;
-    let number = runtime.concurrent.work.next_key().number();
+    let key = runtime.concurrent.work.next_key();
     if !site.async_ {
-        let thread = runtime.state.block_in_host_call(number)?;
+        let thread = runtime.state.block_in_host_call(key.number())?;
         *parts.caller = Some(Caller::Thread(thread));
         runtime.concurrent.work.insert(function);
         let request = Request::Blocked {
@@ -162,7 +162,7 @@ where
         };
         return Ok(Flow::Block(Blocked::Request(baton.take(), request)));
     }
-    let called = runtime.state.host_call(site.options.instance, number);
+    let called = runtime.state.host_call(site.options.instance, key.number());
     let subtask = match called {
         Ok(subtask) => subtask,
         Err(trap) => {
@@ -175,7 +175,7 @@ where
     if let Some(call) = parts.call {
         runtime.state.lend(subtask, call.take_lends());
     }
-    *parts.caller = Some(Caller::Subtask(subtask));
+    *parts.caller = Some(Caller::Subtask(subtask, key));
     runtime.concurrent.work.insert(function);
     match baton.state.lower_returned(subtask, true, &mut Fair)? {
         LowerStep::Return(code) => {
@@ -234,23 +234,27 @@ where
         Poll::Ready(result)
     }
 
-    /// Takes what the function gave to its caller, which learns of it later.
-    fn finish(self: Pin<&mut Self>, place: &mut Baton, result: Result<R>) {
+    /// Takes what the function gave to its caller, which learns of it later. Pending if the caller's memory cannot be had: its code is further up the call
+    /// stack, in a host function that drives the store.
+    fn finish(self: Pin<&mut Self>, place: &mut Baton) -> Poll<()> {
         let parts = self.project();
-        let subtask = match *parts.caller {
-            None => return,
+        let (subtask, key) = match *parts.caller {
+            None => return Poll::Ready(()),
             Some(Caller::Thread(thread)) => {
                 // It takes the result when it goes on.
-                *parts.result = Some(result);
                 place.state.host_call_returned(thread);
-                return;
+                return Poll::Ready(());
             }
-            Some(Caller::Subtask(subtask)) => subtask,
-        };
-        let Some(mut call) = parts.call.take() else {
-            return;
+            Some(Caller::Subtask(subtask, key)) => (subtask, key),
         };
         let site = &*parts.site;
+        if !reachable(place, site.options.isolate) {
+            place.concurrent.work.defer(key);
+            return Poll::Pending;
+        }
+        let (Some(mut call), Some(result)) = (parts.call.take(), parts.result.take()) else {
+            return Poll::Ready(());
+        };
         let lowered = visit(place, site.options.isolate, |cx| {
             // An asynchronous call's results go by way of memory.
             call.end(cx, site, &mut [0; 1], result)
@@ -263,6 +267,7 @@ where
                 place.state.host_call_failed(subtask);
             }
         }
+        Poll::Ready(())
     }
 }
 
@@ -273,9 +278,11 @@ where
     F: Future<Output = (K, Result<R>)> + Send + 'static,
 {
     fn poll(mut self: Pin<&mut Self>, place: &mut Baton, cx: &mut Context<'_>) -> Poll<()> {
-        let result = ready!(self.as_mut().poll_in_turn(place, cx));
-        self.finish(place, result);
-        Poll::Ready(())
+        if self.result.is_none() {
+            let result = ready!(self.as_mut().poll_in_turn(place, cx));
+            *self.as_mut().project().result = Some(result);
+        }
+        self.finish(place)
     }
 
     fn done(mut self: Pin<Box<Self>>, place: &mut Baton) {
@@ -303,24 +310,32 @@ where
     ) -> Result<Poll<()>> {
         let parts = self.as_mut().project();
         parts.signal.request();
-        if parts.signal.is_watched() {
-            let polled = self.as_mut().poll_in_turn(cx.data_mut(), context);
-            let Poll::Ready(result) = polled else {
-                return Ok(Poll::Pending);
-            };
-            let parts = self.project();
-            let (Some(mut call), Some(Caller::Subtask(subtask))) =
-                (parts.call.take(), parts.caller.take())
-            else {
+        let result = match parts.result.take() {
+            // It has returned, and waited for the caller's memory.
+            Some(result) => result,
+            None if parts.signal.is_watched() => {
+                match self.as_mut().poll_in_turn(cx.data_mut(), context) {
+                    Poll::Ready(result) => result,
+                    Poll::Pending => return Ok(Poll::Pending),
+                }
+            }
+            None => {
+                if let Some(Caller::Subtask(subtask, _)) = *parts.caller {
+                    self.abandon(cx.data_mut());
+                    cx.data_mut().state.host_call_resolved(subtask, false);
+                }
                 return Ok(Poll::Ready(()));
-            };
-            // Only a call that came back as a subtask can be cancelled: its results go by way of memory.
-            call.end(cx, parts.site, &mut [0; 1], result)?;
-            cx.data_mut().state.host_call_resolved(subtask, true);
-        } else if let Some(Caller::Subtask(subtask)) = *parts.caller {
-            self.abandon(cx.data_mut());
-            cx.data_mut().state.host_call_resolved(subtask, false);
-        }
+            }
+        };
+        let parts = self.project();
+        let (Some(mut call), Some(Caller::Subtask(subtask, _))) =
+            (parts.call.take(), parts.caller.take())
+        else {
+            return Ok(Poll::Ready(()));
+        };
+        // Only a call that came back as a subtask can be cancelled: its results go by way of memory.
+        call.end(cx, parts.site, &mut [0; 1], result)?;
+        cx.data_mut().state.host_call_resolved(subtask, true);
         Ok(Poll::Ready(()))
     }
 

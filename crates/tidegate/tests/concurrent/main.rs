@@ -4,6 +4,7 @@ mod arguments;
 mod calls;
 mod cancel;
 mod deadlock;
+mod deferred_results;
 mod destructors;
 mod ended_callers;
 mod functions;

@@ -18,6 +18,8 @@ pub(crate) struct WorkSet {
     pub(super) fresh: VecDeque<WorkKey>,
     /// Items that were woken, in order. Those that others wake come here from [`Woken`].
     pub(super) due: VecDeque<WorkKey>,
+    /// Items whose turn comes again once code has run: they want what is in use further up the call stack.
+    deferred: Vec<WorkKey>,
     /// How many items may wake up by themselves.
     pub(super) active: usize,
     pub(super) woken: Arc<Woken>,
@@ -268,6 +270,28 @@ impl WorkSet {
             || Waker::noop().clone(),
             |slot| Waker::from(slot.waker.clone()),
         )
+    }
+
+    /// Has an item wait for its turn until code has run. It does not wake up by itself meanwhile.
+    pub(in crate::concurrent) fn defer(&mut self, key: WorkKey) {
+        self.set_active(key, false);
+        self.deferred.push(key);
+    }
+
+    /// Code has run: those that were deferred are woken.
+    #[inline]
+    pub(in crate::concurrent) fn retry(&mut self) {
+        if !self.deferred.is_empty() {
+            self.wake_deferred();
+        }
+    }
+
+    #[cold]
+    fn wake_deferred(&mut self) {
+        for key in std::mem::take(&mut self.deferred) {
+            self.set_active(key, true);
+            self.wake(key);
+        }
     }
 
     /// Says whether an item may wake up by itself, so that the driver waits for it rather than report a deadlock.
