@@ -28,34 +28,17 @@ pub struct Budget {
     most: f64,
     /// What Wasmtime's was.
     peer: f64,
-    /// What of both no runtime could do without, if that is most of it.
-    copy: Option<f64>,
 }
 
 impl Budget {
     /// At most this, where Wasmtime took that.
     pub const fn new(most: f64, peer: f64) -> Self {
-        let copy = None;
-        Self { most, peer, copy }
-    }
-
-    /// Most of it was the copy that is the row's limit, which took so long: what comes on top of that is the runtime's.
-    pub const fn with_copy(self, copy: f64) -> Self {
-        Self {
-            copy: Some(copy),
-            ..self
-        }
+        Self { most, peer }
     }
 
     /// The most in proportion to Wasmtime's.
     fn ratio(self) -> f64 {
         self.most / self.peer
-    }
-
-    /// What is left without the copy.
-    fn without_copy(self) -> Option<Self> {
-        let copy = self.copy?;
-        Some(Self::new(self.most - copy, self.peer - copy))
     }
 }
 
@@ -64,8 +47,6 @@ enum Verdict {
     Met,
     /// The figure is above it, in proportion to Wasmtime's it is not.
     MetByRatio,
-    /// What comes on top of the copy is not, by itself or in proportion.
-    MetBesideCopy,
     Missed,
 }
 
@@ -74,7 +55,6 @@ impl Verdict {
         match self {
             Self::Met => "✓",
             Self::MetByRatio => "✓ by ratio",
-            Self::MetBesideCopy => "✓ beside the copy",
             Self::Missed => "✗",
         }
     }
@@ -94,19 +74,10 @@ impl Line {
             Verdict::Met
         } else if hundredths(self.ratio()) <= hundredths(budget.ratio()) {
             Verdict::MetByRatio
-        } else if self.is_met_beside_copy(budget).unwrap_or(false) {
-            Verdict::MetBesideCopy
         } else {
             Verdict::Missed
         };
         Some((budget, verdict))
-    }
-
-    /// Whether what comes on top of the copy is within what the budget leaves for it, or as small a part of what Wasmtime adds.
-    fn is_met_beside_copy(&self, budget: Budget) -> Option<bool> {
-        let (budget, copy) = (budget.without_copy()?, self.limit?.median);
-        let (ours, peer) = (self.ours.median - copy, self.peer.median - copy);
-        Some(ours <= budget.most || ours <= budget.ratio() * peer)
     }
 
     /// For a terminal.
@@ -206,7 +177,7 @@ pub fn write(path: &Path, lines: &[Line], effort: Effort) -> Result<()> {
     writeln!(
         out,
         "\n## Budgets\n\nEach was set beside Wasmtime's figure on a machine that was faster. It is met if the figure is within it, or the ratio to Wasmtime's figure \
-         of this run is (by ratio), or, where most of it is a copy of memory that this machine takes longer for, what comes on top of that (beside the copy). Those that are not met are explained in [decisions/budgets.md](decisions/budgets.md).\n\n\
+         of this run is (by ratio). Those that are not met are explained in [decisions/budgets.md](decisions/budgets.md).\n\n\
          | work | budget | ratio | this run | ratio | |\n| --- | ---: | ---: | ---: | ---: | --- |"
     )?;
     lines

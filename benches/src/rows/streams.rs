@@ -5,9 +5,6 @@ use crate::report::Budget;
 use crate::ways::Flow;
 use crate::{Which, limits, ours, peer};
 
-/// What a copy of 64 KiB took when budgets were set, in nanoseconds.
-const COPY: f64 = 610.0;
-
 /// What host and guest move, and what it may cost.
 const FLOWS: [(Flow, Option<Budget>); 12] = [
     (Flow::direct(16), None),
@@ -15,14 +12,11 @@ const FLOWS: [(Flow, Option<Budget>); 12] = [
     (Flow::direct(KIB), None),
     (Flow::direct(64 * KIB), Some(Budget::new(630.0, 610.0))),
     (Flow::vector(64), None),
-    (
-        Flow::vector(64 * KIB),
-        Some(Budget::new(700.0, 1375.0).with_copy(COPY)),
-    ),
+    (Flow::vector(64 * KIB), Some(Budget::new(700.0, 1375.0))),
     (Flow::direct(64).waits(), Some(Budget::new(250.0, 774.0))),
     (
         Flow::direct(64 * KIB).waits(),
-        Some(Budget::new(900.0, 1285.0).with_copy(COPY)),
+        Some(Budget::new(900.0, 1285.0)),
     ),
     (Flow::vector(64).waits(), None),
     (Flow::vector(64 * KIB).waits(), None),
@@ -78,11 +72,7 @@ pub fn add(plans: &mut Vec<Plan>) {
         (16, 1, None),
         (64, 1, Some(Budget::new(120.0, 609.0))),
         (KIB, 1, None),
-        (
-            64 * KIB,
-            1,
-            Some(Budget::new(650.0, 1085.0).with_copy(COPY)),
-        ),
+        (64 * KIB, 1, Some(Budget::new(650.0, 1085.0))),
         (64, 1000, None),
     ] {
         let name = match streams {
